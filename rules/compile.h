@@ -1,0 +1,72 @@
+#pragma once
+
+#include <array>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "rules/ruleset.h"
+#include "rules/service.h"
+
+namespace rules {
+
+/// The rules of one service port (spec §3.4.2). Pure and total.
+Block compile_service(const ServicePortName& name, const ServicePort& port, const Context& context);
+
+/// Fixed chains, last rules and hooks (spec §2.1, §3.4.1, §3.4.5). Pure and total.
+Base compile_base(const Context& context);
+
+/// What should be in the kernel: the base and one block for each service port. A value; copies share their shards, and
+/// equal pointers mean equal content. The default-constructed Ruleset wants nothing at all: clean-up.
+class Ruleset {
+ public:
+  using Services = std::vector<std::shared_ptr<const CompiledService>>;  // sorted by name
+
+  Ruleset() = default;
+
+  /// Null when the Ruleset is empty.
+  const std::shared_ptr<const Context>& context() const { return context_; }
+  const std::shared_ptr<const Base>& base() const { return base_; }
+
+  /// Null shards are empty ones.
+  const std::array<std::shared_ptr<const Services>, Snapshot::kShards>& shards() const { return shards_; }
+
+  /// All services, sorted by name.
+  Services services() const;
+
+  /// The rules of one of its services, made anew.
+  Block block(const CompiledService& service) const;
+
+  /// Rules that it has in a table, hooks not counted (as kube-proxy's gauge, spec §3.6).
+  std::size_t rule_count(Table table) const;
+
+ private:
+  friend class Compiler;
+
+  std::shared_ptr<const Context> context_;
+  std::shared_ptr<const Base> base_;
+  std::array<std::shared_ptr<const Services>, Snapshot::kShards> shards_{};
+};
+
+/// Compiles snapshots. The result depends on the arguments alone; what was compiled before only makes it faster: a
+/// shard whose pointer did not change is not looked at. Not thread-safe; one for each family.
+class Compiler {
+ public:
+  /// `excluded` service ports (quarantine) get no rules.
+  Ruleset compile(const Snapshot& snapshot,
+                  const Context& context,
+                  const std::set<ServicePortName>& excluded = {});
+
+ private:
+  Snapshot snapshot_;
+  std::set<ServicePortName> excluded_;
+  Ruleset ruleset_;
+};
+
+/// The whole Ruleset as iptables-save would print it on an otherwise empty node: tables mangle, filter and nat with the
+/// hooks as rules of the built-in chains, chains sorted by name, services sorted by name.
+/// iptables-restore --noflush accepts it.
+std::string to_save_text(const Ruleset& ruleset);
+
+}  // namespace rules

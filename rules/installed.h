@@ -1,0 +1,50 @@
+#pragma once
+
+#include <map>
+#include <set>
+#include <span>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "rules/compile.h"
+
+namespace rules {
+
+/// What the kernel is believed to hold of ours. Two forms, which add up: blocks known to be installed whole (after a
+/// successful apply), and single chains (after a read, or leftovers).
+struct Installed {
+  Ruleset base;                                 // all of this is installed
+  std::unordered_map<ChainId, Digest> chains;   // other chains of ours that exist
+  std::map<ChainId, std::vector<Rule>> shared;  // content of shared chains as read; they are in `chains`, too
+  std::vector<Base::Hook> hooks;                // rules of built-in chains that jump to a chain of ours, as read
+};
+
+/// Names only (content kUnknown, hence rewritten), or everything.
+enum class Detail { kNames, kContents };
+
+/// Builds an Installed from what a backend reads, in any order of chains, rules of a chain in order. Chains that are
+/// not ours are ignored, whatever is fed. A backend feeds each declared chain once, then its rules.
+class InstalledReader {
+ public:
+  explicit InstalledReader(Detail detail) : detail_(detail) {}
+
+  void chain(const ChainId& chain);
+  void rule(const ChainId& chain, const Rule& rule);
+
+  /// A rule that could not be understood: its chain's content becomes kUnknown.
+  void unreadable_rule(const ChainId& chain);
+
+  Installed finish() &&;
+
+ private:
+  Detail detail_;
+  std::unordered_map<ChainId, ChainDigest> digests_;
+  std::set<ChainId> unreadable_;
+  Installed installed_;
+};
+
+/// From iptables-save text (one family). Lines of other tables and chains are skipped.
+Installed parse_installed(std::string_view save_text, Family family, Detail detail = Detail::kContents);
+
+}  // namespace rules
