@@ -22,25 +22,27 @@ struct ObjectName {
 /// "namespace/name", or just the name without a namespace.
 std::string to_string(const ObjectName& name);
 
-/// An immutable string of which equal copies share one allocation (node names, zones and slice owners repeat
-/// thousands of times). A null pointer is the empty string. intern() is thread-safe.
+/// An immutable string of which equal copies share one allocation (node names, zones and slice
+/// owners repeat thousands of times). A null pointer is the empty string. intern() is thread-safe.
 class SharedString {
  public:
   SharedString() = default;
   static SharedString intern(std::string_view text);
 
   std::string_view view() const { return text_ ? std::string_view(*text_) : std::string_view(); }
+
   bool empty() const { return !text_; }
 
   bool operator==(const SharedString& other) const { return view() == other.view(); }
+
   auto operator<=>(const SharedString& other) const { return view() <=> other.view(); }
 
  private:
   std::shared_ptr<const std::string> text_;
 };
 
-// The fields of each object that kube-proxy reads (spec §3.1, §6.4, §8), as the API wrote them: addresses and ranges
-// are text here, and judged in proxy/translate.
+// The fields of each object that kube-proxy reads (spec §3.1, §6.4, §8), as the API wrote them:
+// addresses and ranges are text here, and judged in proxy/translate.
 
 struct ServicePort {
   std::string name;

@@ -8,16 +8,17 @@
 
 namespace proxy {
 
-/// Why changes were not applied. Nothing of the batch that failed is in the kernel; earlier batches may be.
+/// Why changes were not applied. Nothing of the batch that failed is in the kernel; earlier batches
+/// may be.
 struct ApplyError {
   std::string message;
   std::optional<rules::ServicePortName> service;  // whose rule was refused, if that is known
-  bool transient = false;                         // worth the same try again (lock held, kernel out of memory)
+  bool transient = false;  // worth the same try again (lock held, kernel out of memory)
 };
 
-/// The kernel's tables of one family. Two implementations: iptables-restore, and libiptc in process.
-/// Not thread-safe; each family's worker owns one. Methods throw std::system_error when the environment fails (no
-/// binary, lock not to be had); a refused rule is a value.
+/// The kernel's tables of one family. Two implementations: iptables-restore, and libiptc in
+/// process. Not thread-safe; each family's worker owns one. Methods throw std::system_error when
+/// the environment fails (no binary, lock not to be had); a refused rule is a value.
 class Backend {
  public:
   Backend() = default;

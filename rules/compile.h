@@ -17,8 +17,9 @@ Block compile_service(const ServicePortName& name, const ServicePort& port, cons
 /// Fixed chains, last rules and hooks (spec §2.1, §3.4.1, §3.4.5). Pure and total.
 Base compile_base(const Context& context);
 
-/// What should be in the kernel: the base and one block for each service port. A value; copies share their shards, and
-/// equal pointers mean equal content. The default-constructed Ruleset wants nothing at all: clean-up.
+/// What should be in the kernel: the base and one block for each service port. A value; copies
+/// share their shards, and equal pointers mean equal content. The default-constructed Ruleset wants
+/// nothing at all: clean-up.
 class Ruleset {
  public:
   using Services = std::vector<std::shared_ptr<const CompiledService>>;  // sorted by name
@@ -27,10 +28,13 @@ class Ruleset {
 
   /// Null when the Ruleset is empty.
   const std::shared_ptr<const Context>& context() const { return context_; }
+
   const std::shared_ptr<const Base>& base() const { return base_; }
 
   /// Null shards are empty ones.
-  const std::array<std::shared_ptr<const Services>, Snapshot::kShards>& shards() const { return shards_; }
+  const std::array<std::shared_ptr<const Services>, Snapshot::kShards>& shards() const {
+    return shards_;
+  }
 
   /// All services, sorted by name.
   Services services() const;
@@ -49,8 +53,9 @@ class Ruleset {
   std::array<std::shared_ptr<const Services>, Snapshot::kShards> shards_{};
 };
 
-/// Compiles snapshots. The result depends on the arguments alone; what was compiled before only makes it faster: a
-/// shard whose pointer did not change is not looked at. Not thread-safe; one for each family.
+/// Compiles snapshots. The result depends on the arguments alone; what was compiled before only
+/// makes it faster: a shard whose pointer did not change is not looked at. Not thread-safe; one for
+/// each family.
 class Compiler {
  public:
   /// `excluded` service ports (quarantine) get no rules.
@@ -64,9 +69,9 @@ class Compiler {
   Ruleset ruleset_;
 };
 
-/// The whole Ruleset as iptables-save would print it on an otherwise empty node: tables mangle, filter and nat with the
-/// hooks as rules of the built-in chains, chains sorted by name, services sorted by name.
-/// iptables-restore --noflush accepts it.
+/// The whole Ruleset as iptables-save would print it on an otherwise empty node: tables mangle,
+/// filter and nat with the hooks as rules of the built-in chains, chains sorted by name, services
+/// sorted by name. iptables-restore --noflush accepts it.
 std::string to_save_text(const Ruleset& ruleset);
 
 }  // namespace rules

@@ -10,9 +10,9 @@
 
 namespace rules {
 
-/// Changes to a shared chain. Either it is written whole (`rewrite`: created or flushed first), or rules are removed
-/// and inserted singly, in place.
-/// Order of the chain afterwards: `insert` (in this order, at the head), then what was there, then `append`.
+/// Changes to a shared chain. Either it is written whole (`rewrite`: created or flushed first), or
+/// rules are removed and inserted singly, in place. Order of the chain afterwards: `insert` (in
+/// this order, at the head), then what was there, then `append`.
 struct SharedEdit {
   struct Insertion {
     std::shared_ptr<const CompiledService> service;
@@ -32,9 +32,10 @@ struct ServiceWrite {
   std::vector<ChainId> chains;
 };
 
-/// What has to be done to the kernel. A backend may cut it into several atomic steps if each intermediate state
-/// forwards correctly: service writes (endpoint chains before those that jump to them; a service at a time), then
-/// fixed chains, then shared edits, then hooks, then removals. `want` makes the rules of service writes (sections()).
+/// What has to be done to the kernel. A backend may cut it into several atomic steps if each
+/// intermediate state forwards correctly: service writes (endpoint chains before those that jump to
+/// them; a service at a time), then fixed chains, then shared edits, then hooks, then removals.
+/// `want` makes the rules of service writes (sections()).
 struct Changes {
   Ruleset want;
   std::vector<ServiceWrite> services;  // sorted by name
@@ -51,12 +52,14 @@ struct Changes {
   Changes without_removals() const;
 };
 
-/// The sections of a service write, in an order in which every jump leads to an earlier section or a fixed chain.
+/// The sections of a service write, in an order in which every jump leads to an earlier section or
+/// a fixed chain.
 std::vector<Section> sections(const Changes& changes, const ServiceWrite& write);
 
-/// What turns `have` into `want`. The one procedure behind full sync, incremental sync, restart, takeover, repair,
-/// quarantine, clean-up and dry run: only the arguments differ. Its cost follows the shards that differ, not the size
-/// of the cluster. diff(have, want) is empty once it was applied.
+/// What turns `have` into `want`. The one procedure behind full sync, incremental sync, restart,
+/// takeover, repair, quarantine, clean-up and dry run: only the arguments differ. Its cost follows
+/// the shards that differ, not the size of the cluster. diff(have, want) is empty once it was
+/// applied.
 Changes diff(const Installed& have, const Ruleset& want);
 
 }  // namespace rules

@@ -11,20 +11,22 @@
 
 namespace rules {
 
-/// What the kernel is believed to hold of ours. Two forms, which add up: blocks known to be installed whole (after a
-/// successful apply), and single chains (after a read, or leftovers).
+/// What the kernel is believed to hold of ours. Two forms, which add up: blocks known to be
+/// installed whole (after a successful apply), and single chains (after a read, or leftovers).
 struct Installed {
-  Ruleset base;                                 // all of this is installed
-  std::unordered_map<ChainId, Digest> chains;   // other chains of ours that exist
-  std::map<ChainId, std::vector<Rule>> shared;  // content of shared chains as read; they are in `chains`, too
-  std::vector<Base::Hook> hooks;                // rules of built-in chains that jump to a chain of ours, as read
+  Ruleset base;                                // all of this is installed
+  std::unordered_map<ChainId, Digest> chains;  // other chains of ours that exist
+  std::map<ChainId, std::vector<Rule>>
+      shared;                     // content of shared chains as read; they are in `chains`, too
+  std::vector<Base::Hook> hooks;  // rules of built-in chains that jump to a chain of ours, as read
 };
 
 /// Names only (content kUnknown, hence rewritten), or everything.
 enum class Detail { kNames, kContents };
 
-/// Builds an Installed from what a backend reads, in any order of chains, rules of a chain in order. Chains that are
-/// not ours are ignored, whatever is fed. A backend feeds each declared chain once, then its rules.
+/// Builds an Installed from what a backend reads, in any order of chains, rules of a chain in
+/// order. Chains that are not ours are ignored, whatever is fed. A backend feeds each declared
+/// chain once, then its rules.
 class InstalledReader {
  public:
   explicit InstalledReader(Detail detail) : detail_(detail) {}
@@ -45,6 +47,8 @@ class InstalledReader {
 };
 
 /// From iptables-save text (one family). Lines of other tables and chains are skipped.
-Installed parse_installed(std::string_view save_text, Family family, Detail detail = Detail::kContents);
+Installed parse_installed(std::string_view save_text,
+                          Family family,
+                          Detail detail = Detail::kContents);
 
 }  // namespace rules

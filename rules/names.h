@@ -28,15 +28,17 @@ ChainName firewall_chain(const ServicePortName& name);        // KUBE-FW-
 /// The chain of one endpoint of a service port (KUBE-SEP-).
 ChainName endpoint_chain(const ServicePortName& name, const SocketAddress& endpoint);
 
-/// A nat chain with one of the five prefixes: kube-proxy and iptproxy create and remove these as Services come and go.
+/// A nat chain with one of the five prefixes: kube-proxy and iptproxy create and remove these as
+/// Services come and go.
 bool is_service_chain(const ChainId& chain);
 
-/// A chain in which many Services have rules of their own: KUBE-SERVICES, KUBE-NODEPORTS, KUBE-EXTERNAL-SERVICES and
-/// KUBE-PROXY-FIREWALL. The order among Services carries no meaning there (spec §3.4.2).
+/// A chain in which many Services have rules of their own: KUBE-SERVICES, KUBE-NODEPORTS,
+/// KUBE-EXTERNAL-SERVICES and KUBE-PROXY-FIREWALL. The order among Services carries no meaning
+/// there (spec §3.4.2).
 bool is_shared_chain(const ChainId& chain);
 
-/// A chain that is ours to write and to remove. KUBE-FIREWALL is not: kubelet shares it, and clean-up leaves it
-/// (spec §4.8). Nor is any KUBE-KUBELET or KUBE-IPTABLES chain.
+/// A chain that is ours to write and to remove. KUBE-FIREWALL is not: kubelet shares it, and
+/// clean-up leaves it (spec §4.8). Nor is any KUBE-KUBELET or KUBE-IPTABLES chain.
 bool is_owned(const ChainId& chain);
 
 }  // namespace rules

@@ -20,20 +20,23 @@ std::string_view to_string(Family family);
 /// "tcp", "udp" or "sctp", as iptables spells it and as chain names hash it (spec §1.1).
 std::string_view to_string(Protocol protocol);
 
-/// The protocol of an API object, in upper case ("TCP"), or of a rule, in lower case. Nothing else is accepted.
+/// The protocol of an API object, in upper case ("TCP"), or of a rule, in lower case. Nothing else
+/// is accepted.
 std::optional<Protocol> parse_protocol(std::string_view text);
 
-/// An IPv4 or IPv6 address; regular value of 17 bytes. IPv4-mapped IPv6 addresses are IPv4 (spec §6.5).
+/// An IPv4 or IPv6 address; regular value of 17 bytes. IPv4-mapped IPv6 addresses are IPv4 (spec
+/// §6.5).
 class IpAddress {
  public:
   /// The unspecified IPv4 address.
   IpAddress() = default;
 
-  /// Lenient as Kubernetes is: leading zeros of an IPv4 octet are decimal, never octal (spec §6.5, CVE-2021-29923).
-  /// Nothing for any other text; zones and ports are not accepted.
+  /// Lenient as Kubernetes is: leading zeros of an IPv4 octet are decimal, never octal (spec §6.5,
+  /// CVE-2021-29923). Nothing for any other text; zones and ports are not accepted.
   static std::optional<IpAddress> parse(std::string_view text);
 
-  /// `bytes` in network order: 4 make an IPv4 address, 16 an IPv6 address (kept as such even if IPv4-mapped).
+  /// `bytes` in network order: 4 make an IPv4 address, 16 an IPv6 address (kept as such even if
+  /// IPv4-mapped).
   static IpAddress from_bytes(std::span<const std::uint8_t> bytes);
 
   Family family() const { return family_; }

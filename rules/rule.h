@@ -14,8 +14,8 @@
 
 namespace rules {
 
-/// The tables that kube-proxy writes. Commits go in this order: mangle holds only the canary, and filter goes before
-/// nat as in kube-proxy's restore input.
+/// The tables that kube-proxy writes. Commits go in this order: mangle holds only the canary, and
+/// filter goes before nat as in kube-proxy's restore input.
 enum class Table : std::uint8_t { kMangle, kFilter, kNat };
 
 std::string_view to_string(Table table);
@@ -34,6 +34,7 @@ class ChainName {
   std::string_view view() const { return {text_.data(), length_}; }
 
   auto operator<=>(const ChainName& other) const { return view() <=> other.view(); }
+
   bool operator==(const ChainName& other) const { return view() == other.view(); }
 
  private:
@@ -74,7 +75,8 @@ struct TransportPort {
   bool operator==(const TransportPort&) const = default;
 };
 
-/// -m conntrack --ctstate. `states` is a union of the bits below, which are the kernel's (XT_CONNTRACK_STATE_*).
+/// -m conntrack --ctstate. `states` is a union of the bits below, which are the kernel's
+/// (XT_CONNTRACK_STATE_*).
 struct ConnectionState {
   static constexpr std::uint16_t kInvalid = 1;
   static constexpr std::uint16_t kEstablished = 2;
@@ -104,14 +106,15 @@ struct LocalAddress {
   bool operator==(const LocalAddress&) const = default;
 };
 
-/// -m statistic --mode random; `threshold` is the kernel's integer, the probability in units of 2^-31.
+/// -m statistic --mode random; `threshold` is the kernel's integer, the probability in units of
+/// 2^-31.
 struct Probability {
   std::uint32_t threshold = 0;
   bool operator==(const Probability&) const = default;
 };
 
-/// -m recent: kSet records the source address in the list, kCheck asks whether it was seen within `seconds`
-/// (with --reap). Lists are named like the endpoint chain they remember.
+/// -m recent: kSet records the source address in the list, kCheck asks whether it was seen within
+/// `seconds` (with --reap). Lists are named like the endpoint chain they remember.
 struct Recent {
   enum class Action : std::uint8_t { kSet, kCheck };
   Action action = Action::kSet;
@@ -126,8 +129,8 @@ struct AccountingObject {
   bool operator==(const AccountingObject&) const = default;
 };
 
-/// Any other condition, kept as iptables-save printed it ("-m multiport --dports 1,2", "-o eth0", "-p icmp"). It lets
-/// us read every rule of a node; the compiler never makes one.
+/// Any other condition, kept as iptables-save printed it ("-m multiport --dports 1,2", "-o eth0",
+/// "-p icmp"). It lets us read every rule of a node; the compiler never makes one.
 struct OtherMatch {
   std::string text;
   bool operator==(const OtherMatch&) const = default;
@@ -149,12 +152,15 @@ using Match = std::variant<Comment,
 struct FallThrough {
   bool operator==(const FallThrough&) const = default;
 };
+
 struct Accept {
   bool operator==(const Accept&) const = default;
 };
+
 struct Drop {
   bool operator==(const Drop&) const = default;
 };
+
 struct Return {
   bool operator==(const Return&) const = default;
 };
@@ -176,6 +182,7 @@ struct SetMark {
   std::uint32_t mask = 0xffffffff;
   bool operator==(const SetMark&) const = default;
 };
+
 struct Masquerade {
   bool random_fully = false;
   bool operator==(const Masquerade&) const = default;
@@ -187,7 +194,8 @@ struct Dnat {
   bool operator==(const Dnat&) const = default;
 };
 
-/// Any other target with its options, as iptables-save printed it ("-j LOG --log-prefix x", "-g CHAIN").
+/// Any other target with its options, as iptables-save printed it ("-j LOG --log-prefix x", "-g
+/// CHAIN").
 struct OtherTarget {
   std::string text;
   bool operator==(const OtherTarget&) const = default;
@@ -204,7 +212,8 @@ using Target = std::variant<FallThrough,
                             Dnat,
                             OtherTarget>;
 
-/// One rule, without the chain it stands in. The order of the matches is part of the value, as in iptables.
+/// One rule, without the chain it stands in. The order of the matches is part of the value, as in
+/// iptables.
 struct Rule {
   std::optional<Negatable<Cidr>> source;
   std::optional<Negatable<Cidr>> destination;
@@ -227,6 +236,7 @@ std::string_view comment_of(const Rule& rule);
 template <>
 struct std::hash<rules::ChainId> {
   std::size_t operator()(const rules::ChainId& chain) const noexcept {
-    return std::hash<std::string_view>{}(chain.name.view()) * 4 + static_cast<std::size_t>(chain.table);
+    return std::hash<std::string_view>{}(chain.name.view()) * 4 +
+           static_cast<std::size_t>(chain.table);
   }
 };

@@ -38,34 +38,39 @@ struct Section {
   bool operator==(const Section&) const = default;
 };
 
-/// All rules of one owner. Blocks of Services are closed: they refer to their own chains and to fixed chains only, so
-/// any of them can be left out (quarantine) without breaking another.
+/// All rules of one owner. Blocks of Services are closed: they refer to their own chains and to
+/// fixed chains only, so any of them can be left out (quarantine) without breaking another.
 struct Block {
-  std::vector<Section> chains;   // chains that belong to this owner alone
-  std::vector<Section> entries;  // its rules in shared chains (is_shared_chain), at most one section for each
+  std::vector<Section> chains;  // chains that belong to this owner alone
+  std::vector<Section>
+      entries;  // its rules in shared chains (is_shared_chain), at most one section for each
 
   bool operator==(const Block&) const = default;
 };
 
 /// The rules that everything else hangs on: fixed chains, and how the built-in chains lead to them.
 struct Base {
-  /// A rule in a built-in chain; it goes to the head of the chain unless it is there already (spec §2.2).
+  /// A rule in a built-in chain; it goes to the head of the chain unless it is there already (spec
+  /// §2.2).
   struct Hook {
     ChainId chain;
     Rule rule;
     bool operator==(const Hook&) const = default;
   };
 
-  std::vector<Section> chains;   // fixed chains with their whole content
-  std::vector<Section> shared;   // shared chains with the rules that must stand last in them
-  std::vector<ChainId> present;  // chains that must exist and whose content is nobody's business (canaries)
-  std::vector<Hook> hooks;       // in the order of spec §2.1; each is inserted at position 1, so the last ends up first
+  std::vector<Section> chains;  // fixed chains with their whole content
+  std::vector<Section> shared;  // shared chains with the rules that must stand last in them
+  std::vector<ChainId>
+      present;  // chains that must exist and whose content is nobody's business (canaries)
+  std::vector<Hook> hooks;  // in the order of spec §2.1; each is inserted at position 1, so the
+                            // last ends up first
 
   bool operator==(const Base&) const = default;
 };
 
-/// What the compiler remembers of a service port's block: digests in place of rules, which can be made again at any
-/// time because compiling is pure. It keeps 10,000 Services of 10 endpoints within a few megabytes.
+/// What the compiler remembers of a service port's block: digests in place of rules, which can be
+/// made again at any time because compiling is pure. It keeps 10,000 Services of 10 endpoints
+/// within a few megabytes.
 struct CompiledService {
   struct Entries {
     ChainId chain;

@@ -26,7 +26,8 @@ struct ServicePortName {
   auto operator<=>(const ServicePortName&) const = default;
 };
 
-/// "namespace/service", followed by ":port" for a named port. The protocol is not part of it (spec §1.1).
+/// "namespace/service", followed by ":port" for a named port. The protocol is not part of it (spec
+/// §1.1).
 std::string to_string(const ServicePortName& name);
 void append(std::string& out, const ServicePortName& name);
 
@@ -45,7 +46,8 @@ struct Endpoint {
 };
 
 /// Everything known about one port of one Service in one family (spec §3.1).
-/// All addresses are of that family, in the order of the object; endpoints are sorted by the bytes of their text
+/// All addresses are of that family, in the order of the object; endpoints are sorted by the bytes
+/// of their text
 /// ("10.0.0.10:80" before "10.0.0.1:80", spec §6.4).
 struct ServicePort {
   IpAddress cluster_ip;
@@ -54,8 +56,8 @@ struct ServicePort {
   std::uint16_t health_check_node_port = 0;  // 0: none
   TrafficPolicy internal_policy = TrafficPolicy::kCluster;
   TrafficPolicy external_policy = TrafficPolicy::kCluster;
-  // The Service has external IPs of this family that the gate AllowServiceExternalIPs keeps out of the rules:
-  // it still counts as externally accessible (spec §3.5).
+  // The Service has external IPs of this family that the gate AllowServiceExternalIPs keeps out of
+  // the rules: it still counts as externally accessible (spec §3.5).
   bool external_ips_gated = false;
   std::optional<std::chrono::seconds> client_ip_affinity;  // nothing: no session affinity
   std::vector<IpAddress> external_ips;
@@ -74,9 +76,9 @@ using ServicePortEntry = std::pair<ServicePortName, std::shared_ptr<const Servic
 /// Service ports whose names fall into one hash bucket, sorted by name.
 using Shard = std::vector<ServicePortEntry>;
 
-/// The cluster of one family as the compiler sees it: immutable, cheap to copy, shared between threads.
-/// Equal pointers mean equal content, so whoever compares two snapshots skips what did not change; the shards make
-/// that comparison independent of the number of Services.
+/// The cluster of one family as the compiler sees it: immutable, cheap to copy, shared between
+/// threads. Equal pointers mean equal content, so whoever compares two snapshots skips what did not
+/// change; the shards make that comparison independent of the number of Services.
 struct Snapshot {
   static constexpr std::size_t kShards = 1024;
 
@@ -96,14 +98,17 @@ std::vector<ServicePortEntry> sorted_service_ports(const Snapshot& snapshot);
 /// A snapshot of these service ports; later duplicates of a name win.
 Snapshot make_snapshot(Family family, std::vector<ServicePortEntry> service_ports);
 
-/// How traffic of local pods is recognised (spec §3.3, DET): by source network, or by the interface it came in on.
+/// How traffic of local pods is recognised (spec §3.3, DET): by source network, or by the interface
+/// it came in on.
 struct LocalInterface {
   std::string name;  // a trailing "+" matches any suffix
   bool operator==(const LocalInterface&) const = default;
 };
+
 using LocalTrafficDetector = std::variant<std::monostate, Cidr, LocalInterface>;
 
-/// Everything but the Services that the compiler may look at. Filled at the edge from configuration, node and host.
+/// Everything but the Services that the compiler may look at. Filled at the edge from
+/// configuration, node and host.
 struct Context {
   Family family = Family::kIpv4;
   std::string node_name;
@@ -111,12 +116,12 @@ struct Context {
   IpAddress node_ip;
   std::uint32_t masquerade_mark = 0x4000;
   bool masquerade_all = false;
-  bool random_fully = true;                    // MASQUERADE --random-fully is available
-  bool localhost_node_ports = true;            // after all corrections of spec §3.3; false for IPv6
-  bool tcp_be_liberal = false;                 // no INVALID drop
-  bool counts_invalid_drops = true;            // accounting object ct_state_invalid_dropped_pkts exists
-  bool counts_localhost_node_ports = true;     // accounting object localhost_nps_accepted_pkts exists
-  bool large_cluster = false;                  // no comments on endpoint rules
+  bool random_fully = true;          // MASQUERADE --random-fully is available
+  bool localhost_node_ports = true;  // after all corrections of spec §3.3; false for IPv6
+  bool tcp_be_liberal = false;       // no INVALID drop
+  bool counts_invalid_drops = true;  // accounting object ct_state_invalid_dropped_pkts exists
+  bool counts_localhost_node_ports = true;  // accounting object localhost_nps_accepted_pkts exists
+  bool large_cluster = false;               // no comments on endpoint rules
   LocalTrafficDetector local_traffic;
   // Addresses that accept node ports; nothing means every local address.
   std::optional<std::vector<IpAddress>> node_port_addresses;
