@@ -1,0 +1,34 @@
+#include "proxy/json.h"
+
+#include <catch2/catch.hpp>
+
+using proxy::to_json;
+
+TEST_CASE("json: text becomes a quoted string", "[proxy][json]") {
+  CHECK(to_json("") == R"("")");
+  CHECK(to_json("ns/svc:p80") == R"("ns/svc:p80")");
+  CHECK(to_json("Zürich €𝄞") == R"("Zürich €𝄞")");
+}
+
+TEST_CASE("json: quotes, backslashes and control characters are escaped", "[proxy][json]") {
+  CHECK(to_json(R"(say "a\b")") == R"("say \"a\\b\"")");
+  CHECK(to_json("a\nb\tc\rd\x01\x1b") == R"("a\nb\tc\rd\u0001\u001b")");
+  CHECK(to_json(std::string_view("a\0b", 3)) == R"("a\u0000b")");
+}
+
+TEST_CASE("json: bytes that are not UTF-8 are replaced", "[proxy][json]") {
+  const auto text = GENERATE(as<std::string>(),
+                             "\xff",
+                             "\x80",
+                             "\xc3",          // cut off
+                             "\xc0\xaf",      // overlong
+                             "\xed\xa0\x80",  // surrogate
+                             "\xf4\x90\x80\x80");
+  CAPTURE(text);
+
+  std::string expected = "\"";
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    expected += "\xef\xbf\xbd";
+  }
+  CHECK(to_json(text) == expected + '"');
+}
