@@ -1,10 +1,10 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
-#include <span>
+#include <string_view>
 #include <unordered_map>
-#include <utility>
 #include <vector>
 
 #include "rules/compile.h"
@@ -46,7 +46,22 @@ class InstalledReader {
   Installed installed_;
 };
 
-/// From iptables-save text (one family). Lines of other tables and chains are skipped.
+/// Feeds an InstalledReader with iptables-save output of one family, a line at a time, so that
+/// nobody has to hold the text of a large table.
+class SaveTextReader {
+ public:
+  SaveTextReader(InstalledReader& reader, Family family) : reader_(reader), family_(family) {}
+
+  /// Without its newline.
+  void line(std::string_view text);
+
+ private:
+  InstalledReader& reader_;
+  Family family_;
+  std::optional<Table> table_;
+};
+
+/// The same from text that is held anyway (a saved dump).
 Installed parse_installed(std::string_view save_text,
                           Family family,
                           Detail detail = Detail::kContents);

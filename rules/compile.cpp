@@ -1,0 +1,211 @@
+#include "rules/compile.h"
+
+#include <algorithm>
+#include <map>
+
+#include "rules/names.h"
+#include "rules/text.h"
+
+namespace rules {
+
+namespace {
+
+using Services = Ruleset::Services;
+
+bool by_name(const std::shared_ptr<const CompiledService>& a,
+             const std::shared_ptr<const CompiledService>& b) {
+  return a->name < b->name;
+}
+
+void count(CompiledService& service, const Section& section) {
+  const auto rules = static_cast<std::uint32_t>(section.rules.size());
+  (section.chain.table == Table::kNat ? service.nat_rules : service.filter_rules) += rules;
+}
+
+std::shared_ptr<const CompiledService> summarize(const ServicePortEntry& entry,
+                                                 const Context& context) {
+  const Block block = compile_service(entry.first, *entry.second, context);
+  auto service = std::make_shared<CompiledService>();
+  service->name = entry.first;
+  service->port = entry.second;
+  service->chains.reserve(block.chains.size());
+  for (const Section& section : block.chains) {
+    service->chains.emplace_back(section.chain, digest(section.rules));
+    count(*service, section);
+  }
+  service->entries.reserve(block.entries.size());
+  for (const Section& section : block.entries) {
+    auto& entries = service->entries.emplace_back(CompiledService::Entries{section.chain, {}});
+    entries.rules.reserve(section.rules.size());
+    for (const Rule& rule : section.rules) {
+      entries.rules.push_back(digest(rule));
+    }
+    count(*service, section);
+  }
+  return service;
+}
+
+/// Compiles a shard; services whose port is the same object as before are taken over from `before`.
+std::shared_ptr<const Services> compile_shard(const Shard& shard,
+                                              const Services& before,
+                                              const Context& context,
+                                              const std::set<ServicePortName>& excluded) {
+  auto services = std::make_shared<Services>();
+  services->reserve(shard.size());
+  for (const ServicePortEntry& entry : shard) {
+    if (excluded.contains(entry.first)) {
+      continue;
+    }
+    const auto known = std::find_if(before.begin(), before.end(), [&](const auto& service) {
+      return service->port == entry.second && service->name == entry.first;
+    });
+    services->push_back(known != before.end() ? *known : summarize(entry, context));
+  }
+  return services->empty() ? nullptr : std::shared_ptr<const Services>(std::move(services));
+}
+
+/// Shards that hold a service port which is excluded in only one of the two sets.
+std::set<std::size_t> affected_shards(const std::set<ServicePortName>& a,
+                                      const std::set<ServicePortName>& b) {
+  std::vector<ServicePortName> changed;
+  std::set_symmetric_difference(
+      a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(changed));
+  std::set<std::size_t> shards;
+  for (const ServicePortName& name : changed) {
+    shards.insert(shard_of(name.name_space, name.service));
+  }
+  return shards;
+}
+
+}  // namespace
+
+Services Ruleset::services() const {
+  Services all;
+  for (const auto& shard : shards_) {
+    if (shard) {
+      all.insert(all.end(), shard->begin(), shard->end());
+    }
+  }
+  std::sort(all.begin(), all.end(), by_name);
+  return all;
+}
+
+Block Ruleset::block(const CompiledService& service) const {
+  return compile_service(service.name, *service.port, *context_);
+}
+
+std::size_t Ruleset::rule_count(Table table) const {
+  std::size_t rules = 0;
+  for (const auto& shard : shards_) {
+    if (shard) {
+      for (const auto& service : *shard) {
+        rules += table == Table::kNat      ? service->nat_rules
+                 : table == Table::kFilter ? service->filter_rules
+                                           : 0;
+      }
+    }
+  }
+  if (base_) {
+    for (const auto* sections : {&base_->chains, &base_->shared}) {
+      for (const Section& section : *sections) {
+        rules += section.chain.table == table ? section.rules.size() : 0;
+      }
+    }
+  }
+  return rules;
+}
+
+Ruleset Compiler::compile(const Snapshot& snapshot,
+                          const Context& context,
+                          const std::set<ServicePortName>& excluded) {
+  const bool same_context = ruleset_.context_ && *ruleset_.context_ == context;
+  Ruleset next;
+  next.context_ = same_context ? ruleset_.context_ : std::make_shared<const Context>(context);
+  next.base_ = same_context ? ruleset_.base_ : std::make_shared<const Base>(compile_base(context));
+  const std::set<std::size_t> affected = affected_shards(excluded_, excluded);
+  for (std::size_t i = 0; i < Snapshot::kShards; ++i) {
+    if (same_context && snapshot.shards[i] == snapshot_.shards[i] && !affected.contains(i)) {
+      next.shards_[i] = ruleset_.shards_[i];
+    } else if (snapshot.shards[i]) {
+      const bool reusable = same_context && ruleset_.shards_[i];
+      next.shards_[i] = compile_shard(*snapshot.shards[i],
+                                      reusable ? *ruleset_.shards_[i] : Services{},
+                                      *next.context_,
+                                      excluded);
+    }
+  }
+  snapshot_ = snapshot;
+  excluded_ = excluded;
+  ruleset_ = next;
+  return next;
+}
+
+std::string to_save_text(const Ruleset& ruleset) {
+  if (!ruleset.base()) {
+    return {};
+  }
+  const Family family = ruleset.context()->family;
+  std::map<ChainId, std::string> chains;  // text of each chain's rules
+  std::string prefix;
+  const auto add = [&](const ChainId& chain, const std::vector<Rule>& rules) {
+    std::string& text = chains[chain];
+    prefix = "-A ";
+    prefix += chain.name.view();
+    for (const Rule& rule : rules) {
+      text += prefix;
+      text += ' ';
+      append(text, rule, family);
+      text += '\n';
+    }
+  };
+  for (const ChainId& chain : ruleset.base()->present) {
+    add(chain, {});
+  }
+  for (const auto& service : ruleset.services()) {
+    const Block block = ruleset.block(*service);
+    for (const auto* sections : {&block.chains, &block.entries}) {
+      for (const Section& section : *sections) {
+        add(section.chain, section.rules);
+      }
+    }
+  }
+  for (const auto* sections : {&ruleset.base()->chains, &ruleset.base()->shared}) {
+    for (const Section& section : *sections) {
+      add(section.chain, section.rules);
+    }
+  }
+
+  std::map<Table, std::string>
+      hook_texts;  // inserted at position 1 one after the other: the last comes first
+  for (const Base::Hook& hook : ruleset.base()->hooks) {
+    std::string text = "-A ";
+    text += hook.chain.name.view();
+    text += ' ';
+    append(text, hook.rule, family);
+    hook_texts[hook.chain.table].insert(0, text + '\n');
+  }
+
+  std::string out;
+  for (const Table table : {Table::kMangle, Table::kFilter, Table::kNat}) {
+    out += '*';
+    out += to_string(table);
+    out += '\n';
+    const auto begin = chains.lower_bound(ChainId{table, {}});
+    const auto end = std::find_if(
+        begin, chains.end(), [&](const auto& entry) { return entry.first.table != table; });
+    for (auto chain = begin; chain != end; ++chain) {
+      out += ':';
+      out += chain->first.name.view();
+      out += " - [0:0]\n";
+    }
+    out += hook_texts[table];
+    for (auto chain = begin; chain != end; ++chain) {
+      out += chain->second;
+      chain->second = {};
+    }
+    out += "COMMIT\n";
+  }
+  return out;
+}
+
+}  // namespace rules
