@@ -1,0 +1,158 @@
+#include "k8sclient/json.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace k8sclient {
+
+namespace {
+
+constexpr std::size_t kMaxDepth = 64;
+
+std::string_view type_name(simdjson::dom::element value) {
+  using simdjson::dom::element_type;
+  switch (value.type()) {
+    case element_type::ARRAY:
+      return "a list";
+    case element_type::OBJECT:
+      return "an object";
+    case element_type::INT64:
+    case element_type::UINT64:
+      return "a number";
+    case element_type::DOUBLE:
+      return "a fraction";
+    case element_type::STRING:
+      return "text";
+    case element_type::BOOL:
+      return "true or false";
+    case element_type::NULL_VALUE:
+      return "null";
+  }
+  return "unknown";
+}
+
+bool is_control(char c) {
+  return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+}
+
+bool is_plain_key(std::string_view key) {
+  return !key.empty() && std::all_of(key.begin(), key.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+  });
+}
+
+}  // namespace
+
+bool SeenKeys::insert(std::string_view key) {
+  const auto end = few_.begin() + static_cast<std::ptrdiff_t>(size_);
+  if (std::find(few_.begin(), end, key) != end) {
+    return false;
+  }
+  if (size_ < few_.size()) {
+    few_[size_++] = key;
+    return true;
+  }
+  return many_.insert(key).second;
+}
+
+std::string_view Json::raw_text() const {
+  std::string_view text;
+  if (value_.get(text) != simdjson::SUCCESS) {
+    fail_type("text");
+  }
+  return text;
+}
+
+std::string_view Json::text() const {
+  const std::string_view text = raw_text();
+  if (std::any_of(text.begin(), text.end(), is_control)) {
+    fail(quoted(text) + " has control characters");
+  }
+  return text;
+}
+
+bool Json::boolean() const {
+  bool value = false;
+  if (value_.get(value) != simdjson::SUCCESS) {
+    fail_type("true or false");
+  }
+  return value;
+}
+
+std::int64_t Json::integer(std::int64_t least, std::int64_t most) const {
+  if (value_.is_uint64() && !value_.is_int64()) {  // only those above the range of int64
+    fail(fmt::format("is not between {} and {}", least, most));
+  }
+  std::int64_t value = 0;
+  if (value_.get(value) != simdjson::SUCCESS) {
+    fail_type("a whole number");
+  }
+  if (value < least || value > most) {
+    fail(fmt::format("{} is not between {} and {}", value, least, most));
+  }
+  return value;
+}
+
+simdjson::dom::object Json::object() const {
+  simdjson::dom::object object;
+  if (value_.get(object) != simdjson::SUCCESS) {
+    fail_type("an object");
+  }
+  return object;
+}
+
+simdjson::dom::array Json::array() const {
+  simdjson::dom::array array;
+  if (value_.get(array) != simdjson::SUCCESS) {
+    fail_type("a list");
+  }
+  return array;
+}
+
+std::string Json::path() const {
+  if (parent_ == nullptr) {
+    return {};
+  }
+  const std::string parent = parent_->path();
+  if (index_ != kNoIndex) {
+    return fmt::format("{}[{}]", parent, index_);
+  }
+  if (!is_plain_key(key_)) {
+    return fmt::format("{}[{}]", parent, quoted(key_));
+  }
+  return parent.empty() ? std::string(key_) : fmt::format("{}.{}", parent, key_);
+}
+
+void Json::fail(std::string reason) const {
+  throw FieldError{path(), std::move(reason)};
+}
+
+void Json::fail_type(std::string_view wanted) const {
+  fail(fmt::format("must be {}, is {}", wanted, type_name(value_)));
+}
+
+JsonDocument::JsonDocument(std::string_view text) {
+  if (const auto error = parser_.allocate(std::max<std::size_t>(text.size(), 32), kMaxDepth)) {
+    throw FieldError{{}, simdjson::error_message(error)};
+  }
+  if (const auto error = parser_.parse(text.data(), text.size()).get(root_)) {
+    throw FieldError{{}, fmt::format("invalid JSON: {}", simdjson::error_message(error))};
+  }
+}
+
+std::string quoted(std::string_view text) {
+  constexpr std::size_t kLongest = 80;
+  std::string out = "\"";
+  for (const char c : text.substr(0, kLongest)) {
+    if (is_control(c) || c == '"' || c == '\\') {
+      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    } else {
+      out += c;
+    }
+  }
+  out += text.size() > kLongest ? "\"…" : "\"";
+  return out;
+}
+
+}  // namespace k8sclient
