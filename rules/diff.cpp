@@ -88,8 +88,8 @@ class Differ {
   void collect_old() {
     old_ = have_.chains;
     for (const auto& service : services_.gone) {
-      for (const auto& chain : service->chains) {
-        old_[chain.id] = chain.content;
+      for (const auto& [chain, content] : service->chains) {
+        old_[chain] = content;
       }
     }
     if (have_.base.base() && !same_base()) {
@@ -121,9 +121,9 @@ class Differ {
   void write_services() {
     for (const auto& service : services_.fresh) {
       ServiceWrite write{service, {}};
-      for (const auto& chain : service->chains) {
-        if (!take_if_equal(chain.id, chain.content)) {
-          write.chains.push_back(chain.id);
+      for (const auto& [chain, content] : service->chains) {
+        if (!take_if_equal(chain, content)) {
+          write.chains.push_back(chain);
         }
       }
       if (!write.chains.empty()) {
@@ -270,8 +270,7 @@ class Differ {
         edit.remove.push_back(read[i]);
       }
     }
-    const bool nothing_stays = !read.empty() && edit.remove.size() == read.size();
-    return nothing_stays ? rewritten(last) : edit;
+    return edit.remove.size() == read.size() ? rewritten(last) : edit;
   }
 
   /// Finds the rules at ascending positions and marks these as wanted; nothing is taken unless all
@@ -349,27 +348,6 @@ Changes Changes::without_removals() const {
   Changes changes = *this;
   changes.remove.clear();
   return changes;
-}
-
-std::size_t written_rules(const Changes& changes, Table table) {
-  std::size_t rules = 0;
-  for (const ServiceWrite& write : changes.services) {
-    for (const auto& chain : write.service->chains) {
-      const bool written =
-          std::find(write.chains.begin(), write.chains.end(), chain.id) != write.chains.end();
-      rules += written && chain.id.table == table ? chain.rules : 0;
-    }
-  }
-  for (const Section& section : changes.chains) {
-    rules += section.chain.table == table ? section.rules.size() : 0;
-  }
-  for (const SharedEdit& edit : changes.shared) {
-    rules += edit.chain.table == table ? edit.insert.size() + edit.append.size() : 0;
-  }
-  for (const Base::Hook& hook : changes.insert_hooks) {
-    rules += hook.chain.table == table ? 1 : 0;
-  }
-  return rules;
 }
 
 std::vector<Section> sections(const Changes& changes, const ServiceWrite& write) {

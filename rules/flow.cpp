@@ -1,0 +1,70 @@
+#include "rules/flow.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+namespace rules {
+namespace {
+
+struct LessAlike {
+  bool operator()(const Flow* left, const Flow* right) const {
+    return left->likeness() < right->likeness();
+  }
+};
+
+}  // namespace
+
+void merge(Flows& flows) {
+  if (flows.size() < 2) {
+    return;
+  }
+
+  struct Place {
+    std::size_t index;
+    double heaviest;
+  };
+
+  std::map<const Flow*, Place, LessAlike> places;
+  Flows merged;
+  for (const Flow& flow : flows) {
+    const auto [found, is_new] = places.try_emplace(&flow, Place{merged.size(), flow.share});
+    if (is_new) {
+      merged.push_back(flow);
+      continue;
+    }
+    Flow& first = merged[found->second.index];
+    first.share += flow.share;
+    if (flow.share > found->second.heaviest) {
+      found->second.heaviest = flow.share;
+      first.last_step = flow.last_step;
+    }
+  }
+  flows = std::move(merged);
+}
+
+void move_to_end(Flows& flows, Flows& more) {
+  if (flows.empty()) {
+    flows.swap(more);
+    return;
+  }
+  flows.insert(flows.end(), more.begin(), more.end());
+  more.clear();
+}
+
+void StepLog::add(Flow& flow, Entry entry) {
+  entry.previous = flow.last_step;
+  flow.last_step = entries_.size();
+  entries_.push_back(std::move(entry));
+}
+
+std::vector<std::size_t> StepLog::path(const Flow& flow) const {
+  std::vector<std::size_t> path;
+  for (std::size_t step = flow.last_step; step != Flow::kNoStep; step = entries_[step].previous) {
+    path.push_back(step);
+  }
+  std::reverse(path.begin(), path.end());
+  return path;
+}
+
+}  // namespace rules

@@ -1,0 +1,210 @@
+#include "rules/judge.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <optional>
+
+namespace rules {
+namespace {
+
+constexpr double kProbabilityUnit = 1.0 / 2147483648.0;
+
+enum class Answer { kNo, kYes, kUnknown };
+
+Answer answer(bool holds) {
+  return holds ? Answer::kYes : Answer::kNo;
+}
+
+bool contains(const std::optional<Negatable<Cidr>>& condition, const IpAddress& address) {
+  return !condition || condition->value.contains(address) != condition->negated;
+}
+
+bool names(const Negatable<std::string>& condition, std::string_view interface) {
+  std::string_view pattern = condition.value;
+  bool holds = false;
+  if (pattern.ends_with('+')) {
+    pattern.remove_suffix(1);
+    holds = interface.starts_with(pattern);
+  } else {
+    holds = interface == pattern;
+  }
+  return holds != condition.negated;
+}
+
+std::string_view next_word(std::string_view& text) {
+  text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
+  const std::size_t length = std::min(text.find(' '), text.size());
+  const std::string_view word = text.substr(0, length);
+  text.remove_prefix(length);
+  return word;
+}
+
+/// The word after `option`, or empty.
+std::string_view value_of(std::string_view text, std::string_view option) {
+  for (std::string_view word = next_word(text); !word.empty(); word = next_word(text)) {
+    if (word == option) {
+      return next_word(text);
+    }
+  }
+  return {};
+}
+
+/// Of the foreign conditions, those on the protocol alone are certain: Rule::protocol holds those
+/// that a packet of ours can meet.
+Answer judge_other(const OtherMatch& match, const PacketView& packet) {
+  std::string_view text = match.text;
+  std::string_view word = next_word(text);
+  const bool negated = word == "!";
+  if (negated) {
+    word = next_word(text);
+  }
+  if (word != "-p") {
+    return Answer::kUnknown;
+  }
+  return answer((next_word(text) == to_string(packet.protocol)) != negated);
+}
+
+/// Everything but probability.
+class Condition {
+ public:
+  explicit Condition(const PacketView& packet) : packet_(packet) {}
+
+  Answer operator()(const Comment&) const { return Answer::kYes; }
+
+  Answer operator()(const TransportPort& match) const {
+    return answer(match.protocol == packet_.protocol &&
+                  (!match.destination || *match.destination == packet_.destination.port));
+  }
+
+  Answer operator()(const ConnectionState& match) const {
+    return answer(((match.states & packet_.states) != 0) != match.negated);
+  }
+
+  Answer operator()(const MarkMatch& match) const {
+    return answer(((packet_.mark & match.mask) == match.value) != match.negated);
+  }
+
+  Answer operator()(const LocalAddress& match) const {
+    const bool source = match.side == LocalAddress::Side::kSource;
+    return answer(
+        is_local(source ? packet_.source : packet_.destination.address, packet_.local_addresses));
+  }
+
+  Answer operator()(const Probability&) const { return Answer::kYes; }
+
+  Answer operator()(const Recent& match) const {
+    return match.action == Recent::Action::kSet ? Answer::kYes : Answer::kUnknown;
+  }
+
+  Answer operator()(const AccountingObject&) const { return Answer::kYes; }
+
+  Answer operator()(const OtherMatch& match) const { return judge_other(match, packet_); }
+
+ private:
+  const PacketView& packet_;
+};
+
+std::string note_on(const Match& match) {
+  if (const auto* other = std::get_if<OtherMatch>(&match)) {
+    return "condition \"" + other->text + "\" cannot be judged: taken as not met";
+  }
+  return "recent lists are taken as empty: no session affinity yet";
+}
+
+std::optional<std::uint16_t> parse_port(std::string_view text) {
+  std::uint16_t port = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  if (error != std::errc{} || end != text.data() + text.size() || port == 0) {
+    return std::nullopt;
+  }
+  return port;
+}
+
+ForeignEffect partial_nat(std::string_view options) {
+  if (const auto port = parse_port(value_of(options, "--to-ports"))) {
+    return PartialNat{std::nullopt, *port};
+  }
+  if (const auto address = IpAddress::parse(value_of(options, "--to-destination"))) {
+    return PartialNat{*address, 0};
+  }
+  return UnknownEffect{};
+}
+
+}  // namespace
+
+bool is_local(const IpAddress& address, std::span<const IpAddress> local_addresses) {
+  return address.is_loopback() ||
+         std::find(local_addresses.begin(), local_addresses.end(), address) !=
+             local_addresses.end();
+}
+
+Judgement judge(const Rule& rule, const PacketView& packet) {
+  const bool addressed = contains(rule.destination, packet.destination.address) &&
+                         (!rule.protocol || *rule.protocol == packet.protocol) &&
+                         contains(rule.source, packet.source) &&
+                         (!rule.in_interface || packet.interface_is_unknown ||
+                          names(*rule.in_interface, packet.in_interface));
+  if (!addressed) {
+    return {};
+  }
+  Judgement judgement{.chance = 1, .notes = {}};
+  for (const Match& match : rule.matches) {
+    const Answer holds = std::visit(Condition(packet), match);
+    if (holds == Answer::kNo) {
+      return {};
+    }
+    if (holds == Answer::kUnknown) {
+      judgement.chance = 0;
+      judgement.notes.push_back(note_on(match));
+    } else if (const auto* probability = std::get_if<Probability>(&match)) {
+      judgement.chance *= std::min(1.0, probability->threshold * kProbabilityUnit);
+    }
+  }
+  if (rule.in_interface && packet.interface_is_unknown) {
+    judgement.chance *= names(*rule.in_interface, {}) ? 1 : 0;
+    judgement.notes.emplace_back("the interface is not known: taken as one that no rule names");
+  }
+  return judgement;
+}
+
+ForeignEffect effect_of(const OtherTarget& target) {
+  // Targets of xtables that let the packet go on and change nothing that our walk looks at.
+  constexpr std::array<std::string_view, 15> kHarmless = {"LOG",
+                                                          "NFLOG",
+                                                          "ULOG",
+                                                          "AUDIT",
+                                                          "TRACE",
+                                                          "CONNMARK",
+                                                          "CONNSECMARK",
+                                                          "SECMARK",
+                                                          "TCPMSS",
+                                                          "TCPOPTSTRIP",
+                                                          "DSCP",
+                                                          "TOS",
+                                                          "TTL",
+                                                          "CHECKSUM",
+                                                          "CLASSIFY"};
+
+  std::string_view options = target.text;
+  const std::string_view verb = next_word(options);
+  const std::string_view name = next_word(options);
+  if (verb == "-g" && !name.empty()) {
+    return Goto{ChainName(name)};
+  }
+  if (name == "SNAT" || name == "MASQUERADE") {
+    return SourceNat{};
+  }
+  if (name == "DNAT" || name == "REDIRECT") {
+    return partial_nat(options);
+  }
+  if (name == "REJECT") {
+    return Reject{};
+  }
+  if (std::find(kHarmless.begin(), kHarmless.end(), name) != kHarmless.end()) {
+    return NoEffect{};
+  }
+  return UnknownEffect{};
+}
+
+}  // namespace rules

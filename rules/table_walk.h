@@ -1,0 +1,82 @@
+#pragma once
+
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "rules/flow.h"
+#include "rules/judge.h"
+#include "rules/tables.h"
+
+namespace rules {
+
+/// What stays the same along the way of a packet, at one place of it.
+struct Surroundings {
+  Protocol protocol = Protocol::kTcp;
+  std::uint16_t state = ConnectionState::kNew;
+  std::string_view in_interface;
+  bool interface_is_unknown = false;
+  std::span<const IpAddress> local_addresses;
+};
+
+/// Sends flows through the built-in chains, one at a time. Not thread-safe; lives for one trace and
+/// refers to the tables.
+class TableWalk {
+ public:
+  explicit TableWalk(const Tables& tables) : tables_(tables) {}
+
+  /// Flows that the table did not stop, in the order of the rules.
+  Flows walk(Table table, std::string_view chain, Flows flows, const Surroundings& surroundings);
+
+  /// All flows that were stopped so far.
+  const Flows& dropped() const { return dropped_; }
+
+  const Flows& rejected() const { return rejected_; }
+
+  const StepLog& log() const { return log_; }
+
+  /// Without duplicates, in the order in which they came up.
+  const std::vector<std::string>& notes() const { return notes_; }
+
+ private:
+  /// Where the flows that a rule took go on, if not out of the table.
+  struct Onward {
+    Flows next_rule;
+    Flows caller;
+  };
+
+  struct RulePlace {
+    const ChainId& chain;
+    std::size_t number;
+    const Rule& rule;
+  };
+
+  struct TakeVisitor;
+
+  Flows walk_chain(const ChainId& id, Flows live);
+  Flows taken_by(const RulePlace& place, Flows& live);
+  Flows enter(const ChainName& name, Flows flows);
+  void apply_policy(const ChainId& id, Flows flows);
+  PacketView view(const Flow& flow) const;
+  void note(std::string text);
+
+  const Tables& tables_;
+  StepLog log_;
+  Flows dropped_;
+  Flows rejected_;
+  std::vector<std::string> notes_;
+  std::set<std::string> noted_;
+
+  // Of the walk under way.
+  const Surroundings* surroundings_ = nullptr;
+  Flows passed_;
+  std::vector<ChainId> within_;  // chains being walked, outermost first
+};
+
+/// The address that a node uses towards itself: its first that is not a loopback address; that of
+/// loopback if it has none.
+IpAddress own_address(std::span<const IpAddress> local_addresses, Family family);
+
+}  // namespace rules
