@@ -88,8 +88,8 @@ class Differ {
   void collect_old() {
     old_ = have_.chains;
     for (const auto& service : services_.gone) {
-      for (const auto& [chain, content] : service->chains) {
-        old_[chain] = content;
+      for (const auto& chain : service->chains) {
+        old_[chain.id] = chain.content;
       }
     }
     if (have_.base.base() && !same_base()) {
@@ -121,9 +121,9 @@ class Differ {
   void write_services() {
     for (const auto& service : services_.fresh) {
       ServiceWrite write{service, {}};
-      for (const auto& [chain, content] : service->chains) {
-        if (!take_if_equal(chain, content)) {
-          write.chains.push_back(chain);
+      for (const auto& chain : service->chains) {
+        if (!take_if_equal(chain.id, chain.content)) {
+          write.chains.push_back(chain.id);
         }
       }
       if (!write.chains.empty()) {
@@ -270,7 +270,8 @@ class Differ {
         edit.remove.push_back(read[i]);
       }
     }
-    return edit.remove.size() == read.size() ? rewritten(last) : edit;
+    const bool nothing_stays = !read.empty() && edit.remove.size() == read.size();
+    return nothing_stays ? rewritten(last) : edit;
   }
 
   /// Finds the rules at ascending positions and marks these as wanted; nothing is taken unless all
@@ -350,10 +351,36 @@ Changes Changes::without_removals() const {
   return changes;
 }
 
+std::size_t written_rules(const Changes& changes, Table table) {
+  std::size_t rules = 0;
+  for (const ServiceWrite& write : changes.services) {
+    auto next = write.chains.begin();  // in the order of the service's chains
+    for (const auto& chain : write.service->chains) {
+      if (next != write.chains.end() && *next == chain.id) {
+        ++next;
+        rules += chain.id.table == table ? chain.rules : 0;
+      }
+    }
+  }
+  for (const Section& section : changes.chains) {
+    rules += section.chain.table == table ? section.rules.size() : 0;
+  }
+  for (const SharedEdit& edit : changes.shared) {
+    rules += edit.chain.table == table ? edit.insert.size() + edit.append.size() : 0;
+  }
+  for (const Base::Hook& hook : changes.insert_hooks) {
+    rules += hook.chain.table == table ? 1 : 0;
+  }
+  return rules;
+}
+
 std::vector<Section> sections(const Changes& changes, const ServiceWrite& write) {
   Block block = changes.want.block(*write.service);
+  auto next = write.chains.begin();  // in the order of the block's chains
   std::erase_if(block.chains, [&](const Section& section) {
-    return std::find(write.chains.begin(), write.chains.end(), section.chain) == write.chains.end();
+    const bool written = next != write.chains.end() && *next == section.chain;
+    next += written ? 1 : 0;
+    return !written;
   });
   return std::move(block.chains);
 }
