@@ -30,7 +30,8 @@ std::shared_ptr<const CompiledService> summarize(const ServicePortEntry& entry,
   service->port = entry.second;
   service->chains.reserve(block.chains.size());
   for (const Section& section : block.chains) {
-    service->chains.emplace_back(section.chain, digest(section.rules));
+    service->chains.push_back(
+        {section.chain, digest(section.rules), static_cast<std::uint32_t>(section.rules.size())});
     count(*service, section);
   }
   service->entries.reserve(block.entries.size());

@@ -52,6 +52,9 @@ struct Changes {
   Changes without_removals() const;
 };
 
+/// Rules that applying the changes writes into a table.
+std::size_t written_rules(const Changes& changes, Table table);
+
 /// The sections of a service write, in an order in which every jump leads to an earlier section or
 /// a fixed chain.
 std::vector<Section> sections(const Changes& changes, const ServiceWrite& write);

@@ -72,6 +72,12 @@ struct Base {
 /// made again at any time because compiling is pure. It keeps 10,000 Services of 10 endpoints
 /// within a few megabytes.
 struct CompiledService {
+  struct Chain {
+    ChainId id;
+    Digest content = Digest::kUnknown;
+    std::uint32_t rules = 0;
+  };
+
   struct Entries {
     ChainId chain;
     std::vector<Digest> rules;
@@ -79,7 +85,7 @@ struct CompiledService {
 
   ServicePortName name;
   std::shared_ptr<const ServicePort> port;
-  std::vector<std::pair<ChainId, Digest>> chains;
+  std::vector<Chain> chains;
   std::vector<Entries> entries;
   std::uint32_t filter_rules = 0;
   std::uint32_t nat_rules = 0;

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "proxy/backend.h"
+
+namespace test {
+
+/// A kernel in memory: the Backend's twin for tests. It is strict about what iptables-restore is
+/// strict about (a jump needs its chain, a chain that is jumped to cannot be removed, a rule to
+/// delete must exist), applies a batch whole or not at all, and can be edited behind the syncer's
+/// back.
+class FakeKernel : public proxy::Backend {
+ public:
+  explicit FakeKernel(rules::Family family = rules::Family::kIpv4);
+
+  rules::Installed read(rules::Detail detail) override;
+  std::optional<proxy::ApplyError> apply(const rules::Changes& changes) override;
+
+  /// What it holds, foreign chains and built-in chains included.
+  std::map<rules::ChainId, std::vector<rules::Rule>> chains;
+
+  /// A rule for which it returns true is refused, like an extension that the kernel lacks.
+  std::function<bool(const rules::Rule&)> refuses;
+  bool names_the_service = false;  // an ApplyError tells whose rule was refused
+  int fail_next = 0;               // that many applies fail as if the lock were held
+  int applies = 0;
+  int reads = 0;
+  std::size_t rules_written = 0;  // by successful applies
+
+ private:
+  std::optional<proxy::ApplyError> try_apply(const rules::Changes& changes);
+  std::optional<proxy::ApplyError> check() const;
+
+  rules::Family family_;
+};
+
+}  // namespace test
