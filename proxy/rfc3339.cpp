@@ -1,0 +1,125 @@
+#include "proxy/rfc3339.h"
+
+#include <algorithm>
+
+namespace proxy {
+
+namespace {
+
+// Reads a text from its front; each read tells whether the text went on as expected.
+class Scanner {
+ public:
+  explicit Scanner(std::string_view text) : rest_(text) {}
+
+  bool at_end() const { return rest_.empty(); }
+
+  bool skip(char expected) {
+    if (rest_.empty() || rest_.front() != expected) {
+      return false;
+    }
+    rest_.remove_prefix(1);
+    return true;
+  }
+
+  // Exactly `digits` digits.
+  std::optional<int> number(std::size_t digits) {
+    const std::string_view text = rest_.substr(0, digits);
+    if (text.size() != digits || !std::ranges::all_of(text, is_digit)) {
+      return std::nullopt;
+    }
+    rest_.remove_prefix(digits);
+    int value = 0;
+    for (const char c : text) {
+      value = value * 10 + (c - '0');
+    }
+    return value;
+  }
+
+  // One digit or more after the decimal point; those beyond nanoseconds are dropped.
+  std::optional<std::chrono::nanoseconds> fraction() {
+    std::chrono::nanoseconds result{0};
+    std::chrono::nanoseconds unit{std::chrono::seconds(1)};
+    std::size_t digits = 0;
+    for (; digits < rest_.size() && is_digit(rest_[digits]); ++digits) {
+      unit /= 10;
+      result += unit * (rest_[digits] - '0');
+    }
+    if (digits == 0) {
+      return std::nullopt;
+    }
+    rest_.remove_prefix(digits);
+    return result;
+  }
+
+ private:
+  static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+  std::string_view rest_;
+};
+
+// "YYYY-MM-DD", of a year that 64 bits of nanoseconds can hold.
+std::optional<std::chrono::sys_days> parse_date(Scanner& scanner) {
+  const auto year = scanner.number(4);
+  const bool first_dash = scanner.skip('-');
+  const auto month = scanner.number(2);
+  const bool second_dash = scanner.skip('-');
+  const auto day = scanner.number(2);
+  if (!year || !first_dash || !month || !second_dash || !day) {
+    return std::nullopt;
+  }
+  const std::chrono::year_month_day date{std::chrono::year(*year),
+                                         std::chrono::month(static_cast<unsigned>(*month)),
+                                         std::chrono::day(static_cast<unsigned>(*day))};
+  constexpr int kFirstYear = 1678;
+  constexpr int kLastYear = 2261;
+  const bool fits = *year >= kFirstYear && *year <= kLastYear;
+  return date.ok() && fits ? std::optional(std::chrono::sys_days(date)) : std::nullopt;
+}
+
+// "hh:mm"; 24 and 60 are not accepted.
+std::optional<std::chrono::minutes> parse_hours_and_minutes(Scanner& scanner) {
+  const auto hours = scanner.number(2);
+  const bool colon = scanner.skip(':');
+  const auto minutes = scanner.number(2);
+  if (!hours || !colon || !minutes || *hours > 23 || *minutes > 59) {
+    return std::nullopt;
+  }
+  return std::chrono::hours(*hours) + std::chrono::minutes(*minutes);
+}
+
+// "Z", "+hh:mm" or "-hh:mm": what the local time is ahead of UTC.
+std::optional<std::chrono::minutes> parse_offset(Scanner& scanner) {
+  if (scanner.skip('Z')) {
+    return std::chrono::minutes(0);
+  }
+  if (scanner.skip('+')) {
+    return parse_hours_and_minutes(scanner);
+  }
+  if (!scanner.skip('-')) {
+    return std::nullopt;
+  }
+  const auto behind = parse_hours_and_minutes(scanner);
+  return behind ? std::optional(-*behind) : std::nullopt;
+}
+
+}  // namespace
+
+std::optional<std::chrono::system_clock::time_point> parse_rfc3339(std::string_view text) {
+  Scanner scanner(text);
+  const auto date = parse_date(scanner);
+  const bool separator = scanner.skip('T');
+  const auto minutes = parse_hours_and_minutes(scanner);
+  const bool colon = scanner.skip(':');
+  const auto seconds = scanner.number(2);
+  if (!date || !separator || !minutes || !colon || !seconds || *seconds > 59) {
+    return std::nullopt;
+  }
+  const auto fraction = scanner.skip('.') ? scanner.fraction() : std::chrono::nanoseconds(0);
+  const auto offset = parse_offset(scanner);
+  if (!fraction || !offset || !scanner.at_end()) {
+    return std::nullopt;
+  }
+  return *date + *minutes - *offset + std::chrono::seconds(*seconds) + *fraction;
+}
+
+}  // namespace proxy

@@ -1,0 +1,113 @@
+#include "proxy/working_snapshot.h"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+namespace proxy {
+
+namespace {
+
+using rules::ServicePortEntry;
+using rules::Shard;
+
+using ServiceKey = std::pair<std::string_view, std::string_view>;
+
+ServiceKey key_of(const k8sclient::ObjectName& service) {
+  return {service.name_space, service.name};
+}
+
+ServiceKey service_of(const ServicePortEntry& entry) {
+  return {entry.first.name_space, entry.first.service};
+}
+
+std::size_t count_endpoints(std::span<const ServicePortEntry> entries) {
+  std::size_t result = 0;
+  for (const auto& [name, port] : entries) {
+    result += port->endpoints.size();
+  }
+  return result;
+}
+
+// The ports as entries; one that equals the entry of its name in `before` keeps that pointer.
+Shard with_old_pointers(std::span<const ServicePortEntry> before,
+                        std::vector<NamedServicePort> ports) {
+  Shard result;
+  result.reserve(ports.size());
+  for (auto& [name, port] : ports) {
+    const auto old = std::ranges::lower_bound(before, name, {}, &ServicePortEntry::first);
+    if (old != before.end() && old->first == name && *old->second == port) {
+      result.push_back(*old);
+    } else {
+      result.emplace_back(std::move(name),
+                          std::make_shared<const rules::ServicePort>(std::move(port)));
+    }
+  }
+  return result;
+}
+
+// The shard with the entries of one Service exchanged for others; exactly as large as it need be.
+Shard spliced(const Shard& shard, ServiceKey service, const Shard& entries) {
+  const auto [first, last] = std::ranges::equal_range(shard, service, {}, service_of);
+  Shard result;
+  result.reserve(shard.size() - static_cast<std::size_t>(last - first) + entries.size());
+  result.insert(result.end(), shard.begin(), first);
+  result.insert(result.end(), entries.begin(), entries.end());
+  result.insert(result.end(), last, shard.end());
+  return result;
+}
+
+}  // namespace
+
+std::span<const ServicePortEntry> WorkingSnapshot::ports_of(
+    const k8sclient::ObjectName& service) const {
+  const auto& shard = snapshot_.shards[rules::shard_of(service.name_space, service.name)];
+  if (!shard) {
+    return {};
+  }
+  const auto [first, last] = std::ranges::equal_range(*shard, key_of(service), {}, service_of);
+  return {first, last};
+}
+
+bool WorkingSnapshot::replace(const k8sclient::ObjectName& service,
+                              std::vector<NamedServicePort> ports) {
+  const auto before = ports_of(service);
+  const Shard after = with_old_pointers(before, std::move(ports));
+  if (std::ranges::equal(before, after)) {
+    return false;
+  }
+  snapshot_.service_ports += after.size() - before.size();
+  snapshot_.endpoints += count_endpoints(after) - count_endpoints(before);
+
+  auto& shard = snapshot_.shards[rules::shard_of(service.name_space, service.name)];
+  Shard next = spliced(shard ? *shard : Shard(), key_of(service), after);
+  shard = next.empty() ? nullptr : std::make_shared<const Shard>(std::move(next));
+  ++snapshot_.revision;
+  shared_.reset();
+  return true;
+}
+
+std::vector<k8sclient::ObjectName> WorkingSnapshot::services() const {
+  std::vector<k8sclient::ObjectName> result;
+  for (const auto& shard : snapshot_.shards) {
+    if (!shard) {
+      continue;
+    }
+    for (const auto& [name, port] : *shard) {
+      if (result.empty() || result.back().name != name.service ||
+          result.back().name_space != name.name_space) {
+        result.push_back({name.name_space, name.service});
+      }
+    }
+  }
+  return result;
+}
+
+std::shared_ptr<const rules::Snapshot> WorkingSnapshot::share() {
+  if (!shared_) {
+    shared_ = std::make_shared<const rules::Snapshot>(snapshot_);
+  }
+  return shared_;
+}
+
+}  // namespace proxy
