@@ -1,0 +1,69 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace k8sclient {
+
+/// PEM text, given itself or as a file that is read again when it changes. Both empty: not given.
+struct Pem {
+  std::string text;
+  std::filesystem::path file;
+
+  bool empty() const { return text.empty() && file.empty(); }
+
+  bool operator==(const Pem&) const = default;
+};
+
+/// A command that prints credentials (client.authentication.k8s.io).
+struct ExecPlugin {
+  std::string api_version;  // "client.authentication.k8s.io/v1" or ".../v1beta1"
+  std::string command;      // absolute, or a name to look for in PATH
+  std::vector<std::string> arguments;
+  std::vector<std::pair<std::string, std::string>> environment;  // added to ours
+  std::string install_hint;
+  bool provide_cluster_info = false;
+
+  bool operator==(const ExecPlugin&) const = default;
+};
+
+/// Where the API server is, how to know that it is the right one, and who we are.
+struct ApiServer {
+  std::string url;              // https://host:port, perhaps with a path
+  Pem ca;                       // empty: the system's authorities
+  std::string tls_server_name;  // empty: the host of the URL
+  bool insecure_skip_tls_verify = false;
+  std::string proxy_url;  // empty: none
+  Pem client_certificate;
+  Pem client_key;
+  std::string token;                 // bearer token
+  std::filesystem::path token_file;  // read again as it rotates; outranks token
+  std::optional<ExecPlugin> exec;
+
+  bool operator==(const ApiServer&) const = default;
+};
+
+/// A setting that cannot be used. what() is one line: `/etc/kubeconfig:12: clusters[0].cluster:
+/// unknown key "sever"`.
+class KubeconfigError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// The server and user of a context of a kubeconfig; of its `current-context` if `context` is
+/// empty. Relative paths are resolved against the file's folder, and the files that are referred to
+/// must be readable. Only the chosen context is looked at closely. Throws KubeconfigError.
+ApiServer read_kubeconfig(const std::filesystem::path& file, std::string_view context = {});
+
+/// The server and service account of the pod that this process runs in, from the environment
+/// variables KUBERNETES_SERVICE_HOST and _PORT (spec §10.5). Throws KubeconfigError outside of a
+/// cluster.
+ApiServer read_service_account(
+    const std::filesystem::path& folder = "/var/run/secrets/kubernetes.io/serviceaccount");
+
+}  // namespace k8sclient
