@@ -1,0 +1,93 @@
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "proxy/backend.h"
+#include "rules/diff.h"
+
+namespace proxy {
+
+/// A service port that has no rules because the kernel refused one of them.
+struct Quarantined {
+  std::shared_ptr<const rules::ServicePort>
+      port;  // as it was refused; another pointer means that it changed
+  std::string reason;
+};
+
+using Quarantine = std::map<rules::ServicePortName, Quarantined>;
+
+/// What one sync did.
+struct SyncReport {
+  enum class Outcome { kUnchanged, kApplied, kFailed };
+
+  Outcome outcome = Outcome::kUnchanged;
+  bool read_back = false;           // the kernel was read first: start, or after a failure or drift
+  std::optional<ApplyError> error;  // of kFailed
+  std::size_t filter_rules_written = 0;
+  std::size_t nat_rules_written = 0;
+  std::size_t filter_rules = 0;  // all that are wanted
+  std::size_t nat_rules = 0;
+  std::size_t chains_removed = 0;
+  std::vector<rules::ServicePortName> quarantined;  // by this sync
+};
+
+/// Keeps one family's rules in the kernel equal to what the snapshot wants. The only place that
+/// knows about syncing: it holds the belief about the kernel, drops it after any failure, and
+/// isolates service ports whose rules are refused. Not thread-safe; the family's worker owns it.
+class Syncer {
+ public:
+  explicit Syncer(Backend& backend) : backend_(backend) {}
+
+  /// One sync. A refused rule costs its own service port only: the others are programmed in the
+  /// same call. Throws std::system_error when the environment fails; the belief is dropped then,
+  /// too.
+  SyncReport sync(const rules::Snapshot& snapshot, const rules::Context& context);
+
+  /// What another hand changed since the last sync, as the changes that would repair it; nothing if
+  /// the kernel is as it was left. Reads, and writes nothing; the next sync repairs.
+  std::optional<rules::Changes> find_drift();
+
+  /// Chains that could not be removed because a foreign rule holds them are tried again in the next
+  /// sync.
+  void retry_removals();
+
+  const Quarantine& quarantine() const { return quarantine_; }
+
+  /// What was last compiled; empty before the first sync.
+  const rules::Ruleset& wanted() const { return wanted_; }
+
+ private:
+  using Names = std::set<rules::ServicePortName>;
+
+  void release_changed(const rules::Snapshot& snapshot, const rules::Context& context);
+  Names quarantined_names() const;
+  std::optional<ApplyError> attempt(const rules::Snapshot& snapshot,
+                                    const rules::Context& context,
+                                    const Names& excluded,
+                                    SyncReport& report);
+  std::optional<ApplyError> apply(const rules::Changes& changes, SyncReport& report);
+  std::optional<ApplyError> isolate(const rules::Snapshot& snapshot,
+                                    const rules::Context& context,
+                                    ApplyError error,
+                                    SyncReport& report);
+  void put_in_quarantine(const rules::Snapshot& snapshot,
+                         const rules::ServicePortName& name,
+                         const std::string& reason,
+                         SyncReport& report);
+
+  Backend& backend_;
+  rules::Compiler compiler_;
+  std::optional<rules::Installed> installed_;  // nothing: not known
+  rules::Ruleset wanted_;
+  Quarantine quarantine_;
+  std::vector<rules::ChainId>
+      pinned_;  // chains of ours that nobody wants but a foreign rule still uses
+};
+
+}  // namespace proxy

@@ -1,0 +1,246 @@
+#include "proxy/syncer.h"
+
+#include <algorithm>
+
+#include <catch2/catch.hpp>
+
+#include "rules/names.h"
+#include "test/support/fake_kernel.h"
+
+using namespace rules;
+using proxy::Syncer;
+using proxy::SyncReport;
+
+namespace {
+
+ServicePortName named(const std::string& service) {
+  return {"default", service, "http", Protocol::kTcp};
+}
+
+/// A cluster under edit: ports keep their pointer until they are set again, as in the store.
+class Cluster {
+ public:
+  void set(const std::string& service, std::initializer_list<int> endpoints) {
+    ServicePort port{.cluster_ip = *IpAddress::parse("10.96.0." + std::to_string(service.back())),
+                     .port = 80};
+    for (const int i : endpoints) {
+      port.endpoints.push_back(
+          {.address = {*IpAddress::parse("10.244.1." + std::to_string(i)), 8080}});
+    }
+    ports_[named(service)] = std::make_shared<const ServicePort>(port);
+  }
+
+  void erase(const std::string& service) { ports_.erase(named(service)); }
+
+  Snapshot snapshot() const { return make_snapshot(Family::kIpv4, {ports_.begin(), ports_.end()}); }
+
+ private:
+  std::map<ServicePortName, std::shared_ptr<const ServicePort>> ports_;
+};
+
+const ChainId kNatServices{Table::kNat, ChainName(kServicesChain)};
+
+/// Refuses each rule that sends traffic to this endpoint.
+std::function<bool(const Rule&)> refuse_endpoint(std::string address) {
+  return [address = std::move(address)](const Rule& rule) {
+    const auto* dnat = std::get_if<Dnat>(&rule.target);
+    return dnat != nullptr && to_string(dnat->destination.address) == address;
+  };
+}
+
+bool has_entry(test::FakeKernel& kernel, const std::string& service) {
+  const auto& rules = kernel.chains[kNatServices];
+  return std::any_of(rules.begin(), rules.end(), [&](const Rule& rule) {
+    return comment_of(rule) == "default/" + service + ":http cluster IP";
+  });
+}
+
+}  // namespace
+
+TEST_CASE("syncer: the first sync reads and writes, the next one does neither", "[proxy][syncer]") {
+  test::FakeKernel kernel;
+  Cluster cluster;
+  cluster.set("a", {1, 2});
+  Syncer syncer(kernel);
+
+  const SyncReport first = syncer.sync(cluster.snapshot(), {});
+  CHECK(first.outcome == SyncReport::Outcome::kApplied);
+  CHECK(first.read_back);
+  CHECK(first.nat_rules == 5 + 2 + 3 * 2 - 1);  // without a detector there is no masquerade rule
+
+  const SyncReport second = syncer.sync(cluster.snapshot(), {});
+  CHECK(second.outcome == SyncReport::Outcome::kUnchanged);
+  CHECK(!second.read_back);
+  CHECK(kernel.applies == 1);
+  CHECK(kernel.reads == 1);
+}
+
+TEST_CASE("syncer: a restart over its own rules writes nothing", "[proxy][syncer]") {
+  test::FakeKernel kernel;
+  Cluster cluster;
+  cluster.set("a", {1, 2});
+  cluster.set("b", {3});
+  Syncer(kernel).sync(cluster.snapshot(), {});
+  kernel.applies = 0;
+
+  const SyncReport report = Syncer(kernel).sync(cluster.snapshot(), {});
+
+  CHECK(report.outcome == SyncReport::Outcome::kUnchanged);
+  CHECK(kernel.applies == 0);
+}
+
+TEST_CASE("syncer: after a failure the kernel is read again and the sync repeated",
+          "[proxy][syncer]") {
+  test::FakeKernel kernel;
+  Cluster cluster;
+  cluster.set("a", {1});
+  Syncer syncer(kernel);
+  kernel.fail_next = 1;
+
+  const SyncReport failed = syncer.sync(cluster.snapshot(), {});
+  CHECK(failed.outcome == SyncReport::Outcome::kFailed);
+  REQUIRE(failed.error);
+  CHECK(failed.error->transient);
+
+  const SyncReport again = syncer.sync(cluster.snapshot(), {});
+  CHECK(again.outcome == SyncReport::Outcome::kApplied);
+  CHECK(again.read_back);
+}
+
+TEST_CASE("syncer: a refused rule costs its own service only, and in the same sync",
+          "[proxy][syncer]") {
+  test::FakeKernel kernel;
+  kernel.names_the_service = GENERATE(true, false);
+  CAPTURE(kernel.names_the_service);
+  kernel.refuses = refuse_endpoint("10.244.1.13");
+  Cluster cluster;
+  for (int i = 0; i < 20; ++i) {
+    cluster.set("s" + std::string(1, static_cast<char>('a' + i)), {i});  // "sn" has endpoint 13
+  }
+  Syncer syncer(kernel);
+
+  const SyncReport report = syncer.sync(cluster.snapshot(), {});
+
+  CHECK(report.outcome != SyncReport::Outcome::kFailed);
+  CHECK(report.quarantined == std::vector{named("sn")});
+  CHECK(syncer.quarantine().at(named("sn")).reason.find("refused") != std::string::npos);
+  for (int i = 0; i < 20; ++i) {
+    const std::string service = "s" + std::string(1, static_cast<char>('a' + i));
+    CAPTURE(service);
+    CHECK(has_entry(kernel, service) == (service != "sn"));
+  }
+
+  SECTION("it stays out without another attempt while nothing changes") {
+    const int applies = kernel.applies;
+    CHECK(syncer.sync(cluster.snapshot(), {}).outcome == SyncReport::Outcome::kUnchanged);
+    CHECK(kernel.applies == applies);
+  }
+  SECTION("it is tried again when it changes") {
+    cluster.set("sn", {50});
+    CHECK(syncer.sync(cluster.snapshot(), {}).quarantined.empty());
+    CHECK(syncer.quarantine().empty());
+    CHECK(has_entry(kernel, "sn"));
+  }
+  SECTION("other services keep changing") {
+    cluster.set("sa", {70});
+    cluster.set("zz", {71});
+    CHECK(syncer.sync(cluster.snapshot(), {}).outcome == SyncReport::Outcome::kApplied);
+    CHECK(has_entry(kernel, "zz"));
+    CHECK(syncer.quarantine().size() == 1);
+  }
+}
+
+TEST_CASE("syncer: several refused services are all found", "[proxy][syncer]") {
+  test::FakeKernel kernel;
+  kernel.refuses = [](const Rule& rule) {
+    return refuse_endpoint("10.244.1.3")(rule) || refuse_endpoint("10.244.1.4")(rule) ||
+           refuse_endpoint("10.244.1.17")(rule);
+  };
+  Cluster cluster;
+  for (int i = 0; i < 20; ++i) {
+    cluster.set("s" + std::string(1, static_cast<char>('a' + i)), {i});
+  }
+  Syncer syncer(kernel);
+
+  CHECK(syncer.sync(cluster.snapshot(), {}).outcome != SyncReport::Outcome::kFailed);
+
+  CHECK(syncer.quarantine().size() == 3);
+  CHECK(kernel.chains[kNatServices].size() == 17 + 1);
+}
+
+TEST_CASE("syncer: a kernel that takes nothing for now puts nobody in quarantine",
+          "[proxy][syncer]") {
+  test::FakeKernel kernel;
+  kernel.fail_next = 1000;
+  Cluster cluster;
+  cluster.set("a", {1});
+  Syncer syncer(kernel);
+
+  CHECK(syncer.sync(cluster.snapshot(), {}).outcome == SyncReport::Outcome::kFailed);
+  CHECK(syncer.quarantine().empty());
+}
+
+TEST_CASE("syncer: a foreign rule that holds an old chain blocks no update", "[proxy][syncer]") {
+  test::FakeKernel kernel;
+  Cluster cluster;
+  cluster.set("a", {1});
+  cluster.set("b", {2});
+  Syncer syncer(kernel);
+  syncer.sync(cluster.snapshot(), {});
+  const ChainId held{Table::kNat, cluster_policy_chain(named("a"))};
+  const ChainId docker{Table::kNat, ChainName("DOCKER")};
+  kernel.chains[docker] = {Rule{.target = Jump{held.name}}};
+
+  cluster.erase("a");
+  cluster.set("c", {3});
+  CHECK(syncer.sync(cluster.snapshot(), {}).outcome == SyncReport::Outcome::kApplied);
+  CHECK(has_entry(kernel, "c"));
+  CHECK(!has_entry(kernel, "a"));
+  CHECK(kernel.chains.contains(held));
+  CHECK(kernel.chains[docker].size() == 1);
+  CHECK(!syncer.find_drift());
+
+  kernel.chains[docker].clear();
+  syncer.retry_removals();
+  syncer.sync(cluster.snapshot(), {});
+  CHECK(!kernel.chains.contains(held));
+}
+
+TEST_CASE("syncer: drift is found by reading and repaired alone", "[proxy][syncer]") {
+  test::FakeKernel kernel;
+  Cluster cluster;
+  cluster.set("a", {1, 2});
+  cluster.set("b", {3});
+  Syncer syncer(kernel);
+  syncer.sync(cluster.snapshot(), {});
+  const auto before = kernel.chains;
+  CHECK(!syncer.find_drift());
+
+  SECTION("a chain was edited") {
+    kernel.chains[{Table::kNat, cluster_policy_chain(named("a"))}].clear();
+    const auto drift = syncer.find_drift();
+    REQUIRE(drift);
+    CHECK(drift->services.size() == 1);
+    CHECK(drift->shared.empty());
+  }
+  SECTION("a jump was deleted") {
+    kernel.chains[{Table::kNat, ChainName("PREROUTING")}].clear();
+    const auto drift = syncer.find_drift();
+    REQUIRE(drift);
+    CHECK(drift->insert_hooks.size() == 1);
+    CHECK(drift->services.empty());
+  }
+  SECTION("all was flushed") {
+    kernel.chains = test::FakeKernel().chains;
+    CHECK(syncer.find_drift());
+  }
+  SECTION("a rule was slipped into a shared chain") {
+    kernel.chains[kNatServices].insert(kernel.chains[kNatServices].begin(),
+                                       Rule{.target = Accept{}});
+    CHECK(syncer.find_drift());
+  }
+
+  CHECK(syncer.sync(cluster.snapshot(), {}).outcome == SyncReport::Outcome::kApplied);
+  CHECK(kernel.chains == before);
+  CHECK(!syncer.find_drift());
+}
