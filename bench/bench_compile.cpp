@@ -1,0 +1,92 @@
+// What the pure part costs: compile, recompile after one change, diff, render and parse, for each
+// cluster size given.
+//   bench_compile [SERVICESxENDPOINTS]...      default: 100x10 1000x10 10000x10
+
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "bench/clusters.h"
+#include "bench/harness.h"
+#include "rules/diff.h"
+#include "rules/tables.h"
+
+namespace {
+
+constexpr double kMegabyte = 1e6;
+
+void run(std::size_t services, std::size_t endpoints) {
+  const rules::Snapshot snapshot = bench::plain_cluster(services, endpoints);
+  const rules::Context context = bench::node_of(snapshot);
+
+  const std::size_t before = bench::heap_bytes();
+  rules::Compiler compiler;
+  rules::Ruleset ruleset = compiler.compile(snapshot, context);
+  const auto held = static_cast<double>(bench::heap_bytes() - before);
+
+  const auto compile = bench::measure(5, [&] { rules::Compiler{}.compile(snapshot, context); });
+
+  std::size_t round = 0;
+  rules::Snapshot moved;
+  const auto prepare = [&] { moved = bench::with_moved_endpoint(snapshot, services / 2, ++round); };
+  const auto recompile = bench::measure(
+      200, [&] { ruleset = compiler.compile(moved, context); }, prepare);
+  rules::Installed have{.base = ruleset};
+  rules::Changes changes;
+  const auto diff = bench::measure(
+      200,
+      [&] { changes = rules::diff(have, ruleset); },
+      [&] {
+        have.base = ruleset;
+        prepare();
+        ruleset = compiler.compile(moved, context);
+      });
+
+  std::string text;
+  const auto render = bench::measure(3, [&] { text = rules::to_save_text(ruleset); });
+  const auto parse = bench::measure(3, [&] { rules::parse_installed(text, rules::Family::kIpv4); });
+  const auto full_diff =
+      bench::measure(3, [&] { changes = rules::diff(rules::Installed{}, ruleset); });
+
+  const auto megabytes = static_cast<double>(text.size()) / kMegabyte;
+  bench::JsonLine()
+      .field("bench", "compile")
+      .field("services", static_cast<double>(services))
+      .field("endpoints", static_cast<double>(endpoints))
+      .field("nat_rules", static_cast<double>(ruleset.rule_count(rules::Table::kNat)))
+      .field("text_mb", megabytes)
+      .field("compile", compile)
+      .field("compiled_mb", held / kMegabyte)
+      .field("recompile_one_change", recompile)
+      .field("diff_one_change", diff)
+      .field("diff_from_nothing", full_diff)
+      .field("render", render)
+      .field("render_mb_per_s", megabytes / render.percentile(0.5) * 1e3)
+      .field("parse", parse)
+      .field("parse_mb_per_s", megabytes / parse.percentile(0.5) * 1e3)
+      .field("peak_rss_mb", static_cast<double>(bench::peak_rss_bytes()) / kMegabyte)
+      .print();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::vector<std::string> sizes(argv + 1, argv + argc);
+  if (sizes.empty()) {
+    sizes = {"100x10", "1000x10", "10000x10"};
+  }
+  for (const std::string& size : sizes) {
+    const std::size_t cross = size.find('x');
+    const std::size_t services = std::strtoul(size.c_str(), nullptr, 10);
+    const std::size_t endpoints =
+        cross == std::string::npos ? 0 : std::strtoul(size.c_str() + cross + 1, nullptr, 10);
+    if (services == 0 || endpoints == 0) {
+      fmt::print(stderr, "bench_compile: \"{}\" is not SERVICESxENDPOINTS\n", size);
+      return 2;
+    }
+    run(services, endpoints);
+  }
+}
