@@ -1,5 +1,5 @@
-// What the pure part costs: compile, recompile after one change, diff, render and parse, for each
-// cluster size given.
+// What the pure part costs in processor time: compile, recompile after one change, diff, render and
+// parse, for each cluster size given.
 //   bench_compile [SERVICESxENDPOINTS]...      default: 100x10 1000x10 10000x10
 
 #include <cstdio>
@@ -12,11 +12,42 @@
 #include "bench/clusters.h"
 #include "bench/harness.h"
 #include "rules/diff.h"
-#include "rules/tables.h"
+#include "rules/save_text.h"
+#include "rules/text.h"
 
 namespace {
 
 constexpr double kMegabyte = 1e6;
+constexpr auto kCpu = bench::Clock::kCpu;
+
+std::vector<rules::Rule> all_rules(const rules::Ruleset& ruleset) {
+  std::vector<rules::Rule> all;
+  for (const auto& service : ruleset.services()) {
+    for (const auto& section : ruleset.block(*service).chains) {
+      all.insert(all.end(), section.rules.begin(), section.rules.end());
+    }
+  }
+  return all;
+}
+
+std::string rendered(const std::vector<rules::Rule>& all) {
+  std::string text;
+  for (const rules::Rule& rule : all) {
+    rules::append(text, rule, rules::Family::kIpv4);
+    text += '\n';
+  }
+  return text;
+}
+
+void parse_lines(std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t end = text.find('\n');
+    if (!rules::parse_rule(text.substr(0, end), rules::Family::kIpv4)) {
+      std::abort();
+    }
+    text.remove_prefix(end + 1);
+  }
+}
 
 void run(std::size_t services, std::size_t endpoints) {
   const rules::Snapshot snapshot = bench::plain_cluster(services, endpoints);
@@ -27,16 +58,18 @@ void run(std::size_t services, std::size_t endpoints) {
   rules::Ruleset ruleset = compiler.compile(snapshot, context);
   const auto held = static_cast<double>(bench::heap_bytes() - before);
 
-  const auto compile = bench::measure(5, [&] { rules::Compiler{}.compile(snapshot, context); });
+  const auto compile =
+      bench::measure(kCpu, 5, [&] { rules::Compiler{}.compile(snapshot, context); });
 
   std::size_t round = 0;
   rules::Snapshot moved;
   const auto prepare = [&] { moved = bench::with_moved_endpoint(snapshot, services / 2, ++round); };
   const auto recompile = bench::measure(
-      200, [&] { ruleset = compiler.compile(moved, context); }, prepare);
+      kCpu, 200, [&] { ruleset = compiler.compile(moved, context); }, prepare);
   rules::Installed have{.base = ruleset};
   rules::Changes changes;
   const auto diff = bench::measure(
+      kCpu,
       200,
       [&] { changes = rules::diff(have, ruleset); },
       [&] {
@@ -46,26 +79,31 @@ void run(std::size_t services, std::size_t endpoints) {
       });
 
   std::string text;
-  const auto render = bench::measure(3, [&] { text = rules::to_save_text(ruleset); });
-  const auto parse = bench::measure(3, [&] { rules::parse_installed(text, rules::Family::kIpv4); });
+  const auto save_text = bench::measure(kCpu, 3, [&] { text = rules::to_save_text(ruleset); });
+  const auto read_text =
+      bench::measure(kCpu, 3, [&] { rules::parse_installed(text, rules::Family::kIpv4); });
+  const std::vector<rules::Rule> all = all_rules(ruleset);
+  std::string lines;
+  const auto render = bench::measure(kCpu, 3, [&] { lines = rendered(all); });
+  const auto parse = bench::measure(kCpu, 3, [&] { parse_lines(lines); });
   const auto full_diff =
-      bench::measure(3, [&] { changes = rules::diff(rules::Installed{}, ruleset); });
+      bench::measure(kCpu, 3, [&] { changes = rules::diff(rules::Installed{}, ruleset); });
 
-  const auto megabytes = static_cast<double>(text.size()) / kMegabyte;
+  const auto megabytes = static_cast<double>(lines.size()) / kMegabyte;
   bench::JsonLine()
       .field("bench", "compile")
       .field("services", static_cast<double>(services))
       .field("endpoints", static_cast<double>(endpoints))
       .field("nat_rules", static_cast<double>(ruleset.rule_count(rules::Table::kNat)))
-      .field("text_mb", megabytes)
+      .field("text_mb", static_cast<double>(text.size()) / kMegabyte)
       .field("compile", compile)
       .field("compiled_mb", held / kMegabyte)
       .field("recompile_one_change", recompile)
       .field("diff_one_change", diff)
       .field("diff_from_nothing", full_diff)
-      .field("render", render)
+      .field("save_text", save_text)
+      .field("read_text", read_text)
       .field("render_mb_per_s", megabytes / render.percentile(0.5) * 1e3)
-      .field("parse", parse)
       .field("parse_mb_per_s", megabytes / parse.percentile(0.5) * 1e3)
       .field("peak_rss_mb", static_cast<double>(bench::peak_rss_bytes()) / kMegabyte)
       .print();

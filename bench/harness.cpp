@@ -1,8 +1,8 @@
 #include "bench/harness.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
+#include <ctime>
 
 #include <fmt/format.h>
 #include <malloc.h>
@@ -18,6 +18,12 @@ std::size_t max_rss_bytes(int who) {
   return static_cast<std::size_t>(usage.ru_maxrss) * 1024;
 }
 
+double now_ms(Clock clock) {
+  timespec time{};
+  clock_gettime(clock == Clock::kCpu ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &time);
+  return static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_nsec) / 1e6;
+}
+
 }  // namespace
 
 double Timing::percentile(double part) const {
@@ -28,17 +34,19 @@ double Timing::percentile(double part) const {
   return runs_ms[static_cast<std::size_t>(part * last + 0.5)];
 }
 
-Timing measure(int runs, const std::function<void()>& work, const std::function<void()>& prepare) {
+Timing measure(Clock clock,
+               int runs,
+               const std::function<void()>& work,
+               const std::function<void()>& prepare) {
   Timing timing;
   for (int run = -1; run < runs; ++run) {
     if (prepare) {
       prepare();
     }
-    const auto start = std::chrono::steady_clock::now();
+    const double start = now_ms(clock);
     work();
-    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
     if (run >= 0) {
-      timing.runs_ms.push_back(took.count());
+      timing.runs_ms.push_back(now_ms(clock) - start);
     }
   }
   std::sort(timing.runs_ms.begin(), timing.runs_ms.end());

@@ -15,8 +15,13 @@ struct Timing {
   double percentile(double part) const;
 };
 
+/// kWall is what a user waits for; kCpu is this process's processor time, which other load on the
+/// machine disturbs less.
+enum class Clock { kWall, kCpu };
+
 /// Runs once to warm up, then `runs` times. `prepare` runs before each of them and is not counted.
-Timing measure(int runs,
+Timing measure(Clock clock,
+               int runs,
                const std::function<void()>& work,
                const std::function<void()>& prepare = {});
 

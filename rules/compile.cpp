@@ -1,10 +1,6 @@
 #include "rules/compile.h"
 
 #include <algorithm>
-#include <map>
-
-#include "rules/names.h"
-#include "rules/text.h"
 
 namespace rules {
 
@@ -139,74 +135,6 @@ Ruleset Compiler::compile(const Snapshot& snapshot,
   excluded_ = excluded;
   ruleset_ = next;
   return next;
-}
-
-std::string to_save_text(const Ruleset& ruleset) {
-  if (!ruleset.base()) {
-    return {};
-  }
-  const Family family = ruleset.context()->family;
-  std::map<ChainId, std::string> chains;  // text of each chain's rules
-  std::string prefix;
-  const auto add = [&](const ChainId& chain, const std::vector<Rule>& rules) {
-    std::string& text = chains[chain];
-    prefix = "-A ";
-    prefix += chain.name.view();
-    for (const Rule& rule : rules) {
-      text += prefix;
-      text += ' ';
-      append(text, rule, family);
-      text += '\n';
-    }
-  };
-  for (const ChainId& chain : ruleset.base()->present) {
-    add(chain, {});
-  }
-  for (const auto& service : ruleset.services()) {
-    const Block block = ruleset.block(*service);
-    for (const auto* sections : {&block.chains, &block.entries}) {
-      for (const Section& section : *sections) {
-        add(section.chain, section.rules);
-      }
-    }
-  }
-  for (const auto* sections : {&ruleset.base()->chains, &ruleset.base()->shared}) {
-    for (const Section& section : *sections) {
-      add(section.chain, section.rules);
-    }
-  }
-
-  std::map<Table, std::string>
-      hook_texts;  // inserted at position 1 one after the other: the last comes first
-  for (const Base::Hook& hook : ruleset.base()->hooks) {
-    std::string text = "-A ";
-    text += hook.chain.name.view();
-    text += ' ';
-    append(text, hook.rule, family);
-    hook_texts[hook.chain.table].insert(0, text + '\n');
-  }
-
-  std::string out;
-  for (const Table table : {Table::kMangle, Table::kFilter, Table::kNat}) {
-    out += '*';
-    out += to_string(table);
-    out += '\n';
-    const auto begin = chains.lower_bound(ChainId{table, {}});
-    const auto end = std::find_if(
-        begin, chains.end(), [&](const auto& entry) { return entry.first.table != table; });
-    for (auto chain = begin; chain != end; ++chain) {
-      out += ':';
-      out += chain->first.name.view();
-      out += " - [0:0]\n";
-    }
-    out += hook_texts[table];
-    for (auto chain = begin; chain != end; ++chain) {
-      out += chain->second;
-      chain->second = {};
-    }
-    out += "COMMIT\n";
-  }
-  return out;
 }
 
 }  // namespace rules

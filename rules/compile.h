@@ -69,9 +69,4 @@ class Compiler {
   Ruleset ruleset_;
 };
 
-/// The whole Ruleset as iptables-save would print it on an otherwise empty node: tables mangle,
-/// filter and nat with the hooks as rules of the built-in chains, chains sorted by name, services
-/// sorted by name. iptables-restore --noflush accepts it.
-std::string to_save_text(const Ruleset& ruleset);
-
 }  // namespace rules

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "rules/installed.h"
+#include "rules/save_text.h"
 
 using namespace rules;
 using Catch::Matchers::Contains;
