@@ -1,0 +1,340 @@
+#include "proxy/conntrack.h"
+
+#include <array>
+#include <cerrno>
+#include <exception>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <arpa/inet.h>
+#include <libmnl/libmnl.h>
+#include <libnetfilter_conntrack/libnetfilter_conntrack.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+namespace proxy {
+
+namespace {
+
+constexpr int kMaxDumps = 5;
+constexpr timeval kAnswerDeadline{.tv_sec = 10, .tv_usec = 0};
+
+// Of a dump the kernel fills at most 32 KiB per read.
+constexpr std::size_t kReadSize = 64 * 1024;
+
+// Acknowledgements of one batch must fit into the socket's receive buffer.
+constexpr std::size_t kBatchMessages = 64;
+constexpr std::size_t kMessageSize = 512;
+
+// Kernel-internal bit of CTA_FILTER_ORIG_FLAGS: compare CTA_PROTO_NUM (nf_internals.h,
+// CTA_FILTER_F_CTA_PROTO_NUM). Linux before 5.8 ignores the filter.
+constexpr std::uint32_t kCompareProtocol = 1U << 3U;
+
+[[noreturn]] void fail(const char* what) {
+  throw std::system_error(errno, std::generic_category(), what);
+}
+
+struct SocketCloser {
+  void operator()(mnl_socket* socket) const { mnl_socket_close(socket); }
+};
+
+using Socket = std::unique_ptr<mnl_socket, SocketCloser>;
+
+Socket open_socket() {
+  Socket socket(mnl_socket_open(NETLINK_NETFILTER));
+  if (!socket || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0) {
+    fail("conntrack: cannot open a netlink socket");
+  }
+  const int descriptor = mnl_socket_get_fd(socket.get());
+  if (::setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &kAnswerDeadline, sizeof kAnswerDeadline) <
+      0) {
+    fail("conntrack: cannot set a deadline");
+  }
+  return socket;
+}
+
+/// Starts a ctnetlink message in `buffer`, which must be large enough for it.
+nlmsghdr* start_message(std::uint8_t* buffer, int type, int flags, std::uint8_t address_family) {
+  nlmsghdr* message = mnl_nlmsg_put_header(buffer);
+  message->nlmsg_type = static_cast<std::uint16_t>((NFNL_SUBSYS_CTNETLINK << 8) | type);
+  message->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
+  message->nlmsg_seq = 1;
+  auto* header = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(nfgenmsg)));
+  header->nfgen_family = address_family;
+  header->version = NFNETLINK_V0;
+  return message;
+}
+
+std::uint8_t address_family(rules::Family family) {
+  return family == rules::Family::kIpv4 ? AF_INET : AF_INET6;
+}
+
+std::uint8_t address_family(const nlmsghdr* message) {
+  return static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(message))->nfgen_family;
+}
+
+void request_udp_only(nlmsghdr* message) {
+  nlattr* tuple = mnl_attr_nest_start(message, CTA_TUPLE_ORIG);
+  nlattr* protocol = mnl_attr_nest_start(message, CTA_TUPLE_PROTO);
+  mnl_attr_put_u8(message, CTA_PROTO_NUM, IPPROTO_UDP);
+  mnl_attr_nest_end(message, protocol);
+  mnl_attr_nest_end(message, tuple);
+  nlattr* filter = mnl_attr_nest_start(message, CTA_FILTER);
+  mnl_attr_put_u32(message, CTA_FILTER_ORIG_FLAGS, kCompareProtocol);
+  mnl_attr_put_u32(message, CTA_FILTER_REPLY_FLAGS, 0);
+  mnl_attr_nest_end(message, filter);
+}
+
+/// One direction of an entry, as far as it is UDP.
+struct Tuple {
+  rules::SocketAddress source;
+  rules::SocketAddress destination;
+  std::uint8_t protocol = 0;
+};
+
+rules::IpAddress read_address(const nlattr* attribute) {
+  return rules::IpAddress::from_bytes(
+      {static_cast<const std::uint8_t*>(mnl_attr_get_payload(attribute)),
+       mnl_attr_get_payload_len(attribute)});
+}
+
+// Entries are looked at here, without libnetfilter_conntrack, until one is to be deleted: it halves
+// the cost of a large table.
+
+int read_address_field(const nlattr* field, void* tuple) {
+  Tuple& result = *static_cast<Tuple*>(tuple);
+  switch (mnl_attr_get_type(field)) {
+    case CTA_IP_V4_SRC:
+    case CTA_IP_V6_SRC:
+      result.source.address = read_address(field);
+      break;
+    case CTA_IP_V4_DST:
+    case CTA_IP_V6_DST:
+      result.destination.address = read_address(field);
+      break;
+    default:
+      break;
+  }
+  return MNL_CB_OK;
+}
+
+int read_protocol_field(const nlattr* field, void* tuple) {
+  Tuple& result = *static_cast<Tuple*>(tuple);
+  switch (mnl_attr_get_type(field)) {
+    case CTA_PROTO_NUM:
+      result.protocol = mnl_attr_get_u8(field);
+      break;
+    case CTA_PROTO_SRC_PORT:
+      result.source.port = ntohs(mnl_attr_get_u16(field));
+      break;
+    case CTA_PROTO_DST_PORT:
+      result.destination.port = ntohs(mnl_attr_get_u16(field));
+      break;
+    default:
+      break;
+  }
+  return MNL_CB_OK;
+}
+
+int read_tuple(const nlattr* part, void* tuple) {
+  const auto type = mnl_attr_get_type(part);
+  return type == CTA_TUPLE_IP      ? mnl_attr_parse_nested(part, read_address_field, tuple)
+         : type == CTA_TUPLE_PROTO ? mnl_attr_parse_nested(part, read_protocol_field, tuple)
+                                   : MNL_CB_OK;
+}
+
+struct Tuples {
+  Tuple original;
+  Tuple reply;
+};
+
+/// Stops after the reply tuple, which follows the original one: the rest does not matter.
+int read_tuples(const nlattr* attribute, void* tuples) {
+  Tuples& result = *static_cast<Tuples*>(tuples);
+  switch (mnl_attr_get_type(attribute)) {
+    case CTA_TUPLE_ORIG:
+      return mnl_attr_parse_nested(attribute, read_tuple, &result.original);
+    case CTA_TUPLE_REPLY:
+      mnl_attr_parse_nested(attribute, read_tuple, &result.reply);
+      return MNL_CB_STOP;
+    default:
+      return MNL_CB_OK;
+  }
+}
+
+std::optional<UdpFlow> read_udp_flow(const nlmsghdr* message) {
+  Tuples tuples;
+  mnl_attr_parse(message, sizeof(nfgenmsg), read_tuples, &tuples);
+  if (tuples.original.protocol != IPPROTO_UDP) {
+    return std::nullopt;
+  }
+  return UdpFlow{.original_destination = tuples.original.destination,
+                 .reply_source = tuples.reply.source};
+}
+
+/// Deletes entries in batches over a socket of its own, while the dump goes on.
+class Deletions {
+ public:
+  /// `entry` is a message of the dump.
+  void add(const nlmsghdr* entry) {
+    const std::unique_ptr<nf_conntrack, decltype(&nfct_destroy)> whole(nfct_new(), &nfct_destroy);
+    const std::unique_ptr<nf_conntrack, decltype(&nfct_destroy)> key(nfct_new(), &nfct_destroy);
+    if (!whole || !key || nfct_nlmsg_parse(entry, whole.get()) < 0) {
+      fail("conntrack: cannot read an entry");
+    }
+    nfct_copy(key.get(), whole.get(), NFCT_CP_ORIG);
+    if (nfct_attr_is_set(whole.get(), ATTR_ZONE) > 0) {
+      nfct_set_attr_u16(key.get(), ATTR_ZONE, nfct_get_attr_u16(whole.get(), ATTR_ZONE));
+    }
+    nlmsghdr* message = start_message(
+        buffer_.data() + used_, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, address_family(entry));
+    if (nfct_nlmsg_build(message, key.get()) < 0) {
+      fail("conntrack: cannot name an entry");
+    }
+    // Left out by nfct_nlmsg_build; with it the kernel deletes this entry and no successor.
+    mnl_attr_put_u32(message, CTA_ID, htonl(nfct_get_attr_u32(whole.get(), ATTR_ID)));
+    used_ += message->nlmsg_len;
+    if (++pending_ == kBatchMessages) {
+      flush();
+    }
+  }
+
+  /// Waits for the kernel's answers. Throws if one is an error; that an entry is gone is none.
+  void flush() {
+    if (pending_ == 0) {
+      return;
+    }
+    if (mnl_socket_sendto(socket_.get(), buffer_.data(), used_) < 0) {
+      fail("conntrack: cannot delete");
+    }
+    while (pending_ > 0) {
+      const ssize_t size = mnl_socket_recvfrom(socket_.get(), answer_.data(), answer_.size());
+      if (size < 0) {
+        fail("conntrack: no answer to a deletion");
+      }
+      count_answers(static_cast<std::size_t>(size));
+    }
+    used_ = 0;
+  }
+
+  std::uint64_t deleted() const { return deleted_; }
+
+ private:
+  void count_answers(std::size_t size) {
+    int rest = static_cast<int>(size);
+    const auto* message = static_cast<const nlmsghdr*>(static_cast<const void*>(answer_.data()));
+    for (; mnl_nlmsg_ok(message, rest); message = mnl_nlmsg_next(message, &rest)) {
+      if (message->nlmsg_type != NLMSG_ERROR) {
+        continue;
+      }
+      --pending_;
+      const int error = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(message))->error;
+      if (error == 0) {
+        ++deleted_;
+      } else if (error != -ENOENT) {
+        errno = -error;
+        fail("conntrack: cannot delete an entry");
+      }
+    }
+  }
+
+  Socket socket_ = open_socket();
+  std::array<std::uint8_t, kBatchMessages * kMessageSize> buffer_{};
+  std::array<std::uint8_t, kReadSize> answer_{};
+  std::size_t used_ = 0;
+  std::size_t pending_ = 0;
+  std::uint64_t deleted_ = 0;
+};
+
+/// What the callback of a dump needs.
+struct Walk {
+  const UdpDestinations& destinations;
+  Deletions& deletions;
+  std::uint64_t seen = 0;
+  std::exception_ptr error{};
+};
+
+int visit(const nlmsghdr* message, void* context) {
+  auto& walk = *static_cast<Walk*>(context);
+  ++walk.seen;
+  const std::optional<UdpFlow> flow = read_udp_flow(message);
+  if (!flow || !walk.destinations.is_stale(*flow)) {
+    return MNL_CB_OK;
+  }
+  try {
+    walk.deletions.add(message);
+  } catch (...) {  // must not fly through the C code of libmnl
+    walk.error = std::current_exception();
+    errno = ECANCELED;
+    return MNL_CB_ERROR;
+  }
+  return MNL_CB_OK;
+}
+
+/// One dump. Returns 0, or the error that cut it short.
+int dump(rules::Family family, Walk& walk) {
+  const Socket socket = open_socket();
+  std::vector<std::uint8_t> buffer(kReadSize);
+  nlmsghdr* request =
+      start_message(buffer.data(), IPCTNL_MSG_CT_GET, NLM_F_DUMP, address_family(family));
+  request_udp_only(request);
+  if (mnl_socket_sendto(socket.get(), request, request->nlmsg_len) < 0) {
+    fail("conntrack: cannot request the table");
+  }
+  const unsigned port = mnl_socket_get_portid(socket.get());
+  for (;;) {
+    const ssize_t size = mnl_socket_recvfrom(socket.get(), buffer.data(), buffer.size());
+    if (size < 0) {
+      return errno;
+    }
+    const int state =
+        mnl_cb_run(buffer.data(), static_cast<std::size_t>(size), 1, port, visit, &walk);
+    if (state <= MNL_CB_STOP) {
+      return state == MNL_CB_STOP ? 0 : errno;
+    }
+  }
+}
+
+}  // namespace
+
+ConntrackWalk delete_stale_flows(rules::Family family, const UdpDestinations& destinations) {
+  Deletions deletions;
+  Walk walk{.destinations = destinations, .deletions = deletions};
+  int error = EINTR;
+  for (int i = 0; i < kMaxDumps && error == EINTR; ++i) {
+    walk.seen = 0;
+    error = dump(family, walk);
+  }
+  if (walk.error) {
+    std::rethrow_exception(walk.error);
+  }
+  // An inconsistent dump may have missed entries, and what it showed was true (spec §5.1).
+  if (error != 0 && error != EINTR) {
+    errno = error;
+    fail("conntrack: cannot read the table");
+  }
+  deletions.flush();
+  return {.seen = walk.seen, .deleted = deletions.deleted()};
+}
+
+std::optional<ConntrackWalk> Conntrack::reconcile(
+    std::shared_ptr<const rules::Snapshot> snapshot,
+    const rules::Context& context,
+    std::span<const rules::IpAddress> local_addresses) {
+  if (reconciled_ && !udp_differs(*reconciled_, *snapshot)) {
+    return std::nullopt;
+  }
+  const UdpDestinations destinations(*snapshot, context, local_addresses, reconciled_.get());
+  std::optional<ConntrackWalk> walk;
+  if (!destinations.empty()) {
+    walk = delete_stale_flows(snapshot->family, destinations);
+  }
+  reconciled_ = std::move(snapshot);
+  return walk;
+}
+
+}  // namespace proxy

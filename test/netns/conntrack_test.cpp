@@ -1,0 +1,284 @@
+#include "proxy/conntrack.h"
+
+#include <array>
+#include <chrono>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <arpa/inet.h>
+#include <catch2/catch.hpp>
+#include <netdb.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "test/support/network_namespace.h"
+
+using test::NetworkNamespace;
+using test::shell;
+
+namespace {
+
+constexpr std::chrono::milliseconds kPatience{5000};
+
+/// A UDP socket with a numeric address of its own.
+class UdpSocket {
+ public:
+  UdpSocket(const std::string& address, const std::string& port) {
+    addrinfo* own = resolve(address, port);
+    descriptor_ = ::socket(own->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    const int bound = ::bind(descriptor_, own->ai_addr, own->ai_addrlen);
+    ::freeaddrinfo(own);
+    REQUIRE(bound == 0);
+  }
+
+  ~UdpSocket() { ::close(descriptor_); }
+
+  UdpSocket(const UdpSocket&) = delete;
+  UdpSocket& operator=(const UdpSocket&) = delete;
+
+  void send(const std::string& address, const std::string& port) const {
+    addrinfo* peer = resolve(address, port);
+    const auto sent = ::sendto(descriptor_, "x", 1, 0, peer->ai_addr, peer->ai_addrlen);
+    ::freeaddrinfo(peer);
+    REQUIRE(sent == 1);
+  }
+
+  /// Answers the next datagram; false if none is there.
+  bool answer() const {
+    pollfd waiting{.fd = descriptor_, .events = POLLIN, .revents = 0};
+    if (::poll(&waiting, 1, 0) != 1) {
+      return false;
+    }
+    sockaddr_storage peer{};
+    socklen_t length = sizeof peer;
+    char byte = 0;
+    auto* address = static_cast<sockaddr*>(static_cast<void*>(&peer));
+    REQUIRE(::recvfrom(descriptor_, &byte, 1, 0, address, &length) == 1);
+    REQUIRE(::sendto(descriptor_, "y", 1, 0, address, length) == 1);
+    return true;
+  }
+
+  void await_answer() const {
+    pollfd waiting{.fd = descriptor_, .events = POLLIN, .revents = 0};
+    REQUIRE(::poll(&waiting, 1, static_cast<int>(kPatience.count())) == 1);
+    char byte = 0;
+    REQUIRE(::recv(descriptor_, &byte, 1, 0) == 1);
+  }
+
+ private:
+  static addrinfo* resolve(const std::string& address, const std::string& port) {
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_DGRAM;
+    hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
+    addrinfo* found = nullptr;
+    REQUIRE(::getaddrinfo(address.c_str(), port.c_str(), &hints, &found) == 0);
+    return found;
+  }
+
+  int descriptor_ = -1;
+};
+
+rules::IpAddress ip(const std::string& text) {
+  return rules::IpAddress::parse(text).value();
+}
+
+/// The addresses of one family's test node, which is also the client and holds both endpoints.
+struct Node {
+  rules::Family family;
+  std::string iptables;
+  std::string node_ip;
+  std::string cluster_ip;
+  std::array<std::string, 2> pods;
+
+  std::string bracketed(const std::string& address) const {
+    return family == rules::Family::kIpv6 ? "[" + address + "]" : address;
+  }
+
+  /// Routes the cluster IP somewhere, as a node's default route does.
+  void set_up() const {
+    const std::string length = family == rules::Family::kIpv6 ? "/128" : "/32";
+    const std::string no_dad = family == rules::Family::kIpv6 ? " nodad" : "";
+    for (const auto& address : {node_ip, pods[0], pods[1]}) {
+      shell("ip addr add " + address + length + " dev lo" + no_dad);
+    }
+    shell(
+        "ip link add uplink type veth peer name far && ip link set uplink up && ip link set far "
+        "up");
+    shell("ip route add " + cluster_ip + length + " dev uplink");
+  }
+
+  /// Replaces the rules: cluster IP and node port lead to this endpoint.
+  void translate_to(const std::string& pod) const {
+    shell(iptables + " -w -t nat -F OUTPUT");
+    const std::string to = " -j DNAT --to-destination " + bracketed(pod) + ":53";
+    shell(iptables + " -w -t nat -A OUTPUT -p udp -d " + cluster_ip + " --dport 53" + to);
+    shell(iptables + " -w -t nat -A OUTPUT -p udp -m addrtype --dst-type LOCAL --dport 30053" + to);
+  }
+
+  std::shared_ptr<const rules::Snapshot> cluster(const std::vector<std::string>& endpoints) const {
+    rules::ServicePort port;
+    port.cluster_ip = ip(cluster_ip);
+    port.port = 53;
+    port.node_port = 30053;
+    for (const auto& endpoint : endpoints) {
+      port.endpoints.push_back({.address = {ip(endpoint), 53}});
+    }
+    std::vector<rules::ServicePortEntry> entries;
+    entries.emplace_back(rules::ServicePortName{"ns", "dns", "", rules::Protocol::kUdp},
+                         std::make_shared<const rules::ServicePort>(std::move(port)));
+    return std::make_shared<const rules::Snapshot>(
+        rules::make_snapshot(family, std::move(entries)));
+  }
+
+  std::optional<proxy::ConntrackWalk> reconcile(
+      proxy::Conntrack& conntrack, std::shared_ptr<const rules::Snapshot> snapshot) const {
+    const std::array<rules::IpAddress, 1> local_addresses = {ip(node_ip)};
+    return conntrack.reconcile(std::move(snapshot), {.family = family}, local_addresses);
+  }
+};
+
+Node any_node() {
+  return GENERATE(Node{rules::Family::kIpv4,
+                       "iptables",
+                       "192.0.2.7",
+                       "10.96.0.10",
+                       {"10.244.0.1", "10.244.0.2"}},
+                  Node{rules::Family::kIpv6,
+                       "ip6tables",
+                       "2001:db8::7",
+                       "fd00:96::10",
+                       {"fd00:244::1", "fd00:244::2"}});
+}
+
+/// Sends a datagram and tells which endpoint answers; the client must see the answer.
+std::size_t ask(const UdpSocket& client,
+                const std::string& address,
+                const std::string& port,
+                const UdpSocket& first,
+                const UdpSocket& second) {
+  client.send(address, port);
+  for (const auto give_up = std::chrono::steady_clock::now() + kPatience;
+       std::chrono::steady_clock::now() < give_up;) {
+    for (const auto* endpoint : {&first, &second}) {
+      if (endpoint->answer()) {
+        client.await_answer();
+        return endpoint == &first ? 1 : 2;
+      }
+    }
+  }
+  return 0;
+}
+
+}  // namespace
+
+TEST_CASE("conntrack: flows follow the rules to a new endpoint", "[netns][conntrack]") {
+  const Node node = any_node();
+  const NetworkNamespace name_space;
+  node.set_up();
+  const UdpSocket first(node.pods[0], "53");
+  const UdpSocket second(node.pods[1], "53");
+  const UdpSocket to_cluster_ip(node.node_ip, "0");
+  const UdpSocket to_node_port(node.node_ip, "0");
+  proxy::Conntrack conntrack;
+  node.translate_to(node.pods[0]);
+  REQUIRE(ask(to_cluster_ip, node.cluster_ip, "53", first, second) == 1);
+  REQUIRE(ask(to_node_port, node.node_ip, "30053", first, second) == 1);
+  REQUIRE(node.reconcile(conntrack, node.cluster({node.pods[0]}))->deleted == 0);
+
+  node.translate_to(node.pods[1]);
+  // The kernel remembers: without us, both flows go on to the removed endpoint.
+  REQUIRE(ask(to_cluster_ip, node.cluster_ip, "53", first, second) == 1);
+  REQUIRE(ask(to_node_port, node.node_ip, "30053", first, second) == 1);
+  const auto walk = node.reconcile(conntrack, node.cluster({node.pods[1]}));
+
+  REQUIRE(walk);
+  CHECK(walk->deleted == 2);
+  CHECK(ask(to_cluster_ip, node.cluster_ip, "53", first, second) == 2);
+  CHECK(ask(to_node_port, node.node_ip, "30053", first, second) == 2);
+}
+
+TEST_CASE("conntrack: a flow older than the first endpoint reaches it", "[netns][conntrack]") {
+  const Node node = any_node();
+  const NetworkNamespace name_space;
+  node.set_up();
+  const UdpSocket first(node.pods[0], "53");
+  const UdpSocket second(node.pods[1], "53");
+  const UdpSocket client(node.node_ip, "0");
+  proxy::Conntrack conntrack;
+  // Nothing is tracked before some rule asks for it.
+  shell(node.iptables + " -w -A OUTPUT -m conntrack --ctstate INVALID -j DROP");
+  client.send(node.cluster_ip, "53");
+
+  node.translate_to(node.pods[0]);
+  const auto walk = node.reconcile(conntrack, node.cluster({node.pods[0]}));
+
+  REQUIRE(walk);
+  CHECK(walk->deleted == 1);
+  CHECK(ask(client, node.cluster_ip, "53", first, second) == 1);
+}
+
+TEST_CASE("conntrack: a Service that lost its last endpoint loses its flows",
+          "[netns][conntrack]") {
+  const Node node = any_node();
+  const NetworkNamespace name_space;
+  node.set_up();
+  const UdpSocket first(node.pods[0], "53");
+  const UdpSocket second(node.pods[1], "53");
+  const UdpSocket client(node.node_ip, "0");
+  proxy::Conntrack conntrack;
+  node.translate_to(node.pods[0]);
+  REQUIRE(ask(client, node.cluster_ip, "53", first, second) == 1);
+
+  const auto walk = node.reconcile(conntrack, node.cluster({}));
+
+  REQUIRE(walk);
+  CHECK(*walk == proxy::ConntrackWalk{.seen = 1, .deleted = 1});
+}
+
+TEST_CASE("conntrack: a restart drops no valid flow and no foreign one", "[netns][conntrack]") {
+  const Node node = any_node();
+  const NetworkNamespace name_space;
+  node.set_up();
+  const UdpSocket first(node.pods[0], "53");
+  const UdpSocket second(node.pods[1], "53");
+  const UdpSocket client(node.node_ip, "0");
+  const UdpSocket foreign(node.node_ip, "0");
+  node.translate_to(node.pods[0]);
+  REQUIRE(ask(client, node.cluster_ip, "53", first, second) == 1);
+  REQUIRE(ask(foreign, node.pods[1], "53", first, second) == 2);
+
+  proxy::Conntrack restarted;
+  const auto cluster = node.cluster({node.pods[0]});
+  const auto walk = node.reconcile(restarted, cluster);
+
+  REQUIRE(walk);
+  CHECK(*walk == proxy::ConntrackWalk{.seen = 2, .deleted = 0});
+
+  SECTION("and looks at nothing while no UDP port changes") {
+    CHECK(!node.reconcile(restarted, cluster));
+  }
+}
+
+TEST_CASE("conntrack: more stale flows than fit into a batch are all deleted",
+          "[netns][conntrack]") {
+  const Node node = any_node();
+  const NetworkNamespace name_space;
+  node.set_up();
+  node.translate_to(node.pods[0]);
+  constexpr std::uint64_t kFlows = 1000;
+  for (std::uint64_t i = 0; i < kFlows; ++i) {
+    UdpSocket(node.node_ip, "0").send(node.cluster_ip, "53");
+  }
+
+  proxy::Conntrack conntrack;
+  const auto walk = node.reconcile(conntrack, node.cluster({node.pods[1]}));
+
+  REQUIRE(walk);
+  // The system may give a port to more than one of the short-lived sockets.
+  CHECK(walk->deleted > kFlows / 2);
+  CHECK(node.reconcile(conntrack, node.cluster({}))->seen == 0);
+}
