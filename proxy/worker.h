@@ -1,0 +1,88 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <stop_token>
+#include <vector>
+
+#include "proxy/backend.h"
+#include "proxy/pacer.h"
+#include "proxy/store.h"
+#include "proxy/syncer.h"
+
+namespace proxy {
+
+/// One sync of a family, for whoever follows it: conntrack, health, metrics, events, log.
+struct SyncRecord {
+  rules::Family family = rules::Family::kIpv4;
+  SyncReport report;
+  std::chrono::steady_clock::duration took{};
+  const Store::Update& update;    // what was synced
+  const rules::Context& context;  // with which settings
+  const Syncer& syncer;           // quarantine, compiled rules
+  const std::vector<Store::Time>&
+      trigger_times;  // of the endpoint changes that it contained (spec §6.6)
+};
+
+/// The thread of one family: waits for the store, the pacer and drift, and syncs. Follows
+/// AWAITING (lists incomplete: the kernel is not touched) → SYNCING (belief empty) → SYNCED; any
+/// failure leads back to SYNCING. run() is the place where exceptions of the kernel's edge end:
+/// they count as failed syncs and are retried.
+class Worker {
+ public:
+  struct Parts {
+    Store& store;
+    Backend& backend;
+    /// Settings for a snapshot; `large` is the large-cluster mode to use.
+    std::function<rules::Context(const Store::Update& update, bool large)> make_context;
+    /// After each attempt, on the worker's thread.
+    std::function<void(const SyncRecord& record)> on_sync;
+    /// A cheap question: may another hand have changed the tables since the last call? False
+    /// positives cost a read.
+    std::function<bool()> may_have_drifted;
+    /// Drift was found, and the next sync repairs it.
+    std::function<void(const rules::Changes& repair)> on_drift;
+  };
+
+  struct Periods {
+    std::chrono::nanoseconds min_sync{};
+    std::chrono::nanoseconds sync{};
+  };
+
+  Worker(rules::Family family, Parts parts, Periods periods);
+
+  /// Until stop is requested. Never throws.
+  void run(std::stop_token stop);
+
+  /// One sync of the newest state, for `run --once`. The store must be complete. Never throws.
+  SyncReport sync_once();
+
+ private:
+  using Clock = Pacer::Clock;
+  using TimePoint = Pacer::TimePoint;
+
+  void sync();
+  void look_for_drift(TimePoint now);
+  TimePoint next_wake(TimePoint now) const;
+  bool is_large(const rules::Snapshot& snapshot);
+
+  const rules::Family family_;
+  const Parts parts_;
+  const Periods periods_;
+  Pacer pacer_;
+  Syncer syncer_;
+  std::optional<Store::Update> latest_;
+  SyncReport last_report_;
+  bool large_ = false;
+  TimePoint next_glance_{};        // at the cheap question
+  TimePoint next_full_reading_{};  // of the tables, whatever the cheap question says
+};
+
+/// Whether comments are left out of endpoint rules: from more than 1000 endpoints on, as
+/// kube-proxy, and until fewer than 900, so that a cluster at the threshold is not rewritten again
+/// and again (spec §3.3).
+bool is_large_cluster(std::size_t endpoints, bool was_large);
+
+}  // namespace proxy

@@ -1,0 +1,153 @@
+#include "proxy/worker.h"
+
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include <catch2/catch.hpp>
+
+#include "rules/names.h"
+#include "test/support/fake_kernel.h"
+
+using namespace rules;
+using namespace std::chrono_literals;
+using k8sclient::Changed;
+using k8sclient::Listed;
+using proxy::Store;
+using proxy::SyncReport;
+using proxy::Worker;
+
+namespace {
+
+k8sclient::Service service(const std::string& name, const std::string& cluster_ip) {
+  return {.name = {"default", name},
+          .cluster_ip = cluster_ip,
+          .cluster_ips = {cluster_ip},
+          .ports = {{.name = "http", .port = 80}}};
+}
+
+/// A worker on a fake kernel, and a way to wait for what it does.
+class Rig {
+ public:
+  Rig() : store({.node_name = "node"}, Store::Time::clock::now()) {}
+
+  ~Rig() {
+    thread_.request_stop();
+    thread_ = {};
+  }
+
+  void list(std::vector<k8sclient::Service> services) {
+    store.apply(k8sclient::Event<k8sclient::Node>(Listed<k8sclient::Node>{}));
+    store.apply(k8sclient::Event<k8sclient::EndpointSlice>(Listed<k8sclient::EndpointSlice>{}));
+    store.apply(
+        k8sclient::Event<k8sclient::Service>(Listed<k8sclient::Service>{std::move(services)}));
+  }
+
+  void start() {
+    thread_ = std::jthread([this](std::stop_token stop) {
+      Worker worker(Family::kIpv4,
+                    {.store = store,
+                     .backend = kernel,
+                     .make_context = [](const Store::Update&,
+                                        bool large) { return Context{.large_cluster = large}; },
+                     .on_sync = [this](const proxy::SyncRecord& record) { note(record.report); },
+                     .may_have_drifted =
+                         [this] {
+                           const std::lock_guard lock(mutex_);
+                           return meddle ? (std::exchange(meddle, nullptr)(kernel), true) : false;
+                         },
+                     .on_drift = [this](const Changes&) { ++drifts; }},
+                    {.min_sync = 0s, .sync = 3600s});
+      worker.run(stop);
+    });
+  }
+
+  /// Waits until the n-th sync; false after ten seconds.
+  bool await_syncs(std::size_t count) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, 10s, [&] { return reports_.size() >= count; });
+  }
+
+  SyncReport report(std::size_t number) {
+    const std::lock_guard lock(mutex_);
+    return reports_.at(number);
+  }
+
+  void meddle_with(std::function<void(test::FakeKernel&)> action) {
+    const std::lock_guard lock(mutex_);
+    meddle = std::move(action);
+  }
+
+  Store store;
+  test::FakeKernel kernel;
+  std::atomic<int> drifts = 0;
+
+ private:
+  void note(const SyncReport& report) {
+    const std::lock_guard lock(mutex_);
+    reports_.push_back(report);
+    changed_.notify_all();
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<SyncReport> reports_;
+  std::function<void(test::FakeKernel&)>
+      meddle;  // runs once on the worker's thread, as if by another hand
+  std::jthread thread_;
+};
+
+}  // namespace
+
+TEST_CASE("worker: it syncs once the lists are complete, and again after each change",
+          "[proxy][worker]") {
+  Rig rig;
+  rig.start();
+  rig.list({service("a", "10.96.0.1")});
+  REQUIRE(rig.await_syncs(1));
+  CHECK(rig.report(0).outcome == SyncReport::Outcome::kApplied);
+
+  rig.store.apply(
+      k8sclient::Event<k8sclient::Service>(Changed<k8sclient::Service>{service("b", "10.96.0.2")}));
+  REQUIRE(rig.await_syncs(2));
+  CHECK(rig.report(1).outcome == SyncReport::Outcome::kApplied);
+  CHECK(rig.report(1).filter_rules_written == 1);
+}
+
+TEST_CASE("worker: a failed first sync is tried again soon", "[proxy][worker]") {
+  Rig rig;
+  rig.kernel.fail_next = 2;
+  rig.list({service("a", "10.96.0.1")});
+  rig.start();
+
+  REQUIRE(rig.await_syncs(3));
+  CHECK(rig.report(0).outcome == SyncReport::Outcome::kFailed);
+  CHECK(rig.report(1).outcome == SyncReport::Outcome::kFailed);
+  CHECK(rig.report(2).outcome == SyncReport::Outcome::kApplied);
+}
+
+TEST_CASE("worker: drift is found and repaired without any change of the cluster",
+          "[proxy][worker]") {
+  Rig rig;
+  rig.list({service("a", "10.96.0.1")});
+  rig.start();
+  REQUIRE(rig.await_syncs(1));
+
+  rig.meddle_with([](test::FakeKernel& kernel) {
+    kernel.chains[{Table::kNat, ChainName("PREROUTING")}].clear();
+  });
+
+  REQUIRE(rig.await_syncs(2));
+  CHECK(rig.drifts == 1);
+  CHECK(rig.report(1).outcome == SyncReport::Outcome::kApplied);
+  CHECK(rig.report(1).nat_rules_written == 1);
+}
+
+TEST_CASE("worker: large-cluster mode starts above 1000 endpoints and ends below 900",
+          "[proxy][worker]") {
+  CHECK(!proxy::is_large_cluster(1000, false));
+  CHECK(proxy::is_large_cluster(1001, false));
+  CHECK(proxy::is_large_cluster(900, true));
+  CHECK(!proxy::is_large_cluster(899, true));
+  CHECK(!proxy::is_large_cluster(950, false));
+}
