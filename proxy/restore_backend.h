@@ -1,0 +1,46 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "proxy/backend.h"
+#include "proxy/iptables.h"
+#include "rules/restore_text.h"
+
+namespace proxy {
+
+/// Reads with iptables-save and applies with iptables-restore --noflush, legacy or nft.
+/// Legacy: one batch, atomic for each table. Nft: big changes are cut (rules::make_batches),
+/// because there a batch takes time that grows with the square of its chains.
+class RestoreBackend : public Backend {
+ public:
+  struct Settings {
+    rules::Family family = rules::Family::kIpv4;
+    Variant variant = Variant::kNft;
+    std::chrono::seconds lock_wait{5};
+    std::chrono::seconds deadline{300};  // of each program that is run
+  };
+
+  explicit RestoreBackend(Settings settings);
+
+  /// Nothing is held of the text but a line.
+  rules::Installed read(rules::Detail detail) override;
+
+  std::optional<ApplyError> apply(const rules::Changes& changes) override;
+
+ private:
+  std::optional<ApplyError> restore(const rules::RestoreBatch& batch) const;
+
+  Settings settings_;
+  std::string save_;
+  std::string restore_;
+};
+
+/// What the failure of iptables-restore means, from its exit status and standard error. `service`
+/// is set if the text names a line that belongs to one.
+ApplyError explain_restore_failure(int status,
+                                   std::string_view error,
+                                   const rules::RestoreBatch& batch);
+
+}  // namespace proxy
