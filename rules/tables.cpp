@@ -1,6 +1,7 @@
 #include "rules/tables.h"
 
 #include <array>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -50,6 +51,28 @@ void append_sections(Tables& tables, const std::vector<Section>& sections) {
   }
 }
 
+Tables install(const Ruleset& ruleset, const Ruleset::Services& services) {
+  if (!ruleset.context()) {
+    return empty_tables(Family::kIpv4);
+  }
+  Tables tables = empty_tables(ruleset.context()->family);
+  append_sections(tables, ruleset.base()->chains);
+  for (const ChainId& chain : ruleset.base()->present) {
+    tables.chains.try_emplace(chain);
+  }
+  for (const auto& service : services) {
+    const Block block = ruleset.block(*service);
+    append_sections(tables, block.chains);
+    append_sections(tables, block.entries);
+  }
+  append_sections(tables, ruleset.base()->shared);
+  for (const Base::Hook& hook : ruleset.base()->hooks) {
+    std::vector<Rule>& rules = tables.chains[hook.chain].rules;
+    rules.insert(rules.begin(), hook.rule);
+  }
+  return tables;
+}
+
 }  // namespace
 
 Tables empty_tables(Family family) {
@@ -82,25 +105,11 @@ Tables parse_tables(std::string_view save_text, Family family) {
 }
 
 Tables to_tables(const Ruleset& ruleset) {
-  if (!ruleset.context()) {
-    return empty_tables(Family::kIpv4);
-  }
-  Tables tables = empty_tables(ruleset.context()->family);
-  append_sections(tables, ruleset.base()->chains);
-  for (const ChainId& chain : ruleset.base()->present) {
-    tables.chains.try_emplace(chain);
-  }
-  for (const auto& service : ruleset.services()) {
-    const Block block = ruleset.block(*service);
-    append_sections(tables, block.chains);
-    append_sections(tables, block.entries);
-  }
-  append_sections(tables, ruleset.base()->shared);
-  for (const Base::Hook& hook : ruleset.base()->hooks) {
-    std::vector<Rule>& rules = tables.chains[hook.chain].rules;
-    rules.insert(rules.begin(), hook.rule);
-  }
-  return tables;
+  return install(ruleset, ruleset.services());
+}
+
+Tables to_tables(const Ruleset& ruleset, const CompiledService& service) {
+  return install(ruleset, {std::make_shared<const CompiledService>(service)});
 }
 
 }  // namespace rules

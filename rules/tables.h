@@ -36,4 +36,7 @@ Tables parse_tables(std::string_view save_text, Family family);
 /// The Ruleset as it stands on an otherwise empty node.
 Tables to_tables(const Ruleset& ruleset);
 
+/// As above, but of all services only `service`, which must be one of the Ruleset's.
+Tables to_tables(const Ruleset& ruleset, const CompiledService& service);
+
 }  // namespace rules

@@ -201,4 +201,17 @@ Trace trace(const Tables& tables,
   return Journey(tables, packet, local_addresses).run();
 }
 
+std::vector<std::pair<SocketAddress, double>> endpoint_shares(const Tables& tables,
+                                                              const ChainName& chain,
+                                                              Protocol protocol) {
+  std::vector<std::pair<SocketAddress, double>> shares;
+  for (const Flow& flow :
+       TableWalk(tables).walk(Table::kNat, chain.view(), {Flow{}}, {.protocol = protocol})) {
+    if (flow.translated) {
+      shares.emplace_back(flow.destination, flow.share);
+    }
+  }
+  return shares;
+}
+
 }  // namespace rules

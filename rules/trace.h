@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "rules/rule.h"
@@ -68,5 +69,12 @@ struct Trace {
 /// Accounting objects match. The raw and security tables, routes and rp_filter are not looked at.
 /// Total: jumps to missing chains and loops, which no kernel holds, are noted and not followed.
 Trace trace(const Tables& tables, const Packet& packet, std::span<const IpAddress> local_addresses);
+
+/// How a nat chain spreads new connections over endpoints, whatever their source: each endpoint's
+/// effective share of the packets that enter the chain, in the order of the rules. Empty for a
+/// chain that does not exist.
+std::vector<std::pair<SocketAddress, double>> endpoint_shares(const Tables& tables,
+                                                              const ChainName& chain,
+                                                              Protocol protocol);
 
 }  // namespace rules
