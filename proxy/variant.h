@@ -1,0 +1,57 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxy/backend.h"
+#include "proxy/iptables.h"
+
+namespace proxy {
+
+/// The value of --iptables-backend.
+enum class BackendOption { kAuto, kLibiptc, kRestore };
+
+/// "auto", "libiptc" or "restore"; nothing for any other text.
+std::optional<BackendOption> parse_backend_option(std::string_view text);
+
+/// What a host says about its iptables.
+struct IptablesTraces {
+  struct OfVariant {
+    bool has_programs = false;             // save and restore are in PATH
+    std::vector<std::string> kube_chains;  // KUBE-* chains of table mangle, either family
+  };
+
+  OfVariant legacy;
+  OfVariant nft;
+  std::string version;  // of the plain `iptables`, as it prints it; empty: there is none
+};
+
+/// Looks at the host: PATH, and the table mangle of both families and variants, where kubelet and
+/// kube-proxy keep their canaries. Does not make the kernel create a table. What cannot be read
+/// counts as empty.
+IptablesTraces look_for_iptables();
+
+/// How rules are to be programmed, and why.
+struct IptablesChoice {
+  Variant variant = Variant::kNft;
+  bool in_process = false;            // through libiptc; otherwise through iptables-restore
+  bool random_fully = true;           // MASQUERADE --random-fully can be used (spec §4.2)
+  std::string version;                // as in IptablesTraces
+  std::string reason;                 // one sentence
+  std::vector<std::string> warnings;  // for a host on which both variants are in use
+};
+
+/// As iptables-wrappers does (spec §4.6): the variant in which kubelet left a hint, nft first; then
+/// the one in which kube-proxy left rules; then nft. A variant without programs is left out unless
+/// it can do without: libiptc needs none. Pure.
+IptablesChoice choose_iptables(BackendOption option, const IptablesTraces& traces);
+
+/// "libiptc (legacy)" or "iptables-nft-restore".
+std::string describe(const IptablesChoice& choice);
+
+std::unique_ptr<Backend> make_backend(rules::Family family, const IptablesChoice& choice);
+
+}  // namespace proxy
