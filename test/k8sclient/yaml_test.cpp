@@ -1,0 +1,158 @@
+#include "k8sclient/yaml.h"
+
+#include <catch2/catch.hpp>
+
+namespace {
+
+using k8sclient::parse_yaml;
+using k8sclient::YamlError;
+using k8sclient::YamlNode;
+
+std::string json_of(std::string_view text) {
+  const std::vector<YamlNode> documents = parse_yaml(text);
+  REQUIRE(documents.size() == 1);
+  return k8sclient::to_json(documents.front());
+}
+
+int error_line(std::string_view text) {
+  try {
+    parse_yaml(text);
+  } catch (const YamlError& error) {
+    return error.line();
+  }
+  return 0;
+}
+
+TEST_CASE("yaml: a manifest becomes the JSON that kubectl would send", "[k8sclient][yaml]") {
+  CHECK(
+      json_of("kind: Service\n"
+              "metadata: {name: web, labels: {app: \"1\"}}\n"
+              "spec:\n"
+              "  ports:\n"
+              "  - port: 80\n"
+              "    name: http\n"
+              "  clusterIP: 10.96.0.1\n"
+              "  # a comment\n"
+              "  externalIPs: []\n") ==
+      R"({"kind":"Service","metadata":{"name":"web","labels":{"app":"1"}},)"
+      R"("spec":{"ports":[{"port":80,"name":"http"}],"clusterIP":"10.96.0.1","externalIPs":[]}})");
+}
+
+TEST_CASE("yaml: plain scalars have the types of Kubernetes' tools", "[k8sclient][yaml]") {
+  struct Row {
+    const char* text;
+    const char* json;
+  };
+
+  const Row row = GENERATE(Row{"7", "7"},
+                           Row{"-7", "-7"},
+                           Row{"+7", "7"},
+                           Row{"0x10", "16"},
+                           Row{"010", "8"},
+                           Row{"0o10", "8"},
+                           Row{"0b11", "3"},
+                           Row{"1_000", "1000"},
+                           Row{"1.5", "1.5"},
+                           Row{".5", "0.5"},
+                           Row{"1e3", "1000"},
+                           Row{"9223372036854775807", "9223372036854775807"},
+                           Row{"true", "true"},
+                           Row{"Yes", "true"},
+                           Row{"off", "false"},
+                           Row{"~", "null"},
+                           Row{"null", "null"},
+                           Row{"", "null"},
+                           Row{"'7'", "\"7\""},
+                           Row{"\"true\"", "\"true\""},
+                           Row{"'null'", "\"null\""},
+                           Row{"!!str 7", "\"7\""},
+                           Row{"10.0.0.1", "\"10.0.0.1\""},
+                           Row{"1h", "\"1h\""},
+                           Row{"09", "9"},
+                           Row{"0x", "\"0x\""},
+                           Row{"+-1", "\"+-1\""},
+                           Row{"fd00::1", "\"fd00::1\""},
+                           Row{"|-\n  a\n  b", "\"a\\nb\""});
+  CAPTURE(row.text);
+
+  CHECK(json_of(std::string("key: ") + row.text + "\n") ==
+        std::string("{\"key\":") + row.json + "}");
+}
+
+TEST_CASE("yaml: JSON is read as well", "[k8sclient][yaml]") {
+  const std::string json = R"({"a":[1,2.5,true,null,"x\"\\\n\u00e9"],"b":{"c":{}}})";
+
+  CHECK(json_of(json) == "{\"a\":[1,2.5,true,null,\"x\\\"\\\\\\n\u00e9\"],\"b\":{\"c\":{}}}");
+}
+
+TEST_CASE("yaml: documents are separate, empty ones are dropped", "[k8sclient][yaml]") {
+  const std::vector<YamlNode> documents = parse_yaml("---\na: 1\n---\n---\n# nothing\n---\nb: 2\n");
+
+  REQUIRE(documents.size() == 2);
+  CHECK(documents[0].line == 2);
+  CHECK(k8sclient::to_json(documents[1]) == "{\"b\":2}");
+  CHECK(parse_yaml("").empty());
+  CHECK(parse_yaml("# only a comment\n").empty());
+}
+
+TEST_CASE("yaml: errors say the line", "[k8sclient][yaml]") {
+  CHECK(error_line("a: 1\nb: [1, 2\n") > 0);
+  CHECK(error_line("a: 1\nb: ::\n") == 2);
+  CHECK(error_line("a: 1\n\tb: 2\n") == 2);
+  CHECK(error_line("a: 1\nb: \"x") == 2);
+  CHECK(error_line("a: 1\nb: c: d\n") == 2);
+}
+
+TEST_CASE("yaml: what grows in memory is refused", "[k8sclient][yaml]") {
+  CHECK(error_line("a: &x 1\n") == 1);
+  CHECK(error_line("a: 1\nb: *x\n") == 2);
+  CHECK(error_line("a: 1\n<<: {b: 2}\n") == 2);
+  CHECK(error_line("a: !python/object x\n") == 1);
+  CHECK(error_line("a: !!set {x}\nb: !mine {}\n") == 2);
+  CHECK(error_line("{[1]: 2}\n") == 1);
+}
+
+TEST_CASE("yaml: depth is limited before the parser recurses", "[k8sclient][yaml]") {
+  const std::string open(200'000, '[');
+  const std::string close(200'000, ']');
+
+  CHECK_THROWS_WITH(parse_yaml(open + close), "nested deeper than 64 levels");
+  CHECK_THROWS_AS(parse_yaml(open), YamlError);
+  CHECK_NOTHROW(parse_yaml(std::string(64, '[') + std::string(64, ']')));
+  CHECK_THROWS_WITH(parse_yaml("[[]]", {.depth = 1}), "nested deeper than 1 levels");
+}
+
+TEST_CASE("yaml: size is limited", "[k8sclient][yaml]") {
+  CHECK_THROWS_WITH(parse_yaml("a: 12", {.bytes = 4}), "larger than 4 bytes");
+  CHECK_NOTHROW(parse_yaml("a: 1", {.bytes = 4}));
+}
+
+TEST_CASE("yaml: duplicate fields are found wherever they are", "[k8sclient][yaml]") {
+  const auto documents = parse_yaml("a: 1\nb:\n- c: 1\n  c: 2\na: 3\n");
+
+  CHECK(k8sclient::duplicate_fields(documents.at(0)) ==
+        std::vector<std::pair<int, std::string>>{{4, "b[0].c"}, {5, "a"}});
+}
+
+TEST_CASE("yaml: what is written reads back", "[k8sclient][yaml]") {
+  const std::string text =
+      "address: \"[::]:10256\"\n"
+      "empty: \"\"\n"
+      "gates: {}\n"
+      "list:\n"
+      "  - plain\n"
+      "  -\n"
+      "    name: \"0.5\"\n"
+      "    nested:\n"
+      "      - 1\n"
+      "      - []\n"
+      "none: null\n"
+      "odd: \"a \\\"b\\\"\\n #c: \\\\ \"\n"
+      "word: \"yes\"\n";
+  const auto documents = parse_yaml(text);
+  REQUIRE(documents.size() == 1);
+
+  CHECK(k8sclient::to_yaml(documents.front()) == text);
+}
+
+}  // namespace
