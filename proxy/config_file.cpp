@@ -1,0 +1,332 @@
+#include "proxy/config_file.h"
+
+#include <algorithm>
+#include <limits>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "k8sclient/yaml.h"
+#include "proxy/config_fields.h"
+#include "proxy/file.h"
+#include "proxy/go_values.h"
+#include "rules/net.h"
+
+namespace proxy {
+namespace {
+
+using k8sclient::YamlField;
+using k8sclient::YamlNode;
+
+constexpr std::string_view kApiVersion = "kubeproxy.config.k8s.io/v1alpha1";
+constexpr std::string_view kKind = "KubeProxyConfiguration";
+
+std::string child_path(const std::string& path, std::string_view name) {
+  return path.empty() ? std::string(name) : fmt::format("{}.{}", path, name);
+}
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  std::ranges::transform(out, out.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  });
+  return out;
+}
+
+/// Reads one mapping into the fields that are named to it; whatever is never named is unknown.
+class Reader {
+ public:
+  struct Report {
+    std::vector<std::pair<int, std::string>> errors;  // line, "path: reason"
+    std::map<std::string, int> lines;
+  };
+
+  Reader(const YamlNode::Mapping& fields, std::string path, Report& report)
+      : fields_(fields), path_(std::move(path)), report_(report) {}
+
+  template <typename T>
+  void field(std::string_view name, T& target) {
+    if (const YamlNode* node = find(name)) {
+      read(*node, child_path(path_, name), target);
+    }
+  }
+
+  template <typename Visit>
+  void section(std::string_view name, Visit visit) {
+    const YamlNode* node = find(name);
+    if (node == nullptr) {
+      return;
+    }
+    const std::string path = child_path(path_, name);
+    if (const auto* mapping = std::get_if<YamlNode::Mapping>(&node->value)) {
+      Reader reader(*mapping, path, report_);
+      visit(reader);
+      reader.report_unknown();
+    } else {
+      wrong_type(*node, path, "an object");
+    }
+  }
+
+  // A duration that may also be written as a number of nanoseconds.
+  void loose_duration(std::string_view name, ConfigDuration& target) {
+    const YamlNode* node = find(name);
+    if (node == nullptr) {
+      return;
+    }
+    if (const auto* nanoseconds = std::get_if<std::int64_t>(&node->value)) {
+      target = ConfigDuration(*nanoseconds);
+    } else {
+      read(*node, child_path(path_, name), target);
+    }
+  }
+
+  void ignored(std::string_view name) { find(name); }
+
+  void report_unknown() {
+    for (const YamlField& field : fields_) {
+      if (known_.contains(field.key)) {
+        continue;
+      }
+      const auto close = std::ranges::find_if(
+          known_, [&](const std::string& known) { return lower(known) == lower(field.key); });
+      error(field.line,
+            child_path(path_, field.key),
+            close == known_.end() ? "unknown field"
+                                  : fmt::format("unknown field, did you mean {}?", *close));
+    }
+  }
+
+ private:
+  // The value of a field; null if absent or null, which means the same in Kubernetes' API.
+  const YamlNode* find(std::string_view name) {
+    known_.emplace(name);
+    const YamlField* found = nullptr;
+    for (const YamlField& field : fields_) {
+      if (field.key == name && !std::holds_alternative<std::monostate>(field.value.value)) {
+        found = &field;
+      }
+    }
+    if (found == nullptr) {
+      return nullptr;
+    }
+    report_.lines[child_path(path_, name)] = found->line;
+    return &found->value;
+  }
+
+  void error(int line, const std::string& path, std::string_view reason) {
+    report_.errors.emplace_back(line, fmt::format("{}: {}", path, reason));
+  }
+
+  void wrong_type(const YamlNode& node, const std::string& path, std::string_view wanted) {
+    std::string got(k8sclient::type_name(node));
+    if (const auto* text = std::get_if<std::string>(&node.value)) {
+      got += fmt::format(" (\"{}\")", *text);
+    }
+    error(node.line, path, fmt::format("must be {}, not {}", wanted, got));
+  }
+
+  template <typename T>
+  const T* get(const YamlNode& node, const std::string& path, std::string_view wanted) {
+    const T* value = std::get_if<T>(&node.value);
+    if (value == nullptr) {
+      wrong_type(node, path, wanted);
+    }
+    return value;
+  }
+
+  void read(const YamlNode& node, const std::string& path, std::string& target) {
+    if (const auto* text = get<std::string>(node, path, "a string")) {
+      target = *text;
+    }
+  }
+
+  void read(const YamlNode& node, const std::string& path, bool& target) {
+    if (const auto* value = get<bool>(node, path, "a boolean")) {
+      target = *value;
+    }
+  }
+
+  template <typename Integer>
+  void read_integer(const YamlNode& node, const std::string& path, Integer& target) {
+    const auto* value = get<std::int64_t>(node, path, "an integer");
+    if (value == nullptr) {
+      return;
+    }
+    if (*value < std::numeric_limits<Integer>::min() ||
+        *value > std::numeric_limits<Integer>::max()) {
+      error(node.line, path, fmt::format("{} does not fit into 32 bits", *value));
+      return;
+    }
+    target = static_cast<Integer>(*value);
+  }
+
+  void read(const YamlNode& node, const std::string& path, std::int32_t& target) {
+    read_integer(node, path, target);
+  }
+
+  void read(const YamlNode& node, const std::string& path, std::uint32_t& target) {
+    read_integer(node, path, target);
+  }
+
+  void read(const YamlNode& node, const std::string& path, double& target) {
+    if (const auto* whole = std::get_if<std::int64_t>(&node.value)) {
+      target = static_cast<double>(*whole);
+    } else if (const auto* value = get<double>(node, path, "a number")) {
+      target = *value;
+    }
+  }
+
+  void read(const YamlNode& node, const std::string& path, ConfigDuration& target) {
+    const auto* text = get<std::string>(node, path, "a duration such as 1m30s");
+    if (text == nullptr) {
+      return;
+    }
+    if (const auto duration = parse_go_duration(*text)) {
+      target = *duration;
+    } else {
+      error(node.line, path, fmt::format("\"{}\" is not a duration such as 1m30s", *text));
+    }
+  }
+
+  void read(const YamlNode& node, const std::string& path, std::vector<std::string>& target) {
+    if (const auto* items = get<YamlNode::Sequence>(node, path, "a list")) {
+      target.assign(items->size(), std::string());
+      for (std::size_t i = 0; i < items->size(); ++i) {
+        const std::string item_path = fmt::format("{}[{}]", path, i);
+        report_.lines[item_path] = (*items)[i].line;
+        read((*items)[i], item_path, target[i]);
+      }
+    }
+  }
+
+  void read(const YamlNode& node, const std::string& path, std::map<std::string, bool>& target) {
+    if (const auto* fields = get<YamlNode::Mapping>(node, path, "an object")) {
+      for (const YamlField& field : *fields) {
+        report_.lines[child_path(path, field.key)] = field.line;
+        read(field.value, child_path(path, field.key), target[field.key]);
+      }
+    }
+  }
+
+  void read(const YamlNode& node, const std::string& path, std::vector<ModuleVerbosity>& target) {
+    const auto* items = get<YamlNode::Sequence>(node, path, "a list");
+    if (items == nullptr) {
+      return;
+    }
+    target.assign(items->size(), ModuleVerbosity());
+    for (std::size_t i = 0; i < items->size(); ++i) {
+      const std::string item_path = fmt::format("{}[{}]", path, i);
+      if (const auto* fields = get<YamlNode::Mapping>((*items)[i], item_path, "an object")) {
+        Reader reader(*fields, item_path, report_);
+        reader.field("filePattern", target[i].file_pattern);
+        reader.field("verbosity", target[i].verbosity);
+        reader.report_unknown();
+      }
+    }
+  }
+
+  const YamlNode::Mapping& fields_;
+  std::string path_;
+  Report& report_;
+  std::set<std::string, std::less<>> known_;
+};
+
+// Zero and empty values that v1alpha1 cannot tell from unset ones (spec §10.3).
+void replace_zeros(Config& config) {
+  const Config defaults;
+  const auto replace = [](auto& value, const auto& fallback) {
+    if (value == std::decay_t<decltype(value)>{}) {
+      value = fallback;
+    }
+  };
+  replace(config.client_connection.content_type, defaults.client_connection.content_type);
+  replace(config.client_connection.burst, defaults.client_connection.burst);
+  if (config.client_connection.qps <= 0 && config.client_connection.qps >= 0) {
+    config.client_connection.qps = defaults.client_connection.qps;
+  }
+  replace(config.logging.format, defaults.logging.format);
+  replace(config.logging.flush_frequency, defaults.logging.flush_frequency);
+  replace(config.bind_address, defaults.bind_address);
+  replace(config.mode, defaults.mode);
+  replace(config.iptables.sync_period, defaults.iptables.sync_period);
+  replace(config.iptables.min_sync_period, defaults.iptables.min_sync_period);
+  replace(config.ipvs.sync_period, defaults.ipvs.sync_period);
+  replace(config.nftables.sync_period, defaults.nftables.sync_period);
+  replace(config.nftables.min_sync_period, defaults.nftables.min_sync_period);
+  replace(config.detect_local_mode, defaults.detect_local_mode);
+  replace(config.config_sync_period, defaults.config_sync_period);
+
+  const auto bind_address = rules::IpAddress::parse(config.bind_address);
+  const bool is_ipv6 = bind_address && bind_address->family() == rules::Family::kIpv6;
+  replace(config.healthz_bind_address, std::string(is_ipv6 ? "::" : "0.0.0.0"));
+  replace(config.metrics_bind_address, std::string(is_ipv6 ? "::1" : "127.0.0.1"));
+  config.healthz_bind_address = with_default_port(config.healthz_bind_address, 10256);
+  config.metrics_bind_address = with_default_port(config.metrics_bind_address, 10249);
+}
+
+// apiVersion and kind are read like fields; both must have their one value.
+void read_type_meta(Reader& reader, Reader::Report& report, int line) {
+  const auto expect = [&](std::string_view name, std::string_view wanted) {
+    std::string value;
+    reader.field(name, value);
+    if (value != wanted) {
+      const auto at = report.lines.find(std::string(name));
+      report.errors.emplace_back(at == report.lines.end() ? line : at->second,
+                                 fmt::format("{}: must be {}", name, wanted));
+    }
+  };
+  expect("apiVersion", kApiVersion);
+  expect("kind", kKind);
+}
+
+void read_document(const YamlNode& document, Config& config, Reader::Report& report) {
+  const auto* fields = std::get_if<YamlNode::Mapping>(&document.value);
+  if (fields == nullptr) {
+    report.errors.emplace_back(
+        document.line, fmt::format("must be an object, not {}", k8sclient::type_name(document)));
+    return;
+  }
+  for (auto& [line, path] : k8sclient::duplicate_fields(document)) {
+    report.errors.emplace_back(line, path + ": duplicate field");
+  }
+  Reader reader(*fields, "", report);
+  read_type_meta(reader, report, document.line);
+  config.healthz_bind_address.clear();
+  config.metrics_bind_address.clear();
+  visit_fields(config, reader);
+  reader.report_unknown();
+  replace_zeros(config);
+}
+
+}  // namespace
+
+ConfigFile parse_config(std::string_view text, const std::string& name) {
+  ConfigFile file;
+  Reader::Report report;
+  try {
+    const std::vector<YamlNode> documents = k8sclient::parse_yaml(text, {.bytes = 1U << 20U});
+    if (documents.empty()) {
+      report.errors.emplace_back(1, fmt::format("the file is empty, a {} was expected", kKind));
+    } else {
+      read_document(documents.front(), file.config, report);
+    }
+    if (documents.size() > 1) {
+      report.errors.emplace_back(documents[1].line, "a second document is not accepted");
+    }
+  } catch (const k8sclient::YamlError& error) {
+    report.errors.emplace_back(error.line(), error.what());
+  }
+  std::ranges::stable_sort(report.errors, {}, [](const auto& error) { return error.first; });
+  for (const auto& [line, message] : report.errors) {
+    file.errors.push_back(fmt::format("{}:{}: {}", name, line, message));
+  }
+  file.lines = std::move(report.lines);
+  file.config.config_file = name;
+  return file;
+}
+
+ConfigFile read_config_file(const std::string& path) {
+  return parse_config(read_file(path), path);
+}
+
+}  // namespace proxy

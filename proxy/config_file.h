@@ -1,0 +1,39 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxy/config.h"
+
+namespace proxy {
+
+/// What a configuration file says: the Config, and every error found, with its place.
+struct ConfigFile {
+  Config config;                     // the defaults where a field is absent or wrong
+  std::vector<std::string> errors;   // "FILE:LINE: field.path: reason", in the order of the text
+  std::map<std::string, int> lines;  // path of a field -> its line, for errors found later
+};
+
+/// Decodes a KubeProxyConfiguration v1alpha1 in YAML or JSON and fills in kube-proxy's defaults
+/// (spec §10.3). Strict: unknown and duplicate fields and wrong types are errors, and all of them
+/// are reported. `name` is how errors call the text. Does not validate values, does not throw.
+ConfigFile parse_config(std::string_view text, const std::string& name);
+
+/// parse_config() of a file. Throws std::system_error if it cannot be read.
+ConfigFile read_config_file(const std::string& path);
+
+/// The fields of KubeProxyConfiguration as YAML that parse_config() reads back to an equal Config.
+std::string to_yaml(const Config& config);
+
+/// The same as JSON, without apiVersion and kind, as kube-proxy's /configz has it.
+std::string to_json(const Config& config);
+
+/// Paths of the fields of KubeProxyConfiguration in which two configurations differ.
+std::vector<std::string> changed_fields(const Config& before, const Config& after);
+
+/// Those of `changed` that a running proxy cannot take over, in the same order.
+std::vector<std::string> needs_restart(const std::vector<std::string>& changed);
+
+}  // namespace proxy

@@ -1,0 +1,279 @@
+#include "proxy/config_flags.h"
+
+#include <algorithm>
+#include <span>
+#include <system_error>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "proxy/config_file.h"
+#include "proxy/field_flags.h"
+#include "proxy/go_values.h"
+
+namespace proxy {
+namespace {
+
+constexpr std::string_view kReplacedVersion = "v1.36.2";
+
+/// Reads the values of flags into a Config and gathers what is wrong with them.
+class FlagReader {
+ public:
+  std::vector<std::string> take_errors() { return std::move(errors_); }
+
+  void error(std::string line) { errors_.push_back(std::move(line)); }
+
+  void set_field(Config& config, const FieldFlag& flag, const std::string& value) {
+    if (const auto reason = assign_field(config, flag.path, value)) {
+      invalid(flag.name, value, *reason);
+    }
+  }
+
+  bool boolean(std::string_view name, const std::string& value) {
+    const auto parsed = parse_go_bool(value);
+    if (!parsed) {
+      invalid(name, value, "must be true or false");
+    }
+    return parsed.value_or(false);
+  }
+
+  IptablesBackend backend(const std::string& value) {
+    if (value == "libiptc") {
+      return IptablesBackend::kLibiptc;
+    }
+    if (value == "restore") {
+      return IptablesBackend::kRestore;
+    }
+    if (value != "auto") {
+      invalid("iptables-backend", value, "must be auto, libiptc or restore");
+    }
+    return IptablesBackend::kAuto;
+  }
+
+ private:
+  void invalid(std::string_view name, const std::string& value, std::string_view reason) {
+    errors_.push_back(fmt::format("--{}: invalid argument \"{}\": {}", name, value, reason));
+  }
+
+  std::vector<std::string> errors_;
+};
+
+// The address of a server from its flag, a deprecated port flag and the default.
+std::string server_address(const std::string& address,
+                           const std::string& deprecated_port,
+                           std::uint16_t default_port) {
+  if (deprecated_port.empty()) {
+    return with_default_port(address, default_port);
+  }
+  if (deprecated_port == "0") {
+    return {};
+  }
+  std::uint32_t port = 0;
+  for (const char c : deprecated_port.substr(0, 5)) {
+    port = port * 10 + static_cast<std::uint32_t>(c - '0');
+  }
+  return with_default_port(address, static_cast<std::uint16_t>(port));
+}
+
+bool is_port_number(const std::string& text) {
+  return text.size() <= 5 && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
+}
+
+void apply_fields(Config& config, const Flags& flags, FlagReader& reader) {
+  const bool has_file = !flags.config.empty();
+  for (const auto& [name, value] : flags.fields) {
+    const FieldFlag& flag = field_flag(name);
+    if (!has_file || flag.beats_file) {
+      reader.set_field(config, flag, value);
+    }
+  }
+  if (has_file) {
+    return;
+  }
+  for (const auto& [name, port] : {std::pair("healthz-port", flags.healthz_port),
+                                   std::pair("metrics-port", flags.metrics_port)}) {
+    if (!is_port_number(port)) {
+      reader.error(fmt::format("--{}: invalid argument \"{}\": must be a port", name, port));
+      return;
+    }
+  }
+  config.healthz_bind_address =
+      server_address(config.healthz_bind_address, flags.healthz_port, 10256);
+  config.metrics_bind_address =
+      server_address(config.metrics_bind_address, flags.metrics_port, 10249);
+}
+
+// The flag that sets a field or an element of it; empty if there is none.
+std::string flag_of(const std::string& path) {
+  for (const FieldFlag& flag : field_flags()) {
+    if (path.starts_with(flag.path)) {
+      return fmt::format("--{}: ", flag.name);
+    }
+  }
+  return {};
+}
+
+std::string place_of(const ConfigError& error, const ConfigFile& file) {
+  if (file.config.config_file.empty()) {
+    return flag_of(error.path);
+  }
+  const auto line = file.lines.find(error.path);
+  return line == file.lines.end() ? fmt::format("{}: ", file.config.config_file)
+                                  : fmt::format("{}:{}: ", file.config.config_file, line->second);
+}
+
+ConfigFile file_or_defaults(const std::string& path) {
+  if (path.empty()) {
+    return {};
+  }
+  try {
+    return read_config_file(path);
+  } catch (const std::system_error& error) {
+    throw ConfigErrors({fmt::format("cannot read {}: {}", path, error.code().message())});
+  }
+}
+
+// The callback that the parser calls with all values of an option.
+CLI::callback_t append_to(Flags& flags, std::string_view name) {
+  return [&flags, name = std::string(name)](const CLI::results_t& values) {
+    for (const std::string& value : values) {
+      flags.fields.emplace_back(name, value);
+    }
+    return true;
+  };
+}
+
+void add_switch(CLI::App& app, const std::string& name, std::string& target, const char* help) {
+  app.add_flag(name, target, help)->default_str("true");
+}
+
+}  // namespace
+
+std::vector<std::string> normalize_arguments(int argc, const char* const* argv) {
+  std::vector<std::string> arguments;
+  bool flags_are_over = false;
+  for (const char* text :
+       std::span(argv, static_cast<std::size_t>(argc)).subspan(argc > 0 ? 1 : 0)) {
+    std::string argument(text);
+    flags_are_over = flags_are_over || argument == "--";
+    const std::size_t equals = argument.find('=');
+    if (flags_are_over || !argument.starts_with('-')) {
+      arguments.push_back(std::move(argument));
+    } else if (argument.starts_with("--")) {
+      const auto name_end = equals == std::string::npos
+                                ? argument.end()
+                                : argument.begin() + static_cast<std::ptrdiff_t>(equals);
+      std::replace(argument.begin(), name_end, '_', '-');
+      const bool is_empty = equals != std::string::npos && equals + 1 == argument.size();
+      if (is_empty) {
+        argument.pop_back();
+      }
+      arguments.push_back(std::move(argument));
+      if (is_empty) {
+        arguments.emplace_back();
+      }
+    } else if (equals == 2) {
+      arguments.push_back(argument.substr(0, 2));
+      arguments.push_back(argument.substr(3));
+    } else {
+      arguments.push_back(std::move(argument));
+    }
+  }
+  return arguments;
+}
+
+void add_flags(CLI::App& app, Flags& flags) {
+  for (const FieldFlag& flag : field_flags()) {
+    const std::string names = flag.name == "v" ? "-v,--v" : fmt::format("--{}", flag.name);
+    CLI::Option* option =
+        app.add_option(names, append_to(flags, flag.name), std::string(flag.help));
+    option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->group(std::string(flag.group));
+    if (flag.is_switch) {
+      option->expected(0);
+    }
+  }
+  app.add_option("-f,--source", flags.sources, "Manifests instead of an API server: file or folder")
+      ->expected(1)
+      ->allow_extra_args(false)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  const auto add_text = [&app](const char* name, std::string& target, const char* help) {
+    return app.add_option(name, target, help)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  };
+  add_text("--config", flags.config, "Configuration file; flags that set its fields are ignored");
+  add_text("--master", flags.master, "URL of the API server, instead of the kubeconfig's");
+  add_text(
+      "--write-config-to", flags.write_config_to, "Write the effective configuration and exit");
+  add_text("--iptables-backend", flags.iptables_backend, "auto, libiptc or restore");
+  add_text("--healthz-port", flags.healthz_port, "Deprecated")->group("");
+  add_text("--metrics-port", flags.metrics_port, "Deprecated")->group("");
+  add_switch(app, "--cleanup", flags.cleanup, "Remove all rules of the proxy and exit");
+  add_switch(app, "--init-only", flags.init_only, "Do what needs privileges and exit");
+  add_switch(app, "--validate-config", flags.validate_config, "Check the configuration and exit");
+  app.add_flag("--version", flags.version, "Print the version and exit; --version=raw for details");
+}
+
+std::string parse_error_line(const CLI::App& app, const CLI::ParseError& error) {
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) == nullptr) {
+    return error.what();
+  }
+  const std::vector<std::string> rest = app.remaining(true);
+  const auto flag = std::ranges::find_if(
+      rest, [](const std::string& text) { return text.size() > 1 && text.starts_with('-'); });
+  if (flag != rest.end()) {
+    return fmt::format("unknown flag: {}", flag->substr(0, flag->find('=')));
+  }
+  return fmt::format("no arguments are taken, got {}", fmt::join(rest, " "));
+}
+
+Config to_config(const Flags& flags) {
+  ConfigFile file = file_or_defaults(flags.config);
+  Config config = file.config;
+  FlagReader reader;
+  apply_fields(config, flags, reader);
+  config.sources = flags.sources;
+  config.master = flags.master;
+  config.write_config_to = flags.write_config_to;
+  config.iptables_backend = reader.backend(flags.iptables_backend);
+  config.cleanup = reader.boolean("cleanup", flags.cleanup);
+  config.init_only = reader.boolean("init-only", flags.init_only);
+  config.validate_config = reader.boolean("validate-config", flags.validate_config);
+
+  std::vector<std::string> errors = std::move(file.errors);
+  std::ranges::move(reader.take_errors(), std::back_inserter(errors));
+  for (const ConfigError& error : validate(config)) {
+    errors.push_back(fmt::format("{}{}: {}", place_of(error, file), error.path, error.message));
+  }
+  if (!errors.empty()) {
+    throw ConfigErrors(std::move(errors));
+  }
+  return config;
+}
+
+std::vector<std::string> ignored_flags(const Flags& flags) {
+  std::vector<std::string> names;
+  if (!flags.config.empty()) {
+    for (const auto& [name, value] : flags.fields) {
+      if (!field_flag(name).beats_file) {
+        names.push_back("--" + name);
+      }
+    }
+  }
+  return names;
+}
+
+std::optional<std::string> version_text(const Flags& flags) {
+  if (flags.version == "raw") {
+    return fmt::format("iptproxy version={} replaces=kube-proxy/{} compiler={}",
+                       IPTPROXY_VERSION,
+                       kReplacedVersion,
+                       __VERSION__);
+  }
+  if (!parse_go_bool(flags.version).value_or(false)) {
+    return std::nullopt;
+  }
+  return fmt::format("Kubernetes {} (iptproxy {})", kReplacedVersion, IPTPROXY_VERSION);
+}
+
+}  // namespace proxy

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "proxy/config.h"
+
+namespace CLI {
+class App;
+class ParseError;
+}  // namespace CLI
+
+namespace proxy {
+
+/// The options of a command line as text, not judged yet. Filled by the parser that add_flags() was
+/// called for; must stay where it is until parsing is over.
+struct Flags {
+  /// Flags of kube-proxy that set a field of the configuration: name without dashes, and value.
+  std::vector<std::pair<std::string, std::string>> fields;
+  std::vector<std::string> sources;
+  std::string config;
+  std::string master;
+  std::string write_config_to;
+  std::string iptables_backend = "auto";
+  std::string cleanup = "false";
+  std::string init_only = "false";
+  std::string validate_config = "false";
+  std::string version = "false";
+  // Deprecated; appended to addresses without a port, 0 empties the address.
+  std::string healthz_port;
+  std::string metrics_port;
+};
+
+/// The arguments of main() after the program's name, in the spelling that the parser knows: flag
+/// names with "-" for "_", "--name=" and "-x=value" as two arguments. Everything after "--" is left
+/// as it is.
+std::vector<std::string> normalize_arguments(int argc, const char* const* argv);
+
+/// Makes a command take kube-proxy's flags (spec §10.2) and the ones that say where the cluster
+/// comes from. `flags` receives what is given.
+void add_flags(CLI::App& app, Flags& flags);
+
+/// One line on why a command line was not understood, naming the flag.
+std::string parse_error_line(const CLI::App& app, const CLI::ParseError& error);
+
+/// What the flags mean. With --config the file is read, and flags that set fields of the
+/// configuration are ignored, --hostname-override and logging flags excepted (spec §10.2). Calling
+/// it again reads the file again. Throws ConfigErrors with everything that is wrong.
+Config to_config(const Flags& flags);
+
+/// Names of given flags ("--cluster-cidr") that have no effect because there is a --config.
+std::vector<std::string> ignored_flags(const Flags& flags);
+
+/// The text of --version or --version=raw; nothing if it was not asked for.
+std::optional<std::string> version_text(const Flags& flags);
+
+}  // namespace proxy

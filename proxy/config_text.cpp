@@ -1,0 +1,154 @@
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "k8sclient/yaml.h"
+#include "proxy/config_fields.h"
+#include "proxy/config_file.h"
+#include "proxy/go_values.h"
+
+namespace proxy {
+namespace {
+
+using k8sclient::YamlField;
+using k8sclient::YamlNode;
+
+/// Builds the mapping that Reader reads.
+class Writer {
+ public:
+  template <typename T>
+  void field(std::string_view name, const T& value) {
+    fields_.push_back({std::string(name), 0, {write(value), 0}});
+  }
+
+  template <typename Visit>
+  void section(std::string_view name, Visit visit) {
+    Writer writer;
+    visit(writer);
+    fields_.push_back({std::string(name), 0, {writer.take(), 0}});
+  }
+
+  void loose_duration(std::string_view name, ConfigDuration value) { field(name, value); }
+
+  void ignored(std::string_view /*name*/) {}
+
+  YamlNode::Mapping take() { return std::move(fields_); }
+
+ private:
+  static YamlNode::Value write(const std::string& value) { return value; }
+
+  static YamlNode::Value write(bool value) { return value; }
+
+  static YamlNode::Value write(std::int32_t value) { return std::int64_t{value}; }
+
+  static YamlNode::Value write(std::uint32_t value) { return std::int64_t{value}; }
+
+  static YamlNode::Value write(double value) { return value; }
+
+  static YamlNode::Value write(ConfigDuration value) { return to_go_duration(value); }
+
+  static YamlNode::Value write(const std::vector<std::string>& values) {
+    if (values.empty()) {
+      return {};  // null, as an unset list of Go
+    }
+    YamlNode::Sequence items;
+    for (const std::string& value : values) {
+      items.push_back({value, 0});
+    }
+    return items;
+  }
+
+  static YamlNode::Value write(const std::map<std::string, bool>& values) {
+    YamlNode::Mapping fields;
+    for (const auto& [name, value] : values) {
+      fields.push_back({name, 0, {value, 0}});
+    }
+    return fields;
+  }
+
+  static YamlNode::Value write(const std::vector<ModuleVerbosity>& values) {
+    YamlNode::Sequence items;
+    for (const ModuleVerbosity& value : values) {
+      Writer writer;
+      writer.field("filePattern", value.file_pattern);
+      writer.field("verbosity", value.verbosity);
+      items.push_back({writer.take(), 0});
+    }
+    return items;
+  }
+
+  YamlNode::Mapping fields_;
+};
+
+YamlNode::Mapping fields_of(const Config& config) {
+  Writer writer;
+  visit_fields(config, writer);
+  return writer.take();
+}
+
+// Both have the same fields in the same order, except where users choose the keys: featureGates is
+// compared as one value.
+void compare(const YamlNode::Mapping& before,
+             const YamlNode::Mapping& after,
+             const std::string& prefix,
+             std::vector<std::string>& changed) {
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    const std::string path = prefix + before[i].key;
+    const auto* old_section = std::get_if<YamlNode::Mapping>(&before[i].value.value);
+    const auto* new_section = std::get_if<YamlNode::Mapping>(&after[i].value.value);
+    if (old_section != nullptr && new_section != nullptr && path != "featureGates") {
+      compare(*old_section, *new_section, path + ".", changed);
+    } else if (to_json(before[i].value) != to_json(after[i].value)) {
+      changed.push_back(path);
+    }
+  }
+}
+
+}  // namespace
+
+std::string to_yaml(const Config& config) {
+  YamlNode::Mapping fields = fields_of(config);
+  const YamlField type_meta[] = {
+      {"apiVersion", 0, {std::string("kubeproxy.config.k8s.io/v1alpha1"), 0}},
+      {"kind", 0, {std::string("KubeProxyConfiguration"), 0}},
+  };
+  fields.insert(fields.begin(), std::begin(type_meta), std::end(type_meta));
+  return k8sclient::to_yaml({std::move(fields), 0});
+}
+
+std::string to_json(const Config& config) {
+  return k8sclient::to_json({fields_of(config), 0});
+}
+
+std::vector<std::string> changed_fields(const Config& before, const Config& after) {
+  std::vector<std::string> changed;
+  compare(fields_of(before), fields_of(after), "", changed);
+  return changed;
+}
+
+std::vector<std::string> needs_restart(const std::vector<std::string>& changed) {
+  // What only the compiler and the pacing look at, and what has no effect at all.
+  constexpr std::array<std::string_view, 7> kLiveFields = {"iptables.masqueradeBit",
+                                                           "iptables.masqueradeAll",
+                                                           "iptables.syncPeriod",
+                                                           "iptables.minSyncPeriod",
+                                                           "detectLocalMode",
+                                                           "clusterCIDR",
+                                                           "nodePortAddresses"};
+  constexpr std::array<std::string_view, 6> kLiveSections = {
+      "detectLocal.", "ipvs.", "nftables.", "winkernel.", "portRange", "windowsRunAsService"};
+  std::vector<std::string> fields;
+  for (const std::string& path : changed) {
+    const bool live = std::ranges::find(kLiveFields, path) != kLiveFields.end() ||
+                      std::ranges::any_of(kLiveSections, [&](std::string_view section) {
+                        return path.starts_with(section);
+                      });
+    if (!live) {
+      fields.push_back(path);
+    }
+  }
+  return fields;
+}
+
+}  // namespace proxy

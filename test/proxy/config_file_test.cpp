@@ -1,0 +1,288 @@
+#include "proxy/config_file.h"
+
+#include <catch2/catch.hpp>
+#include <fmt/format.h>
+
+namespace {
+
+using namespace std::chrono_literals;
+using proxy::Config;
+using proxy::ConfigFile;
+
+constexpr const char* kHead =
+    "apiVersion: kubeproxy.config.k8s.io/v1alpha1\n"
+    "kind: KubeProxyConfiguration\n";
+
+// Fields start on line 3.
+ConfigFile parse(const std::string& fields) {
+  return proxy::parse_config(kHead + fields, "f");
+}
+
+Config config_of(const std::string& fields) {
+  ConfigFile file = parse(fields);
+  INFO(fields);
+  CHECK(file.errors == std::vector<std::string>{});
+  file.config.config_file.clear();
+  return file.config;
+}
+
+std::vector<std::string> errors_of(const std::string& fields) {
+  return parse(fields).errors;
+}
+
+// What kubeadm puts into its ConfigMap: every field, most of them empty.
+constexpr const char* kKubeadm = R"(apiVersion: kubeproxy.config.k8s.io/v1alpha1
+bindAddress: 0.0.0.0
+bindAddressHardFail: false
+clientConnection:
+  acceptContentTypes: ""
+  burst: 0
+  contentType: ""
+  kubeconfig: /var/lib/kube-proxy/kubeconfig.conf
+  qps: 0
+clusterCIDR: 10.244.0.0/16
+configSyncPeriod: 0s
+conntrack:
+  maxPerCore: null
+  min: null
+  tcpBeLiberal: false
+  tcpCloseWaitTimeout: null
+  tcpEstablishedTimeout: null
+  udpStreamTimeout: 0s
+  udpTimeout: 0s
+detectLocal:
+  bridgeInterface: ""
+  interfaceNamePrefix: ""
+detectLocalMode: ""
+enableProfiling: false
+healthzBindAddress: ""
+hostnameOverride: ""
+iptables:
+  localhostNodePorts: null
+  masqueradeAll: false
+  masqueradeBit: null
+  minSyncPeriod: 0s
+  syncPeriod: 0s
+ipvs:
+  excludeCIDRs: null
+  minSyncPeriod: 0s
+  scheduler: ""
+  strictARP: false
+  syncPeriod: 0s
+  tcpFinTimeout: 0s
+  tcpTimeout: 0s
+  udpTimeout: 0s
+kind: KubeProxyConfiguration
+logging:
+  flushFrequency: 0
+  options:
+    json:
+      infoBufferSize: "0"
+    text:
+      infoBufferSize: "0"
+  verbosity: 0
+metricsBindAddress: ""
+mode: ""
+nftables:
+  masqueradeAll: false
+  masqueradeBit: null
+  minSyncPeriod: 0s
+  syncPeriod: 0s
+nodePortAddresses: null
+oomScoreAdj: null
+portRange: ""
+showHiddenMetricsForVersion: ""
+winkernel:
+  enableDSR: false
+  forwardHealthCheckVip: false
+  networkName: ""
+  rootHnsEndpointName: ""
+  sourceVip: ""
+)";
+
+TEST_CASE("config_file: kubeadm's ConfigMap means the defaults", "[proxy][config]") {
+  const ConfigFile file = proxy::parse_config(kKubeadm, "config.conf");
+
+  Config expected;
+  expected.config_file = "config.conf";
+  expected.client_connection.kubeconfig = "/var/lib/kube-proxy/kubeconfig.conf";
+  expected.cluster_cidr = "10.244.0.0/16";
+  CHECK(file.errors == std::vector<std::string>{});
+  CHECK(file.config == expected);
+}
+
+TEST_CASE("config_file: every kind of field is read", "[proxy][config]") {
+  const Config config = config_of(
+      "featureGates: {AllowServiceExternalIPs: false}\n"
+      "clientConnection: {qps: 2.5, burst: 7}\n"
+      "logging:\n"
+      "  format: json\n"
+      "  flushFrequency: 1000000000\n"
+      "  verbosity: 3\n"
+      "  vmodule: [{filePattern: 'sync*', verbosity: 9}]\n"
+      "bindAddress: \"::\"\n"
+      "metricsBindAddress: 0.0.0.0\n"
+      "mode: iptables\n"
+      "iptables: {masqueradeBit: 0, localhostNodePorts: false, syncPeriod: 1h30m}\n"
+      "nodePortAddresses: [10.0.0.0/8, 'fd00::/64']\n"
+      "oomScoreAdj: 0\n"
+      "conntrack: {maxPerCore: 0, min: 0, tcpEstablishedTimeout: 0s, udpTimeout: 30s}\n");
+
+  Config expected;
+  expected.feature_gates = {{"AllowServiceExternalIPs", false}};
+  expected.client_connection.qps = 2.5;
+  expected.client_connection.burst = 7;
+  expected.logging = {"json", 1s, 3, {{"sync*", 9}}};
+  expected.bind_address = "::";
+  expected.healthz_bind_address = "[::]:10256";
+  expected.metrics_bind_address = "0.0.0.0:10249";
+  expected.iptables.masquerade_bit = 0;
+  expected.iptables.localhost_node_ports = false;
+  expected.iptables.sync_period = 90min;
+  expected.node_port_addresses = {"10.0.0.0/8", "fd00::/64"};
+  expected.oom_score_adj = 0;
+  expected.conntrack.max_per_core = 0;
+  expected.conntrack.min = 0;
+  expected.conntrack.tcp_established_timeout = 0s;
+  expected.conntrack.udp_timeout = 30s;
+  CHECK(config == expected);
+}
+
+TEST_CASE("config_file: servers listen on IPv6 with an IPv6 bindAddress", "[proxy][config]") {
+  const Config config = config_of("bindAddress: fd00::1\n");
+
+  CHECK(config.healthz_bind_address == "[::]:10256");
+  CHECK(config.metrics_bind_address == "[::1]:10249");
+}
+
+TEST_CASE("config_file: zero periods mean the default ones", "[proxy][config]") {
+  CHECK(config_of("iptables: {minSyncPeriod: 0s, syncPeriod: 0s}\n") == Config{});
+}
+
+TEST_CASE("config_file: JSON is read as well", "[proxy][config]") {
+  const ConfigFile file = proxy::parse_config(R"({"apiVersion":"kubeproxy.config.k8s.io/v1alpha1",)"
+                                              R"("kind":"KubeProxyConfiguration","mode":"ipvs"})",
+                                              "f");
+
+  CHECK(file.errors.empty());
+  CHECK(file.config.mode == "ipvs");
+}
+
+TEST_CASE("config_file: every error is reported with line and path", "[proxy][config]") {
+  CHECK(errors_of("iptables:\n"
+                  "  masqueradeBit: \"14\"\n"
+                  "  masqueradeAll: 1\n"
+                  "  syncPeriod: 30\n"
+                  "  minSyncPeriod: 1 second\n"
+                  "  mode: x\n"
+                  "clusterCIDR: 10\n"
+                  "clusterCIDR: 10.0.0.0/8\n"
+                  "clustercidr: 10.0.0.0/8\n"
+                  "nodePortAddresses: 10.0.0.0/8\n"
+                  "conntrack: []\n"
+                  "oomScoreAdj: 4294967296\n"
+                  "featureGates: {A: \"true\"}\n"
+                  "logging: {vmodule: [{pattern: x}, 7]}\n") ==
+        std::vector<std::string>{
+            "f:4: iptables.masqueradeBit: must be an integer, not a string (\"14\")",
+            "f:5: iptables.masqueradeAll: must be a boolean, not an integer",
+            "f:6: iptables.syncPeriod: must be a duration such as 1m30s, not an integer",
+            "f:7: iptables.minSyncPeriod: \"1 second\" is not a duration such as 1m30s",
+            "f:8: iptables.mode: unknown field",
+            "f:10: clusterCIDR: duplicate field",
+            "f:11: clustercidr: unknown field, did you mean clusterCIDR?",
+            "f:12: nodePortAddresses: must be a list, not a string (\"10.0.0.0/8\")",
+            "f:13: conntrack: must be an object, not a list",
+            "f:14: oomScoreAdj: 4294967296 does not fit into 32 bits",
+            "f:15: featureGates.A: must be a boolean, not a string (\"true\")",
+            "f:16: logging.vmodule[0].pattern: unknown field",
+            "f:16: logging.vmodule[1]: must be an object, not an integer"});
+}
+
+TEST_CASE("config_file: apiVersion and kind are required", "[proxy][config]") {
+  const auto errors = [](const char* text) { return proxy::parse_config(text, "f").errors; };
+
+  CHECK(errors("mode: iptables\n") ==
+        std::vector<std::string>{"f:1: apiVersion: must be kubeproxy.config.k8s.io/v1alpha1",
+                                 "f:1: kind: must be KubeProxyConfiguration"});
+  CHECK(errors("kind: KubeProxyConfiguration\napiVersion: v1\n") ==
+        std::vector<std::string>{"f:2: apiVersion: must be kubeproxy.config.k8s.io/v1alpha1"});
+}
+
+TEST_CASE("config_file: text that is no single object is refused", "[proxy][config]") {
+  const auto errors = [](const std::string& text) { return proxy::parse_config(text, "f").errors; };
+
+  CHECK(errors("") ==
+        std::vector<std::string>{"f:1: the file is empty, a KubeProxyConfiguration was expected"});
+  CHECK(errors("- a\n") == std::vector<std::string>{"f:1: must be an object, not a list"});
+  CHECK(errors(std::string(kHead) + "---\nb: 2\n") ==
+        std::vector<std::string>{"f:4: a second document is not accepted"});
+  CHECK(errors("a: [1\nb: 2\n").size() == 1);
+  CHECK(errors("a: &b 1\n") == std::vector<std::string>{"f:1: anchors are not accepted"});
+}
+
+TEST_CASE("config_file: an unquoted :: is refused", "[proxy][config]") {
+  CHECK(errors_of("bindAddress: ::\n").size() == 1);
+}
+
+TEST_CASE("config_file: what is written reads back equal", "[proxy][config]") {
+  Config config;
+  config.feature_gates = {{"AllowServiceExternalIPs", false}};
+  config.client_connection.qps = 2.5;
+  config.logging.vmodule = {{"sync*", 9}};
+  config.bind_address = "::";
+  config.healthz_bind_address = "[::]:1";
+  config.hostname_override = "true";
+  config.iptables.masquerade_bit = 3;
+  config.iptables.sync_period = 90500ms;
+  config.ipvs.exclude_cidrs = {"10.0.0.0/8"};
+  config.winkernel.enable_dsr = true;
+  config.cluster_cidr = "10.0.0.0/8,fd00::/64";
+  config.node_port_addresses = {"primary"};
+  config.conntrack.min = 0;
+  config.port_range = "80-90";
+
+  ConfigFile read = proxy::parse_config(proxy::to_yaml(config), "f");
+
+  CHECK(read.errors == std::vector<std::string>{});
+  read.config.config_file.clear();
+  CHECK(read.config == config);
+}
+
+TEST_CASE("config_file: /configz has the fields of v1alpha1", "[proxy][config]") {
+  const std::string json = proxy::to_json(Config{});
+
+  CHECK_THAT(
+      json,
+      Catch::Contains(R"("iptables":{"masqueradeBit":14,"masqueradeAll":false,)"
+                      R"("localhostNodePorts":true,"syncPeriod":"30s","minSyncPeriod":"1s"})"));
+  CHECK_THAT(json, Catch::Contains(R"("nodePortAddresses":null)"));
+  CHECK_THAT(json, Catch::Contains(R"("tcpEstablishedTimeout":"24h0m0s")"));
+}
+
+TEST_CASE("config_file: changes are named, and which of them need a restart", "[proxy][config]") {
+  Config before;
+  before.feature_gates = {{"A", true}};
+  Config after = before;
+  CHECK(proxy::changed_fields(before, after).empty());
+
+  after.feature_gates = {{"B", true}, {"C", true}};
+  after.iptables.masquerade_all = true;
+  after.iptables.localhost_node_ports = false;
+  after.ipvs.scheduler = "rr";
+  after.cluster_cidr = "10.0.0.0/8";
+  after.metrics_bind_address = "127.0.0.1:1";
+  const std::vector<std::string> changed = proxy::changed_fields(before, after);
+
+  CHECK(changed == std::vector<std::string>{"featureGates",
+                                            "metricsBindAddress",
+                                            "iptables.masqueradeAll",
+                                            "iptables.localhostNodePorts",
+                                            "ipvs.scheduler",
+                                            "clusterCIDR"});
+  CHECK(proxy::needs_restart(changed) == std::vector<std::string>{"featureGates",
+                                                                  "metricsBindAddress",
+                                                                  "iptables.localhostNodePorts"});
+}
+
+}  // namespace
