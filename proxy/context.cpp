@@ -1,0 +1,245 @@
+#include "proxy/context.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+namespace proxy {
+namespace {
+
+using rules::Cidr;
+using rules::Family;
+using rules::IpAddress;
+
+std::string trimmed_lower(std::string_view text) {
+  constexpr std::string_view kSpace = " \t\r\n\v\f";
+  const std::size_t first = text.find_first_not_of(kSpace);
+  if (first == std::string_view::npos) {
+    return {};
+  }
+  std::string name(text.substr(first, text.find_last_not_of(kSpace) - first + 1));
+  std::ranges::transform(name, name.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  });
+  return name;
+}
+
+std::vector<Cidr> of_family(std::span<const std::string> texts, Family family) {
+  std::vector<Cidr> cidrs;
+  for (const std::string& text : texts) {
+    const auto cidr = Cidr::parse(text);
+    if (cidr && cidr->address.family() == family) {
+      cidrs.push_back(*cidr);
+    }
+  }
+  return cidrs;
+}
+
+bool is_primary(std::span<const std::string> node_port_addresses) {
+  return node_port_addresses.size() == 1 && node_port_addresses.front() == "primary";
+}
+
+// nodePortAddresses of one family, with "primary" replaced; none means all addresses, even where
+// "primary" found no address (spec §8.2, §13.10).
+std::vector<Cidr> node_port_cidrs(const Config& config, Family family, const NodeIps& ips) {
+  if (!is_primary(config.node_port_addresses)) {
+    return of_family(config.node_port_addresses, family);
+  }
+  const IpAddress& ip = family == Family::kIpv4 ? ips.ipv4 : ips.ipv6;
+  return ip.is_loopback() ? std::vector<Cidr>{} : std::vector<Cidr>{Cidr::host(ip)};
+}
+
+bool covers_everything(std::span<const Cidr> cidrs) {
+  return cidrs.empty() ||
+         std::ranges::any_of(cidrs, [](const Cidr& cidr) { return cidr.prefix_length == 0; });
+}
+
+bool includes_ipv4_loopback(std::span<const Cidr> cidrs) {
+  const IpAddress loopback_network = *IpAddress::parse("127.0.0.0");
+  return cidrs.empty() || std::ranges::any_of(cidrs, [&](const Cidr& cidr) {
+           return cidr.address.is_loopback() || cidr.contains(loopback_network);
+         });
+}
+
+std::vector<IpAddress> accepting_addresses(std::span<const IpAddress> host,
+                                           std::span<const Cidr> cidrs,
+                                           bool with_loopback) {
+  std::vector<IpAddress> addresses;
+  for (const IpAddress& address : host) {
+    const bool wanted =
+        std::ranges::any_of(cidrs, [&](const Cidr& cidr) { return cidr.contains(address); });
+    if (wanted && (with_loopback || !address.is_loopback())) {
+      addresses.push_back(address);
+    }
+  }
+  std::ranges::sort(addresses);
+  addresses.erase(std::unique(addresses.begin(), addresses.end()), addresses.end());
+  return addresses;
+}
+
+std::vector<IpAddress> internal_then_external(std::span<const k8sclient::NodeAddress> addresses) {
+  std::vector<IpAddress> ips;
+  for (const std::string_view type : {"InternalIP", "ExternalIP"}) {
+    for (const k8sclient::NodeAddress& address : addresses) {
+      if (address.type != type) {
+        continue;
+      }
+      if (const auto ip = IpAddress::parse(address.address)) {
+        ips.push_back(*ip);
+      }
+    }
+  }
+  return ips;
+}
+
+/// Which families a list of CIDRs has; texts that do not parse count for neither.
+struct Presence {
+  bool ipv4 = false;
+  bool ipv6 = false;
+
+  explicit Presence(std::span<const std::string> texts)
+      : ipv4(!of_family(texts, Family::kIpv4).empty()),
+        ipv6(!of_family(texts, Family::kIpv6).empty()) {}
+
+  bool both() const { return ipv4 && ipv6; }
+
+  bool none() const { return !ipv4 && !ipv6; }
+
+  bool has(Family family) const { return family == Family::kIpv4 ? ipv4 : ipv6; }
+
+  bool lacks(Family family) const { return !none() && !has(family); }
+};
+
+Family other(Family family) {
+  return family == Family::kIpv4 ? Family::kIpv6 : Family::kIpv4;
+}
+
+}  // namespace
+
+std::string node_name(const Config& config, std::string_view host_name) {
+  std::string name = trimmed_lower(config.hostname_override);
+  if (!config.hostname_override.empty() && name.empty()) {
+    throw ConfigErrors({"hostnameOverride: empty hostname-override is invalid"});
+  }
+  if (name.empty()) {
+    name = trimmed_lower(host_name);
+  }
+  if (name.empty()) {
+    throw ConfigErrors({"hostnameOverride: the host has no name, so the node's must be given"});
+  }
+  return name;
+}
+
+NodeIps node_ips(const Config& config, std::span<const k8sclient::NodeAddress> addresses) {
+  NodeIps ips{.ipv4 = *IpAddress::parse("127.0.0.1"), .ipv6 = *IpAddress::parse("::1")};
+  const auto of = [&ips](Family family) -> IpAddress& {
+    return family == Family::kIpv4 ? ips.ipv4 : ips.ipv6;
+  };
+  const std::vector<IpAddress> candidates = internal_then_external(addresses);
+  if (!candidates.empty()) {
+    ips.primary = candidates.front().family();
+    of(ips.primary) = candidates.front();
+    const auto secondary = std::ranges::find_if(
+        candidates, [&](const IpAddress& ip) { return ip.family() != ips.primary; });
+    if (secondary != candidates.end()) {
+      of(secondary->family()) = *secondary;
+    }
+  }
+  const auto bind_address = IpAddress::parse(config.bind_address);
+  if (bind_address && !bind_address->is_unspecified()) {
+    ips.primary = bind_address->family();
+    of(ips.primary) = *bind_address;
+  }
+  return ips;
+}
+
+rules::LocalTrafficDetector local_traffic_detector(const Config& config,
+                                                   Family family,
+                                                   std::span<const std::string> pod_cidrs) {
+  const std::string& mode = config.detect_local_mode;
+  if (mode == "BridgeInterface") {
+    return rules::LocalInterface{config.detect_local.bridge_interface};
+  }
+  if (mode == "InterfaceNamePrefix") {
+    return rules::LocalInterface{config.detect_local.interface_name_prefix + "+"};
+  }
+  std::vector<Cidr> cidrs;
+  if (mode == "NodeCIDR") {
+    cidrs = of_family(pod_cidrs, family);
+  } else if (mode == "ClusterCIDR") {
+    cidrs = of_family(cluster_cidrs(config), family);
+  }
+  if (cidrs.empty()) {
+    return {};
+  }
+  return cidrs.front();
+}
+
+rules::Context make_context(const Config& config, const ContextFacts& facts) {
+  const bool is_ipv4 = facts.family == Family::kIpv4;
+  const std::vector<Cidr> cidrs = node_port_cidrs(config, facts.family, facts.node_ips);
+
+  rules::Context context;
+  context.family = facts.family;
+  context.node_name = facts.node_name;
+  context.zone = facts.zone;
+  context.node_ip = is_ipv4 ? facts.node_ips.ipv4 : facts.node_ips.ipv6;
+  context.masquerade_mark = std::uint32_t{1} << config.iptables.masquerade_bit;
+  context.masquerade_all = config.iptables.masquerade_all;
+  context.random_fully = facts.capabilities.random_fully;
+  context.localhost_node_ports =
+      config.iptables.localhost_node_ports && is_ipv4 && includes_ipv4_loopback(cidrs);
+  context.tcp_be_liberal = facts.capabilities.tcp_be_liberal;
+  context.counts_invalid_drops = facts.capabilities.invalid_drop_counter;
+  context.counts_localhost_node_ports = facts.capabilities.localhost_port_counter;
+  context.large_cluster = facts.large_cluster;
+  context.local_traffic = local_traffic_detector(config, facts.family, facts.pod_cidrs);
+  if (!covers_everything(cidrs)) {
+    context.node_port_addresses =
+        accepting_addresses(facts.host_addresses, cidrs, context.localhost_node_ports);
+  }
+  return context;
+}
+
+FamilyFindings check_families(const Config& config,
+                              Family primary,
+                              std::span<const Family> families,
+                              std::span<const std::string> pod_cidrs) {
+  FamilyFindings findings;
+  const std::vector<std::string> cluster_texts = cluster_cidrs(config);
+  const Presence cluster(cluster_texts);
+  const Presence pods(pod_cidrs);
+  const Presence node_ports(config.node_port_addresses);
+  const bool single_stack = families.size() < 2;
+
+  const bool looks_dual = cluster.both() || pods.both() || node_ports.both();
+  if (node_ports.lacks(primary)) {
+    findings.warnings.push_back(
+        fmt::format("the node's primary family is {} but nodePortAddresses has only {} addresses, "
+                    "so node ports are open on all {} addresses",
+                    rules::to_string(primary),
+                    rules::to_string(other(primary)),
+                    rules::to_string(primary)));
+  } else if (looks_dual && node_ports.lacks(other(primary))) {
+    findings.warnings.push_back(fmt::format(
+        "the cluster seems to be dual-stack but nodePortAddresses has only {} addresses, so node "
+        "ports are open on all {} addresses",
+        rules::to_string(primary),
+        rules::to_string(other(primary))));
+  }
+  if (cluster.lacks(primary)) {
+    auto& list = config.detect_local_mode == "ClusterCIDR" && single_stack ? findings.fatal
+                                                                           : findings.warnings;
+    list.push_back(fmt::format("clusterCIDR has no {} network, the node's primary family",
+                               rules::to_string(primary)));
+  }
+  if (pods.lacks(primary)) {
+    auto& list = config.detect_local_mode == "NodeCIDR" ? findings.fatal : findings.warnings;
+    list.push_back(fmt::format("spec.podCIDRs of the node has no {} network, its primary family",
+                               rules::to_string(primary)));
+  }
+  return findings;
+}
+
+}  // namespace proxy

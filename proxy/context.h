@@ -1,0 +1,80 @@
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "k8sclient/types.h"
+#include "proxy/config.h"
+#include "rules/net.h"
+#include "rules/service.h"
+
+namespace proxy {
+
+/// The addresses by which this node is known, one for each family (spec §8.2).
+struct NodeIps {
+  rules::IpAddress ipv4;  // 127.0.0.1 if unknown
+  rules::IpAddress ipv6;  // ::1 if unknown
+  rules::Family primary = rules::Family::kIpv4;
+
+  bool operator==(const NodeIps&) const = default;
+};
+
+/// What the kernel and its tools can do, found out once at the start.
+struct Capabilities {
+  bool random_fully = true;          // iptables 1.6.2 or newer
+  bool tcp_be_liberal = false;       // sysctl nf_conntrack_tcp_be_liberal, after ours were applied
+  bool invalid_drop_counter = true;  // accounting object ct_state_invalid_dropped_pkts exists
+  bool localhost_port_counter = true;  // accounting object localhost_nps_accepted_pkts exists
+
+  bool operator==(const Capabilities&) const = default;
+};
+
+/// Everything besides the Config that a rules::Context is made of.
+struct ContextFacts {
+  rules::Family family = rules::Family::kIpv4;
+  std::string node_name;
+  std::string zone;  // empty: unknown
+  NodeIps node_ips;
+  std::vector<std::string> pod_cidrs;            // spec.podCIDRs of the Node
+  std::vector<rules::IpAddress> host_addresses;  // of this host's interfaces, both families
+  Capabilities capabilities;
+  bool large_cluster = false;  // more than 1000 endpoints in this family (spec §3.3)
+};
+
+/// The name of the Node that this proxy serves: the override, else the host name, trimmed and in
+/// lower case (spec §8.1). Throws ConfigErrors if nothing is left, or the override is only white
+/// space.
+std::string node_name(const Config& config, std::string_view host_name);
+
+/// The node's IPs from the addresses of its Node object, internal ones before external ones, and
+/// bindAddress, which overrides that of its family unless unspecified (spec §8.2). Addresses that
+/// do not parse are skipped.
+NodeIps node_ips(const Config& config, std::span<const k8sclient::NodeAddress> addresses);
+
+/// How local traffic is recognised in a family; nothing if the mode has no CIDR for it (spec §3.3).
+rules::LocalTrafficDetector local_traffic_detector(const Config& config,
+                                                   rules::Family family,
+                                                   std::span<const std::string> pod_cidrs);
+
+/// What the compiler may look at besides Services, for one family (spec §3.3, §3.4.5 T1, §8.2).
+/// Pure; `config` is valid.
+rules::Context make_context(const Config& config, const ContextFacts& facts);
+
+/// What is questionable about a configuration on a node (spec §8.5).
+struct FamilyFindings {
+  std::vector<std::string> warnings;
+  std::vector<std::string> fatal;  // the proxy must not start
+
+  bool operator==(const FamilyFindings&) const = default;
+};
+
+/// Settings that miss an IP family. `families` are those that the host supports.
+FamilyFindings check_families(const Config& config,
+                              rules::Family primary,
+                              std::span<const rules::Family> families,
+                              std::span<const std::string> pod_cidrs);
+
+}  // namespace proxy
