@@ -1,0 +1,40 @@
+#include "proxy/rfc3339.h"
+
+#include <catch2/catch.hpp>
+
+using namespace std::chrono_literals;
+using proxy::parse_rfc3339;
+
+TEST_CASE("rfc3339: times with fractions and offsets", "[proxy][rfc3339]") {
+  const auto base = std::chrono::sys_days(std::chrono::year(2024) / 5 / 6) + 7h + 8min + 9s;
+
+  CHECK(parse_rfc3339("2024-05-06T07:08:09Z") == base);
+  CHECK(parse_rfc3339("2024-05-06T07:08:09.5Z") == base + 500ms);
+  CHECK(parse_rfc3339("2024-05-06T07:08:09.123456789Z") == base + 123456789ns);
+  CHECK(parse_rfc3339("2024-05-06T07:08:09.1234567891Z") == base + 123456789ns);
+  CHECK(parse_rfc3339("2024-05-06T09:38:09+02:30") == base);
+  CHECK(parse_rfc3339("2024-05-05T23:08:09-08:00") == base);
+}
+
+TEST_CASE("rfc3339: anything else is no time", "[proxy][rfc3339]") {
+  const std::string_view text = GENERATE(as<std::string_view>(),
+                                         "",
+                                         "now",
+                                         "2024-05-06",
+                                         "2024-05-06T07:08:09",
+                                         "2024-05-06 07:08:09Z",
+                                         "2024-05-06T07:08:09.Z",
+                                         "2024-05-06T07:08:09ZZ",
+                                         "2024-05-06T07:08:09+0200",
+                                         "2024-05-06T24:00:00Z",
+                                         "2024-05-06T07:60:09Z",
+                                         "2024-05-06T07:08:61Z",
+                                         "2024-02-30T07:08:09Z",
+                                         "2024-13-01T07:08:09Z",
+                                         "-024-05-06T07:08:09Z",
+                                         "9999-05-06T07:08:09Z",
+                                         "0001-01-01T00:00:00Z");
+  CAPTURE(text);
+
+  CHECK(!parse_rfc3339(text));
+}
