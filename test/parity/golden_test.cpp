@@ -1,0 +1,29 @@
+#include "test/support/golden.h"
+
+#include <catch2/catch.hpp>
+
+#include "rules/save_text.h"
+#include "test/support/shared_files.h"
+
+using namespace rules;
+
+TEST_CASE("parity: every golden cluster compiles to kube-proxy 1.36.2's rules, in both families",
+          "[parity]") {
+  if (!test::has_shared_files()) {
+    WARN("skipped: no goldens in " << test::shared_folder());
+    return;
+  }
+  const auto cases = test::golden_cases();
+  CHECK(cases.size() >= 58);
+  for (const auto& folder : cases) {
+    for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+      const test::Golden golden{folder};
+      INFO(golden.name() << " " << to_string(family));
+
+      const Tables ours = parse_tables(to_save_text(test::compile_golden(golden, family)), family);
+      const Tables theirs = parse_tables(test::golden_save_text(golden, family), family);
+
+      CHECK(test::differences(theirs, ours) == std::vector<std::string>{});
+    }
+  }
+}
