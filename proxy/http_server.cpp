@@ -1,0 +1,220 @@
+#include "proxy/http_server.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <system_error>
+#include <utility>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+#include "proxy/logging.h"
+
+namespace proxy {
+
+namespace {
+
+constexpr std::chrono::milliseconds kPauseWithoutDescriptors{100};
+constexpr std::chrono::hours kForever{1};
+constexpr int kAcceptsInARow = 64;
+
+Descriptor open_event() {
+  Descriptor event(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  if (!event) {
+    throw_errno("cannot make an eventfd");
+  }
+  return event;
+}
+
+/// Signals are for the main thread.
+void block_signals() {
+  sigset_t all;
+  sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
+}
+
+pollfd reading(const Descriptor& descriptor) {
+  return {.fd = descriptor.get(), .events = POLLIN, .revents = 0};
+}
+
+}  // namespace
+
+Handler routes(std::map<std::string, Handler, std::less<>> paths) {
+  return [paths = std::move(paths)](const Request& request) {
+    const auto found = paths.find(request.path);
+    return found == paths.end() ? text_response(404, "404 page not found\n")
+                                : found->second(request);
+  };
+}
+
+HttpServer::HttpServer(const Limits& limits)
+    : limits_(limits), wake_(open_event()), thread_([this](const std::stop_token& stop) {
+        block_signals();
+        run(stop);
+      }) {}
+
+HttpServer::~HttpServer() {
+  thread_.request_stop();
+  wake();
+  thread_.join();
+}
+
+std::optional<std::string> HttpServer::listen(const ListenAddress& address, Handler handler) {
+  std::optional<std::string> error;
+  {
+    const std::lock_guard lock(mutex_);
+    Listener& listener = listeners_[address];
+    listener = Listener{.handler = std::move(handler)};
+    error = open(address, listener);
+  }
+  wake();
+  return error;
+}
+
+void HttpServer::close(const ListenAddress& address) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = listeners_.find(address);
+    if (found == listeners_.end()) {
+      return;
+    }
+    if (found->second.port) {
+      // The thread may hold the socket for a moment longer; the port must be free at once.
+      ::shutdown(found->second.port->socket.get(), SHUT_RDWR);
+    }
+    listeners_.erase(found);
+  }
+  wake();
+}
+
+std::optional<std::uint16_t> HttpServer::port(const ListenAddress& address) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = listeners_.find(address);
+  return found == listeners_.end() || !found->second.port
+             ? std::nullopt
+             : std::optional(bound_port(found->second.port->socket));
+}
+
+void HttpServer::wake() const {
+  // Fails only if the counter is about to overflow, and then the thread is awake.
+  (void)::eventfd_write(wake_.get(), 1);
+}
+
+std::optional<std::string> HttpServer::open(const ListenAddress& address,
+                                            Listener& listener) const {
+  try {
+    listener.port = std::make_shared<const Port>(
+        Port{.socket = open_listen_socket(address), .handler = listener.handler});
+    return std::nullopt;
+  } catch (const std::system_error& error) {
+    listener.retry_at = Clock::now() + limits_.retry;
+    return error.what();
+  }
+}
+
+/// All ports that are open, after trying again to open those whose time has come.
+std::vector<std::shared_ptr<const HttpServer::Port>> HttpServer::open_ports(TimePoint now) {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::shared_ptr<const Port>> ports;
+  next_retry_ = TimePoint::max();
+  for (auto& [address, listener] : listeners_) {
+    if (!listener.port && listener.retry_at <= now) {
+      if (const auto error = open(address, listener)) {
+        log_warning("Still cannot listen", {{"error", *error}});
+      } else {
+        log_info("Listening at last", {{"address", to_string(address)}});
+      }
+    }
+    if (listener.port) {
+      ports.push_back(listener.port);
+    } else {
+      next_retry_ = std::min(next_retry_, listener.retry_at);
+    }
+  }
+  return ports;
+}
+
+int HttpServer::timeout_ms(TimePoint now) const {
+  TimePoint earliest = std::min(next_retry_, now + kForever);
+  for (const Client& client : clients_) {
+    earliest = std::min(earliest, client.connection.deadline());
+  }
+  if (accept_after_ > now) {
+    earliest = std::min(earliest, accept_after_);
+  }
+  const auto wait = std::chrono::ceil<std::chrono::milliseconds>(earliest - now);
+  return static_cast<int>(std::max<std::chrono::milliseconds::rep>(wait.count(), 0));
+}
+
+void HttpServer::run(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    TimePoint now = Clock::now();
+    const auto ports = open_ports(now);
+    clients_.remove_if([](const Client& client) { return client.port.expired(); });
+    std::vector<pollfd> events{reading(wake_)};
+    for (const Client& client : clients_) {
+      events.push_back({.fd = client.connection.descriptor(),
+                        .events = client.connection.awaited_events(),
+                        .revents = 0});
+    }
+    const std::size_t clients_end = events.size();
+    if (now >= accept_after_) {
+      for (const auto& port : ports) {
+        events.push_back(reading(port->socket));
+      }
+    }
+    ::poll(events.data(), events.size(), timeout_ms(now));
+    now = Clock::now();
+    eventfd_t ignored = 0;
+    (void)::eventfd_read(wake_.get(), &ignored);
+    serve_clients(std::span(events).subspan(1, clients_end - 1), now);
+    for (std::size_t i = clients_end; i < events.size(); ++i) {
+      if (events[i].revents != 0) {
+        accept_clients(ports[i - clients_end], now);
+      }
+    }
+  }
+}
+
+/// `events` are those of clients_, in their order.
+void HttpServer::serve_clients(std::span<const pollfd> events, TimePoint now) {
+  auto next = clients_.begin();
+  for (const pollfd& event : events) {
+    const auto client = next++;
+    const auto port = client->port.lock();
+    bool stays = port && client->connection.deadline() > now;
+    if (stays && event.revents != 0) {
+      stays = client->connection.proceed(port->handler, now);
+      clients_.splice(clients_.end(), clients_, client);
+    }
+    if (!stays) {
+      clients_.erase(client);
+    }
+  }
+}
+
+void HttpServer::accept_clients(const std::shared_ptr<const Port>& port, TimePoint now) {
+  for (int i = 0; i < kAcceptsInARow; ++i) {
+    Descriptor socket(
+        ::accept4(port->socket.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (!socket) {
+      if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+        log_warning("Cannot accept a connection",
+                    {{"error", std::generic_category().message(errno)}});
+        accept_after_ = now + kPauseWithoutDescriptors;
+      }
+      return;
+    }
+    const int yes = 1;
+    ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    if (clients_.size() >= limits_.connections) {
+      clients_.pop_front();
+    }
+    clients_.push_back({HttpConnection(std::move(socket), limits_.deadlines, now), port});
+  }
+}
+
+}  // namespace proxy
