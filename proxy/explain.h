@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "proxy/colour.h"
 #include "rules/compile.h"
 #include "rules/tables.h"
 #include "rules/trace.h"
@@ -92,9 +93,6 @@ PacketExplanation explain_packet(const rules::Tables& tables,
 /// "10.96.0.11:80/tcp" or "[fd00::1]:53/udp"; tcp if no protocol is given.
 std::optional<std::pair<rules::SocketAddress, rules::Protocol>> parse_destination(
     std::string_view text);
-
-/// Escape sequences for terminals, or plain text.
-enum class Colour : std::uint8_t { kNever, kAlways };
 
 /// For people: aligned, several lines, ends with a newline.
 std::string to_text(const ServiceExplanation& explanation, Colour colour);

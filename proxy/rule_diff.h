@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "proxy/colour.h"
 #include "rules/diff.h"
 #include "rules/tables.h"
 
@@ -42,8 +43,6 @@ struct RuleDiff {
 /// What `changes`, made for a node that holds `have`, would do. Rules that a rewritten chain keeps
 /// do not appear.
 RuleDiff describe(const rules::Tables& have, const rules::Changes& changes);
-
-enum class Colour { kNever, kAlways };
 
 /// Groups with their chains and lines, and a last line that counts; "No changes." for none.
 std::string to_text(const RuleDiff& diff, Colour colour);
