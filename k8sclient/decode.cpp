@@ -7,6 +7,7 @@
 
 #include "k8sclient/decode_object.h"
 #include "k8sclient/json.h"
+#include "k8sclient/quote.h"
 
 namespace k8sclient {
 
@@ -73,7 +74,7 @@ WatchType read_watch_type(const Json& value) {
   if (text == "ERROR") {
     return WatchType::kError;
   }
-  value.fail("unknown type of event " + quoted(text));
+  value.fail("unknown type of event " + in_quotes(text));
 }
 
 template <typename T>

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "k8sclient/objects.h"
+#include "k8sclient/quote.h"
 
 namespace k8sclient {
 
@@ -18,7 +19,7 @@ std::string join_path(const std::string& left, const std::string& right) {
 
 void expect_text(const Json& value, std::string_view wanted) {
   if (const std::string_view text = value.text(); text != wanted) {
-    value.fail(fmt::format("expected {}, found {}", wanted, quoted(text)));
+    value.fail(fmt::format("expected {}, found {}", wanted, in_quotes(text)));
   }
 }
 

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "k8sclient/quote.h"
+
 namespace k8sclient {
 
 namespace {
@@ -67,7 +69,7 @@ std::string_view Json::raw_text() const {
 std::string_view Json::text() const {
   const std::string_view text = raw_text();
   if (std::any_of(text.begin(), text.end(), is_control)) {
-    fail(quoted(text) + " has control characters");
+    fail(in_quotes(text) + " has control characters");
   }
   return text;
 }
@@ -119,7 +121,7 @@ std::string Json::path() const {
     return fmt::format("{}[{}]", parent, index_);
   }
   if (!is_plain_key(key_)) {
-    return fmt::format("{}[{}]", parent, quoted(key_));
+    return fmt::format("{}[{}]", parent, in_quotes(key_));
   }
   return parent.empty() ? std::string(key_) : fmt::format("{}.{}", parent, key_);
 }
@@ -139,20 +141,6 @@ JsonDocument::JsonDocument(std::string_view text) {
   if (const auto error = parser_.parse(text.data(), text.size()).get(root_)) {
     throw FieldError{{}, fmt::format("invalid JSON: {}", simdjson::error_message(error))};
   }
-}
-
-std::string quoted(std::string_view text) {
-  constexpr std::size_t kLongest = 80;
-  std::string out = "\"";
-  for (const char c : text.substr(0, kLongest)) {
-    if (is_control(c) || c == '"' || c == '\\') {
-      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-    } else {
-      out += c;
-    }
-  }
-  out += text.size() > kLongest ? "\"…" : "\"";
-  return out;
 }
 
 }  // namespace k8sclient

@@ -114,7 +114,4 @@ class JsonDocument {
   simdjson::dom::element root_;
 };
 
-/// The text between quotes, control characters escaped and cut to 80 bytes: for messages.
-std::string quoted(std::string_view text);
-
 }  // namespace k8sclient

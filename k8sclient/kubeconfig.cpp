@@ -1,7 +1,6 @@
 #include "k8sclient/kubeconfig.h"
 
 #include <cerrno>
-#include <cstdint>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 #include <yaml-cpp/yaml.h>
 
+#include "k8sclient/base64.h"
 #include "k8sclient/yaml_limits.h"
 
 namespace k8sclient {
@@ -101,37 +101,6 @@ class Setting {
   std::string path_;
   const std::filesystem::path& file_;
 };
-
-std::optional<std::uint32_t> base64_digit(char c) {
-  constexpr std::string_view kDigits =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  const auto at = kDigits.find(c);
-  return at == std::string_view::npos ? std::nullopt
-                                      : std::optional(static_cast<std::uint32_t>(at));
-}
-
-std::optional<std::string> decode_base64(std::string_view text) {
-  text = text.substr(0, text.find('='));
-  std::string bytes;
-  std::uint32_t bits = 0;
-  int count = 0;
-  for (const char c : text) {
-    if (c == '\n' || c == ' ') {
-      continue;
-    }
-    const auto digit = base64_digit(c);
-    if (!digit) {
-      return std::nullopt;
-    }
-    bits = (bits << 6U | *digit) & 0xffffU;
-    count += 6;
-    if (count >= 8) {
-      count -= 8;
-      bytes += static_cast<char>(bits >> static_cast<unsigned>(count) & 0xffU);
-    }
-  }
-  return bytes;
-}
 
 std::string pem_data(const Setting& setting) {
   auto pem = decode_base64(setting.text());

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "k8sclient/object_name.h"
+#include "k8sclient/quote.h"
 
 namespace k8sclient {
 
@@ -12,7 +13,7 @@ namespace {
 std::string_view text_that(bool (*is_valid)(std::string_view), const Json& value) {
   const std::string_view text = value.text();
   if (!is_valid(text)) {
-    value.fail(quoted(text) + " is not a valid name");
+    value.fail(in_quotes(text) + " is not a valid name");
   }
   return text;
 }

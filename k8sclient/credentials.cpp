@@ -1,0 +1,84 @@
+#include "k8sclient/credentials.h"
+
+#include <fstream>
+#include <iterator>
+
+#include <fmt/format.h>
+
+#include "k8sclient/transport.h"
+
+namespace k8sclient {
+
+namespace {
+
+// A plugin is asked again this long before its answer expires.
+constexpr std::chrono::seconds kEarly{30};
+
+std::optional<std::string> read_file(const std::filesystem::path& file) {
+  std::ifstream stream(file, std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>(stream), {}};
+  return stream ? std::optional(std::move(text)) : std::nullopt;
+}
+
+std::string trimmed(std::string text) {
+  constexpr auto kBlank = " \t\r\n";
+  text.erase(text.find_last_not_of(kBlank) + 1);
+  text.erase(0, text.find_first_not_of(kBlank));
+  return text;
+}
+
+}  // namespace
+
+std::string load_pem(const Pem& pem) {
+  if (!pem.text.empty() || pem.file.empty()) {
+    return pem.text;
+  }
+  auto text = read_file(pem.file);
+  if (!text) {
+    throw TransportError(fmt::format("cannot read {}", pem.file.string()));
+  }
+  return std::move(*text);
+}
+
+Identity Credentials::current(std::stop_token stop) {
+  const std::lock_guard lock(mutex_);
+  Identity identity{.ca = load_pem(server_.ca),
+                    .client_certificate = load_pem(server_.client_certificate),
+                    .client_key = load_pem(server_.client_key),
+                    .token = server_.token};
+  if (!server_.token_file.empty()) {
+    if (auto token = trimmed(read_file(server_.token_file).value_or("")); !token.empty()) {
+      last_token_ = std::move(token);
+    }
+    if (last_token_.empty() && server_.token.empty()) {
+      throw TransportError(fmt::format("no token in {}", server_.token_file.string()));
+    }
+    if (!last_token_.empty()) {
+      identity.token = last_token_;
+    }
+  }
+  if (server_.exec) {
+    const ExecCredential& exec = exec_credential(std::move(stop));
+    identity.token = exec.token;
+    if (!exec.client_certificate.empty()) {
+      identity.client_certificate = exec.client_certificate;
+      identity.client_key = exec.client_key;
+    }
+  }
+  return identity;
+}
+
+const ExecCredential& Credentials::exec_credential(std::stop_token stop) {
+  const auto now = std::chrono::system_clock::now();
+  if (!exec_ || (exec_->expires && now + kEarly >= *exec_->expires)) {
+    exec_ = run_exec_plugin(server_, std::move(stop));
+  }
+  return *exec_;
+}
+
+void Credentials::refused() {
+  const std::lock_guard lock(mutex_);
+  exec_.reset();
+}
+
+}  // namespace k8sclient

@@ -1,0 +1,118 @@
+#include "k8sclient/tls.h"
+
+#include <array>
+
+#include <arpa/inet.h>
+#include <boost/asio/ssl/context.hpp>
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509_vfy.h>
+
+#include "k8sclient/transport.h"
+
+namespace k8sclient {
+
+namespace {
+
+using PolicyPointer = std::shared_ptr<const TlsPolicy>;
+
+void free_policy(void*, void* policy, CRYPTO_EX_DATA*, int, long, void*) {
+  delete static_cast<PolicyPointer*>(policy);
+}
+
+// Where an SSL_CTX keeps its policy. cpprestsdk drops the context once the connection is made,
+// which may outlive everything else.
+int policy_index() {
+  static const int index = ::SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, free_policy);
+  return index;
+}
+
+// Only these authorities count, not the system's that the context came with.
+void set_authorities(SSL_CTX* context, const std::string& pem) {
+  ::SSL_CTX_set_cert_store(context, ::X509_STORE_new());
+  const std::unique_ptr<BIO, decltype(&::BIO_free)> bio(
+      ::BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), ::BIO_free);
+  int count = 0;
+  while (X509* certificate = ::PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)) {
+    ::X509_STORE_add_cert(::SSL_CTX_get_cert_store(context), certificate);
+    ::X509_free(certificate);
+    ++count;
+  }
+  ::ERR_clear_error();
+  if (count == 0) {
+    throw TransportError("no certificate in the certificate authority's PEM");
+  }
+}
+
+void set_client_certificate(boost::asio::ssl::context& context, const Identity& identity) {
+  namespace asio = boost::asio;
+  // Else OpenSSL asks for the passphrase of an encrypted key on the terminal.
+  context.set_password_callback(
+      [](std::size_t, asio::ssl::context::password_purpose) { return std::string(); });
+  boost::system::error_code error;
+  context.use_certificate_chain(asio::buffer(identity.client_certificate), error);
+  if (error) {
+    throw TransportError(fmt::format("client certificate: {}", error.message()));
+  }
+  context.use_private_key(asio::buffer(identity.client_key), asio::ssl::context::pem, error);
+  if (error) {
+    throw TransportError(fmt::format("client key: {}", error.message()));
+  }
+}
+
+}  // namespace
+
+bool is_ip_address(const std::string& host) {
+  std::array<unsigned char, sizeof(in6_addr)> bytes{};
+  return ::inet_pton(AF_INET, host.c_str(), bytes.data()) == 1 ||
+         ::inet_pton(AF_INET6, host.c_str(), bytes.data()) == 1;
+}
+
+std::shared_ptr<TlsPolicy> TlsPolicy::make(Identity identity, std::string server_name) {
+  std::shared_ptr<TlsPolicy> policy(new TlsPolicy(std::move(identity), std::move(server_name)));
+  boost::asio::ssl::context trial(boost::asio::ssl::context::tls_client);
+  policy->apply(trial);
+  return policy;
+}
+
+void TlsPolicy::apply(boost::asio::ssl::context& context) const {
+  SSL_CTX* native = context.native_handle();
+  ::SSL_CTX_set_min_proto_version(native, TLS1_2_VERSION);
+  if (!identity_.ca.empty()) {
+    set_authorities(native, identity_.ca);
+  }
+  if (!identity_.client_certificate.empty()) {
+    set_client_certificate(context, identity_);
+  }
+  auto self = std::make_unique<PolicyPointer>(shared_from_this());
+  const auto verify_chain = [](X509_STORE_CTX* chain, void* pointer) {
+    return (*static_cast<const PolicyPointer*>(pointer))->verify(chain);
+  };
+  ::SSL_CTX_set_cert_verify_callback(native, verify_chain, self.get());
+  ::SSL_CTX_set_ex_data(native, policy_index(), self.release());
+}
+
+int TlsPolicy::verify(X509_STORE_CTX* chain) const {
+  X509_VERIFY_PARAM* wanted = ::X509_STORE_CTX_get0_param(chain);
+  if (is_ip_address(server_name_)) {
+    ::X509_VERIFY_PARAM_set1_ip_asc(wanted, server_name_.c_str());
+  } else {
+    ::X509_VERIFY_PARAM_set1_host(wanted, server_name_.c_str(), server_name_.size());
+    ::X509_VERIFY_PARAM_set_hostflags(wanted, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  }
+  // Else cpprestsdk's own check would come second; it knows no IPv6 addresses.
+  ::X509_STORE_CTX_set_verify_cb(chain, [](int is_good, X509_STORE_CTX*) { return is_good; });
+  const int is_good = ::X509_verify_cert(chain);
+  const std::lock_guard lock(mutex_);
+  refusal_ = is_good > 0 ? "" : ::X509_verify_cert_error_string(::X509_STORE_CTX_get_error(chain));
+  return is_good;
+}
+
+std::string TlsPolicy::take_refusal() const {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(refusal_, {});
+}
+
+}  // namespace k8sclient

@@ -1,0 +1,368 @@
+#include "k8sclient/transport.h"
+
+#include <algorithm>
+#include <charconv>
+#include <mutex>
+#include <utility>
+
+#include <cpprest/http_client.h>
+#include <fmt/format.h>
+#include <pplx/threadpool.h>
+
+#include "k8sclient/body_buffer.h"
+#include "k8sclient/credentials.h"
+#include "k8sclient/decode.h"
+#include "k8sclient/line_splitter.h"
+#include "k8sclient/quote.h"
+#include "k8sclient/tls.h"
+
+namespace k8sclient {
+
+namespace {
+
+namespace http = web::http;
+
+// cpprestsdk starts 40 threads by default; all they do here is to move bytes. If something else has
+// started the pool already, its size stands.
+void size_thread_pool() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    try {
+      crossplat::threadpool::initialize_with_threads(3);
+    } catch (const std::exception&) {
+    }
+  });
+}
+
+web::uri parse_url(const std::string& text, std::string_view what) {
+  try {
+    web::uri url(text);
+    if (url.host().empty()) {
+      throw TransportError(fmt::format("{} {} has no host", what, text));
+    }
+    return url;
+  } catch (const web::uri_exception&) {
+    throw TransportError(fmt::format("{} {} is no valid URL", what, text));
+  }
+}
+
+// The host without the brackets of an IPv6 address.
+std::string bare_host(const web::uri& url) {
+  const std::string& host = url.host();
+  return host.starts_with('[') ? host.substr(1, host.size() - 2) : host;
+}
+
+// cpprestsdk hands the host to the resolver as it is, which takes no brackets.
+web::uri without_brackets(const web::uri& url) {
+  return web::uri_builder(url).set_host(bare_host(url)).to_uri();
+}
+
+web::web_proxy parse_proxy(const std::string& text) {
+  const web::uri url = parse_url(text, "proxy-url");
+  if (url.scheme() != "http") {
+    throw TransportError(fmt::format("proxy-url {} must start with http://", text));
+  }
+  web::web_proxy proxy(without_brackets(url));
+  if (const std::string& user = url.user_info(); !user.empty()) {
+    const auto colon = user.find(':');
+    const auto password = colon == std::string::npos ? std::string() : user.substr(colon + 1);
+    proxy.set_credentials({web::uri::decode(user.substr(0, colon)), web::uri::decode(password)});
+  }
+  return proxy;
+}
+
+std::optional<std::chrono::seconds> retry_after(const http::http_response& response) {
+  const auto header = response.headers().find("Retry-After");
+  int seconds = 0;
+  if (header == response.headers().end()) {
+    return std::nullopt;
+  }
+  const std::string& text = header->second;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  const bool is_number = error == std::errc() && end == text.data() + text.size() && seconds >= 0;
+  return is_number ? std::optional(std::chrono::seconds(seconds)) : std::nullopt;
+}
+
+bool is_json(const http::http_response& response) {
+  const std::string type = response.headers().content_type();
+  return type.empty() || type.starts_with("application/json");
+}
+
+// What is left of a request after its start: the answer on its way.
+class Exchange {
+ public:
+  Exchange(std::shared_ptr<http::client::http_client> client, http::http_request request)
+      : body_(std::make_shared<BodyBuffer>()),
+        response_(std::make_shared<http::http_response>()),
+        client_(std::move(client)) {
+    request.set_response_stream(
+        concurrency::streams::streambuf<std::uint8_t>(body_).create_ostream());
+    client_->request(request, cancel_.get_token())
+        .then([body = body_, response = response_](pplx::task<http::http_response> head) {
+          *response = head.get();
+          body->head_arrived();
+          return response->content_ready();
+        })
+        .then([body = body_](pplx::task<http::http_response> end) {
+          try {
+            end.get();
+            body->finish({});
+          } catch (const std::exception& error) {
+            body->finish(error.what());
+          }
+        });
+  }
+
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
+
+  // Whatever is still on its way ends on its own.
+  ~Exchange() {
+    cancel_.cancel();
+    body_->abandon();
+  }
+
+  BodyBuffer& body() { return *body_; }
+
+  // Valid once the head has arrived.
+  const http::http_response& response() const { return *response_; }
+
+ private:
+  std::shared_ptr<BodyBuffer> body_;
+  std::shared_ptr<http::http_response> response_;
+  std::shared_ptr<http::client::http_client> client_;
+  pplx::cancellation_token_source cancel_;
+};
+
+class HttpTransport : public Transport {
+ public:
+  HttpTransport(ApiServer server, std::string user_agent, TransportLimits limits)
+      : server_(std::move(server)),
+        user_agent_(std::move(user_agent)),
+        limits_(limits),
+        url_(parse_url(server_.url, "server")),
+        credentials_(server_) {
+    size_thread_pool();
+    if (!server_.proxy_url.empty()) {
+      proxy_ = parse_proxy(server_.proxy_url);
+    }
+  }
+
+  std::string get(const std::string& path, std::stop_token stop) override {
+    return whole("GET", path, {}, std::move(stop));
+  }
+
+  std::string post(const std::string& path,
+                   const std::string& json,
+                   std::stop_token stop) override {
+    return whole("POST", path, json, std::move(stop));
+  }
+
+  void watch(const std::string& path,
+             const std::function<void(std::string_view)>& on_line,
+             std::stop_token stop) override {
+    LineSplitter lines(limits_.line_bytes);
+    exchange("GET", path, {}, std::move(stop), [&](std::string_view bytes) {
+      lines.feed(bytes, on_line);
+    });
+    if (!lines.rest().empty()) {
+      on_line(lines.rest());
+    }
+  }
+
+ private:
+  using Sink = std::function<void(std::string_view)>;
+
+  struct Client {
+    Identity identity;  // that it was made with, the token aside
+    std::shared_ptr<TlsPolicy> tls;
+    std::shared_ptr<http::client::http_client> http;
+  };
+
+  bool is_tls() const { return url_.scheme() == "https"; }
+
+  const std::string tls_name() const {
+    return server_.tls_server_name.empty() ? bare_host(url_) : server_.tls_server_name;
+  }
+
+  std::string whole(const std::string& method,
+                    const std::string& path,
+                    const std::string& json,
+                    std::stop_token stop) {
+    std::string body;
+    exchange(method, path, json, std::move(stop), [&](std::string_view bytes) {
+      if (body.size() + bytes.size() > limits_.body_bytes) {
+        throw TooLarge(fmt::format("the answer is longer than {} bytes", limits_.body_bytes));
+      }
+      body.append(bytes);
+    });
+    return body;
+  }
+
+  // One request; the bytes of a good answer go to `sink` as they arrive.
+  void exchange(const std::string& method,
+                const std::string& path,
+                const std::string& json,
+                std::stop_token stop,
+                const Sink& sink) {
+    const std::string what = fmt::format("{} {}", method, path.substr(0, path.find('?')));
+    try {
+      const Identity identity = credentials_.current(stop);
+      const Client client = client_for(identity);
+      Exchange exchange(client.http, make_request(method, path, json, identity.token));
+      const auto give_up_at = BodyBuffer::Clock::now() + limits_.head;
+      check(exchange.body().wait_for_head(give_up_at, stop), "no answer", limits_.head);
+      if (exchange.body().is_finished() && !exchange.body().error().empty()) {
+        const std::string refusal = client.tls ? client.tls->take_refusal() : "";
+        throw TransportError(exchange.body().error() + (refusal.empty() ? "" : ": ") + refusal);
+      }
+      if (exchange.response().status_code() / 100 != 2 || !is_json(exchange.response())) {
+        refuse(what, exchange, stop);
+      }
+      drain(exchange.body(), stop, sink);
+    } catch (const TooLarge& error) {
+      throw TooLarge(fmt::format("{}: {}", what, error.what()));
+    } catch (const TransportError& error) {
+      throw TransportError(fmt::format("{}: {}", what, error.what()));
+    } catch (const http::http_exception& error) {
+      throw TransportError(fmt::format("{}: {}", what, error.what()));
+    }
+  }
+
+  static void check(std::optional<Interruption> interruption,
+                    std::string_view what,
+                    std::chrono::milliseconds limit) {
+    if (interruption == Interruption::kStopped) {
+      throw Stopped();
+    }
+    if (interruption == Interruption::kTooSilent) {
+      throw TransportError(fmt::format("{} within {} ms", what, limit.count()));
+    }
+  }
+
+  void drain(BodyBuffer& body, const std::stop_token& stop, const Sink& sink) const {
+    while (true) {
+      const auto give_up_at = BodyBuffer::Clock::now() + limits_.silence;
+      check(body.wait_for_bytes(give_up_at, stop), "not a byte", limits_.silence);
+      const bool is_finished = body.is_finished();  // first, so that no byte comes in between
+      const std::string bytes = body.take();
+      if (!bytes.empty()) {
+        sink(bytes);
+      } else if (is_finished && !body.error().empty()) {
+        throw TransportError(body.error());
+      } else if (is_finished) {
+        return;
+      }
+    }
+  }
+
+  [[noreturn]] void refuse(const std::string& what, Exchange& exchange, std::stop_token stop) {
+    constexpr std::size_t kEnough = 64U << 10U;
+    const int status = exchange.response().status_code();
+    if (status == http::status_codes::Unauthorized) {
+      credentials_.refused();
+    }
+    std::string body;
+    try {
+      drain(exchange.body(), stop, [&](std::string_view bytes) {
+        body.append(bytes.substr(0, kEnough - body.size()));
+        if (body.size() == kEnough) {
+          throw TransportError("long enough");
+        }
+      });
+    } catch (const TransportError&) {
+      // What is there must do as an explanation.
+    }
+    auto wait = retry_after(exchange.response());
+    if (const auto explained = decode_status(body)) {
+      if (!wait && explained->retry_after_seconds) {
+        wait = std::chrono::seconds(*explained->retry_after_seconds);
+      }
+      throw ApiError(
+          fmt::format("{}: {} {}: {}", what, status, explained->reason, explained->message),
+          status,
+          explained->reason,
+          wait);
+    }
+    throw ApiError(fmt::format("{}: {} {}, with {} instead of JSON",
+                               what,
+                               status,
+                               exchange.response().reason_phrase(),
+                               in_quotes(exchange.response().headers().content_type())),
+                   status,
+                   {},
+                   wait);
+  }
+
+  http::http_request make_request(const std::string& method,
+                                  const std::string& path,
+                                  const std::string& json,
+                                  const std::string& token) const {
+    http::http_request request(method);
+    request.set_request_uri(web::uri(path));
+    auto& headers = request.headers();
+    headers.add("User-Agent", user_agent_);
+    headers.add("Accept", "application/json");
+    if (!token.empty()) {
+      headers.add("Authorization", "Bearer " + token);
+    }
+    if (is_tls() && !server_.tls_server_name.empty()) {
+      headers.add("Host", server_.tls_server_name);  // from which cpprestsdk takes the SNI
+    } else if (url_.host().starts_with('[')) {
+      headers.add("Host", fmt::format("{}:{}", url_.host(), url_.port()));
+    }
+    if (!json.empty()) {
+      request.set_body(json, "application/json");
+    }
+    return request;
+  }
+
+  // Connections are kept as long as certificates stay the same.
+  Client client_for(Identity identity) {
+    identity.token.clear();
+    const std::lock_guard lock(mutex_);
+    if (!client_.http || client_.identity != identity) {
+      client_ = make_client(identity);
+    }
+    return client_;
+  }
+
+  Client make_client(const Identity& identity) const {
+    Client client{.identity = identity};
+    http::client::http_client_config config;
+    // Ours are the deadlines that count. Infinity is not on offer.
+    config.set_timeout(std::chrono::hours(24));
+    config.set_max_redirects(0);
+    if (proxy_) {
+      config.set_proxy(*proxy_);
+    }
+    if (is_tls()) {
+      client.tls = TlsPolicy::make(identity, tls_name());
+      config.set_validate_certificates(!server_.insecure_skip_tls_verify);
+      config.set_tlsext_sni_enabled(!is_ip_address(tls_name()));
+      config.set_ssl_context_callback(
+          [tls = client.tls](boost::asio::ssl::context& context) { tls->apply(context); });
+    }
+    client.http = std::make_shared<http::client::http_client>(without_brackets(url_), config);
+    return client;
+  }
+
+  const ApiServer server_;
+  const std::string user_agent_;
+  const TransportLimits limits_;
+  const web::uri url_;
+  std::optional<web::web_proxy> proxy_;
+  Credentials credentials_;
+  std::mutex mutex_;
+  Client client_;
+};
+
+}  // namespace
+
+std::unique_ptr<Transport> make_transport(ApiServer server,
+                                          std::string user_agent,
+                                          TransportLimits limits) {
+  return std::make_unique<HttpTransport>(std::move(server), std::move(user_agent), limits);
+}
+
+}  // namespace k8sclient

@@ -1,0 +1,105 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <stop_token>
+#include <string>
+#include <string_view>
+
+#include "k8sclient/kubeconfig.h"
+
+namespace k8sclient {
+
+/// The API server answered, but not with what was asked for. what() is one line:
+/// `GET /api/v1/services: 410 Expired: too old resource version`.
+class ApiError : public std::runtime_error {
+ public:
+  ApiError(const std::string& message,
+           int status,
+           std::string reason,
+           std::optional<std::chrono::seconds> retry_after)
+      : std::runtime_error(message),
+        status_(status),
+        reason_(std::move(reason)),
+        retry_after_(retry_after) {}
+
+  /// HTTP status. 200 when the answer was none of the Kubernetes API, such as a page of HTML.
+  int status() const { return status_; }
+
+  /// Machine-readable, such as "Expired"; may be empty.
+  const std::string& reason() const { return reason_; }
+
+  /// When the server wants to be asked again.
+  std::optional<std::chrono::seconds> retry_after() const { return retry_after_; }
+
+ private:
+  int status_;
+  std::string reason_;
+  std::optional<std::chrono::seconds> retry_after_;
+};
+
+/// There is no (complete) answer: cannot connect, not the right server, broken off, too silent, too
+/// large; or no credentials to ask with.
+class TransportError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// A line or a body is larger than the limit.
+class TooLarge : public TransportError {
+ public:
+  using TransportError::TransportError;
+};
+
+/// The caller asked for the end.
+class Stopped : public std::runtime_error {
+ public:
+  Stopped() : std::runtime_error("stopped") {}
+};
+
+/// Requests to one API server. Thread-safe. Every call ends within a fraction of a second after
+/// `stop`, by Stopped. Paths start with '/' and have their query encoded.
+class Transport {
+ public:
+  Transport() = default;
+  Transport(const Transport&) = delete;
+  Transport& operator=(const Transport&) = delete;
+  virtual ~Transport() = default;
+
+  /// Body of the answer. Throws ApiError, TransportError, Stopped.
+  virtual std::string get(const std::string& path, std::stop_token stop) = 0;
+
+  /// Calls on_line, from the calling thread, with each line of the answer as it arrives and without
+  /// its end. Returns when the server has ended the answer in due form; throws as get() does.
+  virtual void watch(const std::string& path,
+                     const std::function<void(std::string_view)>& on_line,
+                     std::stop_token stop) = 0;
+
+  /// Sends JSON; body of the answer. Throws as get() does.
+  virtual std::string post(const std::string& path,
+                           const std::string& json,
+                           std::stop_token stop) = 0;
+};
+
+struct TransportLimits {
+  /// From the start (resolving, connecting, TLS) to the head of the answer.
+  std::chrono::milliseconds head{30'000};
+  /// Without a byte inside an answer. The API server sends a bookmark each minute, so a watch that
+  /// is silent for longer is dead, even if its connection does not know it.
+  std::chrono::milliseconds silence{90'000};
+  std::size_t line_bytes = 16U << 20U;
+  std::size_t body_bytes = 1U << 30U;
+};
+
+/// HTTP/1.1 by cpprestsdk. Files of credentials are read again for each request; when they have
+/// changed, new connections are made. `user_agent` as in spec §10.5. Throws TransportError when the
+/// server's address makes no sense.
+std::unique_ptr<Transport> make_transport(ApiServer server,
+                                          std::string user_agent,
+                                          TransportLimits limits = {});
+
+}  // namespace k8sclient
