@@ -10,7 +10,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -180,7 +180,8 @@ ChildResult run_child(const std::vector<std::string>& command,
   Child child(command, with_ours(environment), out.write.get(), err.write.get());
   out.write.close();
   err.write.close();
-  const Descriptor ended(::pidfd_open(child.pid(), 0));
+  // Not by the header of glibc 2.36, which forgot extern "C".
+  const Descriptor ended(static_cast<int>(::syscall(SYS_pidfd_open, child.pid(), 0)));
   if (ended.get() < 0) {
     fail(errno, "pidfd_open");
   }

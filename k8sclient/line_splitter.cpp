@@ -11,7 +11,7 @@ namespace k8sclient {
 void LineSplitter::feed(std::string_view bytes,
                         const std::function<void(std::string_view)>& on_line) {
   for (auto end = bytes.find('\n'); end != std::string_view::npos; end = bytes.find('\n')) {
-    if (rest_.empty()) {
+    if (rest_.empty() && end <= limit_) {
       on_line(bytes.substr(0, end));
     } else {
       append(bytes.substr(0, end));

@@ -116,10 +116,12 @@ class Exchange {
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
 
-  // Whatever is still on its way ends on its own.
+  // Whatever is still on its way ends on its own. A connection that is done can be used again.
   ~Exchange() {
-    cancel_.cancel();
-    body_->abandon();
+    if (!body_->is_finished()) {
+      cancel_.cancel();
+      body_->abandon();
+    }
   }
 
   BodyBuffer& body() { return *body_; }

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+
+namespace test {
+
+/// A certificate and its key, both PEM.
+struct Certificate {
+  std::string certificate;
+  std::string key;
+};
+
+/// A new self-signed authority.
+Certificate make_authority();
+
+/// A new certificate, signed by the authority, for today. `names` as OpenSSL writes subject
+/// alternative names: "DNS:api,IP:127.0.0.1"; they are its common name, too.
+Certificate issue(const Certificate& authority, const std::string& names);
+
+/// The same, but of yesterday.
+Certificate issue_expired(const Certificate& authority, const std::string& names);
+
+}  // namespace test

@@ -1,0 +1,146 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "k8sclient/types.h"
+#include "test/support/http_server.h"
+
+namespace test {
+
+/// What can go wrong with one answer. "Live" are those that strike in the middle of a watch.
+enum class Fault {
+  kDropped,          // the connection is closed instead of an answer
+  kHtml,             // 200 with a page of HTML
+  kBadGateway,       // 502 with a page of HTML
+  kTooManyRequests,  // 429, Retry-After: 1
+  kUnavailable,      // 503
+  kUnauthorized,     // 401
+  kGone,             // 410
+  kNoAnswer,         // nothing, the connection stays open
+  kSilence,          // the head of an answer and then nothing; live
+  kCutObject,        // half an object, and the connection is closed; live
+  kHalfLine,         // half an object, and the answer ends in due form; live
+  kEnd,              // the watch ends in due form; live
+  kGoneEvent,        // event ERROR with status 410; live
+  kErrorEvent,       // event ERROR with status 500; live
+  kUnknownType,      // live
+  kOtherKind,        // live
+  kInvalidJson,      // live
+  kDuplicateKey,     // live
+  kHugeObject,       // a line of 20 MB; live
+};
+
+/// An API server in process: holds objects of three resources, serves lists (in pages or streaming)
+/// and watches as Kubernetes does, and misbehaves on command. Thread-safe.
+class FakeApi {
+ public:
+  explicit FakeApi(HttpServerOptions options = {});
+
+  std::string url() const { return server_->url(); }
+
+  int connections() const { return server_->connections(); }
+
+  // The cluster. Resources are "services", "endpointslices", "nodes".
+
+  /// Adds or modifies an object; `fields` is the JSON behind its metadata (`"spec":{}`), "" for
+  /// none.
+  void put(const std::string& resource, const k8sclient::ObjectName& name, std::string fields);
+  void remove(const std::string& resource, const k8sclient::ObjectName& name);
+
+  /// The objects as a list would show them, as JSON.
+  std::vector<std::string> objects(const std::string& resource) const;
+
+  std::uint64_t resource_version() const;
+
+  // How it serves.
+
+  /// Refuses streaming lists, as servers up to 1.31 do.
+  void refuse_streaming();
+  void set_page_size(std::size_t size);
+
+  /// Forgets what happened so far: watches from before now are 410 Gone.
+  void compact();
+
+  /// Sends a bookmark to each live watch.
+  void bookmark();
+
+  /// The next requests of a resource fail so, in this order.
+  void fail_next(const std::string& resource, std::vector<Fault> faults);
+
+  /// Each live watch of a resource is struck so, once.
+  void strike(const std::string& resource, Fault fault);
+
+  // Each waits, but not for ever: for as many watches of a resource that are live, for as many
+  // requests of all kinds since the start.
+  bool wait_for_watches(const std::string& resource, std::size_t count);
+  bool wait_for_requests(std::size_t count);
+
+  /// The requests so far.
+  std::vector<HttpRequest> requests() const;
+
+ private:
+  struct Happening {
+    std::uint64_t version = 0;
+    std::string type;
+    std::string object;
+  };
+
+  struct Watch {
+    std::uint64_t version = 0;  // sent so far
+    bool wants_bookmark = false;
+    std::vector<Fault> faults;
+  };
+
+  struct Resource {
+    std::string kind;
+    std::string api_version;
+    std::map<k8sclient::ObjectName, std::pair<std::uint64_t, std::string>> objects;
+    std::deque<Happening> history;
+    std::uint64_t compacted = 0;
+    std::deque<Fault> faults;
+    std::vector<Watch*> watches;
+  };
+
+  bool handle(const HttpRequest& request, HttpConnection& connection, const std::stop_token& stop);
+  bool fail(Fault fault,
+            Resource& resource,
+            HttpConnection& connection,
+            const std::stop_token& stop);
+  bool list(const HttpRequest& request, Resource& resource, HttpConnection& connection);
+  bool watch(const HttpRequest& request,
+             Resource& resource,
+             HttpConnection& connection,
+             const std::stop_token& stop);
+  bool serve_watch(Watch& watch,
+                   Resource& resource,
+                   HttpConnection& connection,
+                   const std::stop_token& stop);
+  bool strike_watch(Fault fault,
+                    Resource& resource,
+                    HttpConnection& connection,
+                    const std::stop_token& stop);
+  void wait_for_end(HttpConnection& connection, const std::stop_token& stop);
+  std::string render(const Resource& resource,
+                     const k8sclient::ObjectName& name,
+                     std::uint64_t version,
+                     const std::string& fields) const;
+  std::string bookmark_line(const Resource& resource, const std::string& annotations) const;
+
+  mutable std::mutex mutex_;
+  std::condition_variable_any changed_;
+  std::map<std::string, Resource> resources_;
+  std::uint64_t version_ = 100;
+  std::size_t page_size_ = 500;
+  bool refuses_streaming_ = false;
+  std::vector<HttpRequest> requests_;
+  std::unique_ptr<HttpServer> server_;
+};
+
+}  // namespace test
