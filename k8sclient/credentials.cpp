@@ -69,7 +69,7 @@ Identity Credentials::current(std::stop_token stop) {
 }
 
 const ExecCredential& Credentials::exec_credential(std::stop_token stop) {
-  const auto now = std::chrono::system_clock::now();
+  const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
   if (!exec_ || (exec_->expires && now + kEarly >= *exec_->expires)) {
     exec_ = run_exec_plugin(server_, std::move(stop));
   }

@@ -241,7 +241,10 @@ WatchLine<T> decode_watch_line(std::string_view text) {
     }
     return line;
   } catch (const FieldError& error) {
-    throw DecodeError(fmt::format("{} event", Kind<T>::kName), {}, error.path, error.reason);
+    throw DecodeError(fmt::format("{} event", Kind<T>::kName),
+                      {},
+                      error.path,
+                      fmt::format("{} in {}", error.reason, in_quotes(text)));
   }
 }
 

@@ -62,7 +62,7 @@ std::string last_words(std::string text) {
   return text.empty() ? text : ": " + in_quotes(text);
 }
 
-std::chrono::system_clock::time_point read_time(const Json& value) {
+std::chrono::sys_seconds read_time(const Json& value) {
   const std::string text(value.text());
   std::tm parts{};
   const char* rest = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &parts);
@@ -73,7 +73,7 @@ std::chrono::system_clock::time_point read_time(const Json& value) {
   if (rest == nullptr || ::strptime(rest, "%z", &zone) == nullptr) {
     value.fail(in_quotes(text) + " is not a time as in RFC 3339");
   }
-  return std::chrono::system_clock::from_time_t(::timegm(&parts) - zone.tm_gmtoff);
+  return std::chrono::sys_seconds(std::chrono::seconds(::timegm(&parts) - zone.tm_gmtoff));
 }
 
 ExecCredential read_status(const Json& status) {

@@ -13,9 +13,9 @@ namespace k8sclient {
 /// What a credential plugin answered (client.authentication.k8s.io ExecCredential, `status`).
 struct ExecCredential {
   std::string token;
-  std::string client_certificate;  // PEM
-  std::string client_key;          // PEM
-  std::optional<std::chrono::system_clock::time_point> expires;
+  std::string client_certificate;                   // PEM
+  std::string client_key;                           // PEM
+  std::optional<std::chrono::sys_seconds> expires;  // seconds, as nanoseconds end in 2262
 
   bool operator==(const ExecCredential&) const = default;
 };

@@ -88,6 +88,26 @@ bool is_json(const http::http_response& response) {
   return type.empty() || type.starts_with("application/json");
 }
 
+// cpprestsdk's words, which name its own steps, in ours. Its error codes are no help: a refused
+// connection, for one, is said to be an unreachable host.
+std::string explain(const std::string& message) {
+  constexpr std::string_view kBrokenOff = "the connection broke off in the middle of the answer";
+  constexpr std::pair<std::string_view, std::string_view> kWords[] = {
+      {"Failed to connect to any resolved endpoint", "cannot connect (refused or unreachable)"},
+      {"Error resolving address", "cannot resolve the name of the host"},
+      {"Error in SSL handshake", "no secure connection"},
+      {"Failed to read HTTP status line", "the connection was closed instead of an answer"},
+      {"Retrieving message chunk header", kBrokenOff},
+      {"Failed to read chunked response part", kBrokenOff},
+      {"Failed to read response body", kBrokenOff}};
+  for (const auto& [theirs, ours] : kWords) {
+    if (message == theirs) {
+      return std::string(ours);
+    }
+  }
+  return message;
+}
+
 // What is left of a request after its start: the answer on its way.
 class Exchange {
  public:
@@ -108,7 +128,7 @@ class Exchange {
             end.get();
             body->finish({});
           } catch (const std::exception& error) {
-            body->finish(error.what());
+            body->finish(explain(error.what()));
           }
         });
   }

@@ -328,7 +328,9 @@ TEST_CASE("decode: each type of watch line is understood", "[k8sclient][decode]"
 TEST_CASE("decode: a watch line that makes no sense is refused", "[k8sclient][decode]") {
   const auto& [json, message] = GENERATE(values<BadInput>({
       {R"({"type": "ADDED", "object": {"kind": "Serv)", "Service event: invalid JSON"},
-      {"<html>502 Bad Gateway</html>", "Service event: invalid JSON"},
+      {"<html>502 Bad Gateway</html>",
+       "Service event: invalid JSON: The JSON document has an improper structure: missing or "
+       "superfluous commas, braces, missing keys, etc. in \"<html>502 Bad"},
       {R"({"type": "RENAMED", "object": {}})",
        R"(Service event: type: unknown type of event "RENAMED")"},
       {R"({"object": {"kind": "Service"}})", "Service event: type is missing"},
