@@ -25,15 +25,23 @@ std::string trimmed_lower(std::string_view text) {
   return name;
 }
 
-std::vector<Cidr> of_family(std::span<const std::string> texts, Family family) {
+// Texts that do not parse are left out.
+std::vector<Cidr> parsed(std::span<const std::string> texts) {
   std::vector<Cidr> cidrs;
   for (const std::string& text : texts) {
-    const auto cidr = Cidr::parse(text);
-    if (cidr && cidr->address.family() == family) {
+    if (const auto cidr = Cidr::parse(text)) {
       cidrs.push_back(*cidr);
     }
   }
   return cidrs;
+}
+
+std::vector<Cidr> of_family(std::span<const Cidr> cidrs, Family family) {
+  std::vector<Cidr> matching;
+  std::ranges::copy_if(cidrs, std::back_inserter(matching), [family](const Cidr& cidr) {
+    return cidr.address.family() == family;
+  });
+  return matching;
 }
 
 bool is_primary(std::span<const std::string> node_port_addresses) {
@@ -44,7 +52,7 @@ bool is_primary(std::span<const std::string> node_port_addresses) {
 // "primary" found no address (spec §8.2, §13.10).
 std::vector<Cidr> node_port_cidrs(const Config& config, Family family, const NodeIps& ips) {
   if (!is_primary(config.node_port_addresses)) {
-    return of_family(config.node_port_addresses, family);
+    return of_family(parsed(config.node_port_addresses), family);
   }
   const IpAddress& ip = family == Family::kIpv4 ? ips.ipv4 : ips.ipv6;
   return ip.is_loopback() ? std::vector<Cidr>{} : std::vector<Cidr>{Cidr::host(ip)};
@@ -78,29 +86,14 @@ std::vector<IpAddress> accepting_addresses(std::span<const IpAddress> host,
   return addresses;
 }
 
-std::vector<IpAddress> internal_then_external(std::span<const k8sclient::NodeAddress> addresses) {
-  std::vector<IpAddress> ips;
-  for (const std::string_view type : {"InternalIP", "ExternalIP"}) {
-    for (const k8sclient::NodeAddress& address : addresses) {
-      if (address.type != type) {
-        continue;
-      }
-      if (const auto ip = IpAddress::parse(address.address)) {
-        ips.push_back(*ip);
-      }
-    }
-  }
-  return ips;
-}
-
-/// Which families a list of CIDRs has; texts that do not parse count for neither.
+/// Which families a list of CIDRs has.
 struct Presence {
   bool ipv4 = false;
   bool ipv6 = false;
 
-  explicit Presence(std::span<const std::string> texts)
-      : ipv4(!of_family(texts, Family::kIpv4).empty()),
-        ipv6(!of_family(texts, Family::kIpv6).empty()) {}
+  explicit Presence(std::span<const Cidr> cidrs)
+      : ipv4(!of_family(cidrs, Family::kIpv4).empty()),
+        ipv6(!of_family(cidrs, Family::kIpv6).empty()) {}
 
   bool both() const { return ipv4 && ipv6; }
 
@@ -131,18 +124,17 @@ std::string node_name(const Config& config, std::string_view host_name) {
   return name;
 }
 
-NodeIps node_ips(const Config& config, std::span<const k8sclient::NodeAddress> addresses) {
+NodeIps node_ips(const Config& config, std::span<const IpAddress> addresses) {
   NodeIps ips{.ipv4 = *IpAddress::parse("127.0.0.1"), .ipv6 = *IpAddress::parse("::1")};
   const auto of = [&ips](Family family) -> IpAddress& {
     return family == Family::kIpv4 ? ips.ipv4 : ips.ipv6;
   };
-  const std::vector<IpAddress> candidates = internal_then_external(addresses);
-  if (!candidates.empty()) {
-    ips.primary = candidates.front().family();
-    of(ips.primary) = candidates.front();
+  if (!addresses.empty()) {
+    ips.primary = addresses.front().family();
+    of(ips.primary) = addresses.front();
     const auto secondary = std::ranges::find_if(
-        candidates, [&](const IpAddress& ip) { return ip.family() != ips.primary; });
-    if (secondary != candidates.end()) {
+        addresses, [&](const IpAddress& ip) { return ip.family() != ips.primary; });
+    if (secondary != addresses.end()) {
       of(secondary->family()) = *secondary;
     }
   }
@@ -156,7 +148,7 @@ NodeIps node_ips(const Config& config, std::span<const k8sclient::NodeAddress> a
 
 rules::LocalTrafficDetector local_traffic_detector(const Config& config,
                                                    Family family,
-                                                   std::span<const std::string> pod_cidrs) {
+                                                   std::span<const Cidr> pod_cidrs) {
   const std::string& mode = config.detect_local_mode;
   if (mode == "BridgeInterface") {
     return rules::LocalInterface{config.detect_local.bridge_interface};
@@ -168,7 +160,7 @@ rules::LocalTrafficDetector local_traffic_detector(const Config& config,
   if (mode == "NodeCIDR") {
     cidrs = of_family(pod_cidrs, family);
   } else if (mode == "ClusterCIDR") {
-    cidrs = of_family(cluster_cidrs(config), family);
+    cidrs = of_family(parsed(cluster_cidrs(config)), family);
   }
   if (cidrs.empty()) {
     return {};
@@ -178,13 +170,14 @@ rules::LocalTrafficDetector local_traffic_detector(const Config& config,
 
 rules::Context make_context(const Config& config, const ContextFacts& facts) {
   const bool is_ipv4 = facts.family == Family::kIpv4;
-  const std::vector<Cidr> cidrs = node_port_cidrs(config, facts.family, facts.node_ips);
+  const NodeIps ips = node_ips(config, facts.node.addresses);
+  const std::vector<Cidr> cidrs = node_port_cidrs(config, facts.family, ips);
 
   rules::Context context;
   context.family = facts.family;
   context.node_name = facts.node_name;
-  context.zone = facts.zone;
-  context.node_ip = is_ipv4 ? facts.node_ips.ipv4 : facts.node_ips.ipv6;
+  context.zone = facts.node.zone;
+  context.node_ip = is_ipv4 ? ips.ipv4 : ips.ipv6;
   context.masquerade_mark = std::uint32_t{1} << config.iptables.masquerade_bit;
   context.masquerade_all = config.iptables.masquerade_all;
   context.random_fully = facts.capabilities.random_fully;
@@ -194,7 +187,7 @@ rules::Context make_context(const Config& config, const ContextFacts& facts) {
   context.counts_invalid_drops = facts.capabilities.invalid_drop_counter;
   context.counts_localhost_node_ports = facts.capabilities.localhost_port_counter;
   context.large_cluster = facts.large_cluster;
-  context.local_traffic = local_traffic_detector(config, facts.family, facts.pod_cidrs);
+  context.local_traffic = local_traffic_detector(config, facts.family, facts.node.pod_cidrs);
   if (!covers_everything(cidrs)) {
     context.node_port_addresses =
         accepting_addresses(facts.host_addresses, cidrs, context.localhost_node_ports);
@@ -205,12 +198,11 @@ rules::Context make_context(const Config& config, const ContextFacts& facts) {
 FamilyFindings check_families(const Config& config,
                               Family primary,
                               std::span<const Family> families,
-                              std::span<const std::string> pod_cidrs) {
+                              std::span<const Cidr> pod_cidrs) {
   FamilyFindings findings;
-  const std::vector<std::string> cluster_texts = cluster_cidrs(config);
-  const Presence cluster(cluster_texts);
+  const Presence cluster(parsed(cluster_cidrs(config)));
   const Presence pods(pod_cidrs);
-  const Presence node_ports(config.node_port_addresses);
+  const Presence node_ports(parsed(config.node_port_addresses));
   const bool single_stack = families.size() < 2;
 
   const bool looks_dual = cluster.both() || pods.both() || node_ports.both();

@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
-#include "k8sclient/types.h"
 #include "proxy/config.h"
+#include "proxy/translate.h"
 #include "rules/net.h"
 #include "rules/service.h"
 
@@ -36,9 +36,7 @@ struct Capabilities {
 struct ContextFacts {
   rules::Family family = rules::Family::kIpv4;
   std::string node_name;
-  std::string zone;  // empty: unknown
-  NodeIps node_ips;
-  std::vector<std::string> pod_cidrs;            // spec.podCIDRs of the Node
+  NodeFacts node;
   std::vector<rules::IpAddress> host_addresses;  // of this host's interfaces, both families
   Capabilities capabilities;
   bool large_cluster = false;  // more than 1000 endpoints in this family (spec §3.3)
@@ -49,15 +47,14 @@ struct ContextFacts {
 /// space.
 std::string node_name(const Config& config, std::string_view host_name);
 
-/// The node's IPs from the addresses of its Node object, internal ones before external ones, and
-/// bindAddress, which overrides that of its family unless unspecified (spec §8.2). Addresses that
-/// do not parse are skipped.
-NodeIps node_ips(const Config& config, std::span<const k8sclient::NodeAddress> addresses);
+/// The IPs of a node with these addresses (NodeFacts::addresses), and bindAddress, which overrides
+/// that of its family unless unspecified (spec §8.2).
+NodeIps node_ips(const Config& config, std::span<const rules::IpAddress> addresses);
 
 /// How local traffic is recognised in a family; nothing if the mode has no CIDR for it (spec §3.3).
 rules::LocalTrafficDetector local_traffic_detector(const Config& config,
                                                    rules::Family family,
-                                                   std::span<const std::string> pod_cidrs);
+                                                   std::span<const rules::Cidr> pod_cidrs);
 
 /// What the compiler may look at besides Services, for one family (spec §3.3, §3.4.5 T1, §8.2).
 /// Pure; `config` is valid.
@@ -75,6 +72,6 @@ struct FamilyFindings {
 FamilyFindings check_families(const Config& config,
                               rules::Family primary,
                               std::span<const rules::Family> families,
-                              std::span<const std::string> pod_cidrs);
+                              std::span<const rules::Cidr> pod_cidrs);
 
 }  // namespace proxy

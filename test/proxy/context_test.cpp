@@ -4,7 +4,6 @@
 
 namespace {
 
-using k8sclient::NodeAddress;
 using proxy::Config;
 using proxy::ContextFacts;
 using proxy::NodeIps;
@@ -25,13 +24,23 @@ std::vector<IpAddress> ips(const std::vector<std::string>& texts) {
   return addresses;
 }
 
+std::vector<rules::Cidr> cidrs(const std::vector<std::string>& texts) {
+  std::vector<rules::Cidr> networks;
+  for (const std::string& text : texts) {
+    const auto network = rules::Cidr::parse(text);
+    REQUIRE(network);
+    networks.push_back(*network);
+  }
+  return networks;
+}
+
 ContextFacts worker(Family family) {
   ContextFacts facts;
   facts.family = family;
   facts.node_name = "k8s-worker1";
-  facts.zone = "zone-a";
-  facts.node_ips = {.ipv4 = ip("192.168.205.145"), .ipv6 = ip("fd00:205::145")};
-  facts.pod_cidrs = {"10.244.1.0/24", "fd00:10:244:1::/64"};
+  facts.node.zone = "zone-a";
+  facts.node.addresses = ips({"192.168.205.145", "fd00:205::145"});
+  facts.node.pod_cidrs = cidrs({"10.244.1.0/24", "fd00:10:244:1::/64"});
   facts.host_addresses = ips({"127.0.0.1", "192.168.205.145", "::1", "fd00:205::145", "fe80::1"});
   return facts;
 }
@@ -132,14 +141,14 @@ TEST_CASE("context: primary means the node's own IPs", "[proxy][context]") {
   }
   SECTION("an unknown IP opens its family everywhere") {
     ContextFacts facts = worker(Family::kIpv6);
-    facts.node_ips.ipv6 = ip("::1");
+    facts.node.addresses.pop_back();
     CHECK_FALSE(proxy::make_context(config, facts).node_port_addresses);
   }
 }
 
 TEST_CASE("context: local traffic is detected as the mode says", "[proxy][context]") {
   Config config;
-  const std::vector<std::string> pod_cidrs = {"10.244.1.0/24", "10.244.9.0/24"};
+  const std::vector<rules::Cidr> pod_cidrs = cidrs({"10.244.1.0/24", "10.244.9.0/24"});
   const auto detector = [&](Family family) {
     return proxy::local_traffic_detector(config, family, pod_cidrs);
   };
@@ -168,25 +177,19 @@ TEST_CASE("context: local traffic is detected as the mode says", "[proxy][contex
   }
 }
 
-TEST_CASE("context: node IPs are internal before external ones, one of each family",
+TEST_CASE("context: node IPs are the first of each family, unless bindAddress is one",
           "[proxy][context]") {
-  const auto of = [](const std::vector<NodeAddress>& addresses, std::string bind = "0.0.0.0") {
+  const auto of = [](const std::vector<std::string>& addresses, std::string bind = "0.0.0.0") {
     Config config;
     config.bind_address = std::move(bind);
-    return proxy::node_ips(config, addresses);
+    return proxy::node_ips(config, ips(addresses));
   };
 
   CHECK(of({}) == NodeIps{ip("127.0.0.1"), ip("::1"), Family::kIpv4});
-  CHECK(of({{"Hostname", "10.0.0.9"}, {"ExternalIP", "8.8.8.8"}, {"InternalIP", "10.0.0.1"}}) ==
-        NodeIps{ip("10.0.0.1"), ip("::1"), Family::kIpv4});
-  CHECK(of({{"InternalIP", "fd00::1"}, {"InternalIP", "10.0.0.1"}, {"InternalIP", "10.0.0.2"}}) ==
-        NodeIps{ip("10.0.0.1"), ip("fd00::1"), Family::kIpv6});
-  CHECK(of({{"InternalIP", "rubbish"}, {"InternalIP", "10.0.0.010"}}) ==
-        NodeIps{ip("10.0.0.10"), ip("::1"), Family::kIpv4});
-  CHECK(of({{"InternalIP", "10.0.0.1"}}, "fd00::7") ==
-        NodeIps{ip("10.0.0.1"), ip("fd00::7"), Family::kIpv6});
-  CHECK(of({{"InternalIP", "fd00::1"}}, "::") ==
-        NodeIps{ip("127.0.0.1"), ip("fd00::1"), Family::kIpv6});
+  CHECK(of({"10.0.0.1"}) == NodeIps{ip("10.0.0.1"), ip("::1"), Family::kIpv4});
+  CHECK(of({"fd00::1", "10.0.0.1"}) == NodeIps{ip("10.0.0.1"), ip("fd00::1"), Family::kIpv6});
+  CHECK(of({"10.0.0.1"}, "fd00::7") == NodeIps{ip("10.0.0.1"), ip("fd00::7"), Family::kIpv6});
+  CHECK(of({"fd00::1"}, "::") == NodeIps{ip("127.0.0.1"), ip("fd00::1"), Family::kIpv6});
 }
 
 TEST_CASE("context: the node's name is the override, else the host's", "[proxy][context]") {
@@ -208,7 +211,7 @@ TEST_CASE("context: settings that miss a family are reported", "[proxy][context]
   const std::vector<Family> single = {Family::kIpv4};
   const auto check = [&config](const std::vector<Family>& families,
                                const std::vector<std::string>& pod_cidrs) {
-    return proxy::check_families(config, Family::kIpv4, families, pod_cidrs);
+    return proxy::check_families(config, Family::kIpv4, families, cidrs(pod_cidrs));
   };
 
   SECTION("nothing is wrong by default") {

@@ -8,6 +8,7 @@
 #include "k8sclient/manifests.h"
 #include "proxy/config_flags.h"
 #include "proxy/context.h"
+#include "proxy/node_addresses.h"
 #include "proxy/store.h"
 #include "rules/names.h"
 #include "rules/text.h"
@@ -80,16 +81,15 @@ rules::Ruleset compile_golden(const Golden& golden, rules::Family family) {
       k8sclient::Event<k8sclient::Node>(k8sclient::Listed<k8sclient::Node>{manifests.nodes}));
   const auto update = store.latest(family);
 
-  proxy::ContextFacts facts{.family = family,
-                            .node_name = node.name.name,
-                            .zone = node.zone.value_or(""),
-                            .node_ips = proxy::node_ips(config, node.addresses),
-                            .pod_cidrs = node.pod_cidrs,
-                            .large_cluster = update->snapshot->endpoints > 1000};
-  for (const auto& address : node.addresses) {
-    facts.host_addresses.push_back(*rules::IpAddress::parse(address.address));
-  }
-  return rules::Compiler{}.compile(*update->snapshot, proxy::make_context(config, facts));
+  const proxy::NodeFacts facts = proxy::translate(node);
+  const rules::Context context =
+      proxy::make_context(config,
+                          {.family = family,
+                           .node_name = node.name.name,
+                           .node = facts,
+                           .host_addresses = proxy::host_addresses(facts.addresses, {}),
+                           .large_cluster = update->snapshot->endpoints > 1000});
+  return rules::Compiler{}.compile(*update->snapshot, context);
 }
 
 std::string golden_save_text(const Golden& golden, rules::Family family) {
