@@ -1,0 +1,54 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "proxy/descriptor.h"
+
+namespace proxy {
+
+/// The files that a path stands for: itself, or for a folder its .yaml, .yml and .json files that
+/// are not hidden, sorted by name. Throws std::system_error, naming the path, if there is no such
+/// path.
+std::vector<std::string> files_of(const std::string& path);
+
+/// Notices when files change: written in place, replaced by renaming, or reached by another symlink
+/// than before, as the kubelet swaps those of a ConfigMap. Folders as in files_of(). Where inotify
+/// is silent (network file systems) a change is noticed some seconds later. For one thread.
+class FileWatch {
+ public:
+  /// Changes are counted from now on. Paths need not exist yet. Throws std::system_error if the
+  /// kernel gives no descriptor.
+  explicit FileWatch(std::vector<std::string> paths);
+
+  /// Returns true when something has changed since the constructor or the last true, and then was
+  /// quiet for a moment (a writer may need several steps); false when stopped.
+  bool wait(const std::stop_token& stop);
+
+ private:
+  /// What identifies one state of a file.
+  struct State {
+    std::string path;
+    std::uint64_t device;
+    std::uint64_t inode;
+    std::int64_t size;
+    std::int64_t modified_ns;
+    std::int64_t changed_ns;
+
+    bool operator==(const State&) const = default;
+  };
+
+  std::vector<State> look() const;
+  void watch_folders() const;
+  bool wait_for_event(std::chrono::milliseconds timeout) const;
+
+  std::vector<std::string> paths_;
+  Descriptor inotify_;
+  Descriptor wake_;  // eventfd: a stop was requested
+  std::vector<State> seen_;
+};
+
+}  // namespace proxy

@@ -1,0 +1,256 @@
+#include "proxy/object_file.h"
+
+#include <condition_variable>
+#include <deque>
+#include <filesystem>
+#include <mutex>
+#include <system_error>
+#include <thread>
+
+#include <catch2/catch.hpp>
+#include <fmt/format.h>
+
+#include "proxy/file.h"
+#include "test/support/temporary_folder.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+using proxy::ClusterObjects;
+using proxy::ManifestFile;
+
+std::string service(std::string_view name, int port) {
+  return fmt::format(
+      "apiVersion: v1\n"
+      "kind: Service\n"
+      "metadata: {{name: {}}}\n"
+      "spec:\n"
+      "  clusterIP: 10.96.0.1\n"
+      "  ports: [{{port: {}}}]\n",
+      name,
+      port);
+}
+
+constexpr const char* kNodeJson =
+    R"({"apiVersion":"v1","kind":"Node","metadata":{"name":"n1"},"status":{"addresses":[]}})";
+
+std::vector<std::string> names(const std::vector<k8sclient::Service>& services) {
+  std::vector<std::string> texts;
+  for (const k8sclient::Service& service : services) {
+    texts.push_back(fmt::format("{}:{}", to_string(service.name), service.ports.at(0).port));
+  }
+  return texts;
+}
+
+std::vector<std::string> paths(const std::string& path) {
+  return {path};
+}
+
+using Names = std::vector<std::string>;
+
+TEST_CASE("object_file: a folder of YAML and JSON files is one cluster", "[proxy][object_file]") {
+  const test::TemporaryFolder folder;
+  folder.write("b.yaml", service("web", 80) + "---\n" + service("api", 81));
+  folder.write("a.json", kNodeJson);
+  folder.write("c.yml",
+               "apiVersion: v1\nkind: List\nitems:\n- apiVersion: discovery.k8s.io/v1\n"
+               "  kind: EndpointSlice\n  metadata: {name: web-1, labels: "
+               "{kubernetes.io/service-name: web}}\n"
+               "  addressType: IPv4\n  endpoints: []\n");
+  folder.write(".hidden.yaml", service("hidden", 1));
+  folder.write("notes.txt", "not: [a manifest");
+
+  const ClusterObjects cluster = proxy::load_objects(paths(folder.path().string()));
+
+  CHECK(names(cluster.services) == Names{"default/api:81", "default/web:80"});
+  REQUIRE(cluster.slices.size() == 1);
+  CHECK(cluster.slices[0].service.view() == "web");
+  REQUIRE(cluster.nodes.size() == 1);
+  CHECK(cluster.nodes[0].name.name == "n1");
+  CHECK(cluster.errors == Names{});
+  CHECK(cluster.notes == Names{});
+}
+
+TEST_CASE("object_file: quoted text stays text in YAML", "[proxy][object_file]") {
+  const ManifestFile file =
+      proxy::parse_manifests("f", "apiVersion: v1\nkind: Node\nmetadata: {name: \"007\"}\n");
+
+  CHECK(file.errors == Names{});
+  REQUIRE(file.objects.nodes.size() == 1);
+  CHECK(file.objects.nodes[0].name.name == "007");
+}
+
+TEST_CASE("object_file: a malformed object is skipped by name, the others are loaded",
+          "[proxy][object_file]") {
+  const std::string text = service("bad", 70000) + "---\n" + service("good", 80) +
+                           "---\nkind: [broken\n---\n" + service("quoted", 1) + "---\n" +
+                           service("last", 82);
+  const std::string quoted = text.substr(0, text.find("port: 1}")) + "port: \"1\"}" +
+                             text.substr(text.find("port: 1}") + 8);
+
+  const ManifestFile file = proxy::parse_manifests("f.yaml", quoted);
+
+  CHECK(names(file.objects.services) == Names{"default/good:80", "default/last:82"});
+  CHECK_FALSE(file.is_whole);
+  REQUIRE(file.errors.size() == 3);
+  CHECK_THAT(file.errors[0], Catch::StartsWith("f.yaml:1: Service bad: spec.ports[0].port"));
+  CHECK_THAT(file.errors[1], Catch::StartsWith("f.yaml:1"));
+  CHECK_THAT(file.errors[2], Catch::Contains("Service quoted: spec.ports[0].port"));
+}
+
+TEST_CASE("object_file: duplicate fields make an object malformed", "[proxy][object_file]") {
+  const ManifestFile file =
+      proxy::parse_manifests("f", service("web", 80) + "  clusterIP: 10.96.0.2\n");
+
+  CHECK(file.objects.services.empty());
+  REQUIRE(file.errors.size() == 1);
+  CHECK_THAT(file.errors[0], Catch::Contains("Service web: spec.clusterIP"));
+}
+
+TEST_CASE("object_file: of two objects with one name the later stays, with a note",
+          "[proxy][object_file]") {
+  const test::TemporaryFolder folder;
+  const std::string first = folder.write("1.yaml", service("web", 80)).string();
+  const std::string second = folder.write("2.yaml", service("web", 81)).string();
+
+  const ClusterObjects cluster = proxy::load_objects(paths(folder.path().string()));
+
+  CHECK(names(cluster.services) == Names{"default/web:81"});
+  CHECK(cluster.notes ==
+        Names{fmt::format("{}: Service default/web replaces the one of {}", second, first)});
+}
+
+TEST_CASE("object_file: kinds of no interest are noted", "[proxy][object_file]") {
+  const test::TemporaryFolder folder;
+  const std::string file =
+      folder.write("f.yaml", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\n")
+          .string();
+
+  CHECK(proxy::load_objects(paths(file)).notes ==
+        Names{file + ": apps/v1 Deployment is of no interest here"});
+}
+
+TEST_CASE("object_file: a document that is no manifest is an error", "[proxy][object_file]") {
+  CHECK(proxy::parse_manifests("f", "{\"a\": 1}").errors.size() == 1);
+  CHECK(proxy::parse_manifests("f", "just text\n").errors.size() == 1);
+  CHECK(proxy::parse_manifests("f", "{\"kind\": \"Service\"").errors.size() == 1);
+  CHECK(proxy::parse_manifests("f", "").errors.empty());
+  CHECK(proxy::parse_manifests("f", "---\n# nothing\n").errors.empty());
+}
+
+TEST_CASE("object_file: a path that cannot be read is named", "[proxy][object_file]") {
+  CHECK_THROWS_WITH(proxy::load_objects(paths("/no/such/file.yaml")),
+                    Catch::Contains("/no/such/file.yaml"));
+}
+
+/// Runs a FileSource and hands out what it delivers, in order.
+class Deliveries {
+ public:
+  explicit Deliveries(const std::string& path)
+      : source_(paths(path)), thread_([this](const std::stop_token& stop) {
+          source_.run(stop, [this](ClusterObjects cluster) {
+            const std::lock_guard lock(mutex_);
+            clusters_.push_back(std::move(cluster));
+            arrived_.notify_one();
+          });
+        }) {}
+
+  // The first delivery that satisfies the predicate; earlier ones are dropped.
+  template <typename Predicate>
+  ClusterObjects next(Predicate wanted) {
+    std::unique_lock lock(mutex_);
+    while (true) {
+      if (!arrived_.wait_for(
+              lock, std::chrono::seconds(30), [this] { return !clusters_.empty(); })) {
+        throw std::runtime_error("nothing was delivered");
+      }
+      ClusterObjects cluster = std::move(clusters_.front());
+      clusters_.pop_front();
+      if (wanted(cluster)) {
+        return cluster;
+      }
+    }
+  }
+
+  ClusterObjects next_with(const Names& services) {
+    return next([&](const ClusterObjects& cluster) { return names(cluster.services) == services; });
+  }
+
+ private:
+  proxy::FileSource source_;
+  std::mutex mutex_;
+  std::condition_variable arrived_;
+  std::deque<ClusterObjects> clusters_;
+  std::jthread thread_;  // last: stops before the rest goes
+};
+
+TEST_CASE("object_file: a source delivers again when its files change", "[proxy][object_file]") {
+  const test::TemporaryFolder folder;
+  const std::string file = folder.write("web.yaml", service("web", 80)).string();
+  Deliveries deliveries(folder.path().string());
+  deliveries.next_with({"default/web:80"});
+
+  SECTION("written in place") {
+    proxy::write_file(file, service("web", 81));
+    deliveries.next_with({"default/web:81"});
+  }
+  SECTION("replaced by renaming") {
+    folder.write("web.yaml", service("web", 82));
+    deliveries.next_with({"default/web:82"});
+  }
+  SECTION("another file appears and goes") {
+    folder.write("api.yaml", service("api", 90));
+    deliveries.next_with({"default/api:90", "default/web:80"});
+    fs::remove(folder.path() / "api.yaml");
+    deliveries.next_with({"default/web:80"});
+  }
+}
+
+TEST_CASE("object_file: a source notices the symlink swap of a ConfigMap", "[proxy][object_file]") {
+  const test::TemporaryFolder folder;
+  const auto publish = [&](const std::string& version, int port) {
+    fs::create_directory(folder.path() / version);
+    proxy::write_file((folder.path() / version / "web.yaml").string(), service("web", port));
+    fs::create_directory_symlink(version, folder.path() / "..data_tmp");
+    fs::rename(folder.path() / "..data_tmp", folder.path() / "..data");
+  };
+  publish("..1", 80);
+  fs::create_symlink("..data/web.yaml", folder.path() / "web.yaml");
+
+  SECTION("given the folder") {
+    Deliveries deliveries(folder.path().string());
+    deliveries.next_with({"default/web:80"});
+    publish("..2", 81);
+    deliveries.next_with({"default/web:81"});
+  }
+  SECTION("given the file") {
+    Deliveries deliveries((folder.path() / "web.yaml").string());
+    deliveries.next_with({"default/web:80"});
+    publish("..2", 81);
+    deliveries.next_with({"default/web:81"});
+  }
+}
+
+TEST_CASE("object_file: a syntax error or a lost file keeps the objects", "[proxy][object_file]") {
+  const test::TemporaryFolder folder;
+  const std::string file = folder.write("web.yaml", service("web", 80)).string();
+  Deliveries deliveries(file);
+  deliveries.next_with({"default/web:80"});
+  const auto with_errors = [](const ClusterObjects& cluster) { return !cluster.errors.empty(); };
+
+  folder.write("web.yaml", "kind: [");
+  const ClusterObjects broken = deliveries.next(with_errors);
+  CHECK(names(broken.services) == Names{"default/web:80"});
+  CHECK(broken.errors.back() == file + ": keeps the objects that it had before");
+
+  fs::remove(file);
+  const ClusterObjects lost = deliveries.next([&](const ClusterObjects& cluster) {
+    return with_errors(cluster) && cluster.errors[0].find("No such file") != std::string::npos;
+  });
+  CHECK(names(lost.services) == Names{"default/web:80"});
+
+  folder.write("web.yaml", service("web", 83));
+  CHECK(deliveries.next_with({"default/web:83"}).errors == Names{});
+}
+
+}  // namespace
