@@ -123,16 +123,6 @@ bool is_at_least(std::string_view text, std::array<int, 3> wanted) {
 
 }  // namespace
 
-std::optional<BackendOption> parse_backend_option(std::string_view text) {
-  if (text == "auto") {
-    return BackendOption::kAuto;
-  }
-  if (text == "libiptc") {
-    return BackendOption::kLibiptc;
-  }
-  return text == "restore" ? std::optional(BackendOption::kRestore) : std::nullopt;
-}
-
 IptablesTraces look_for_iptables() {
   IptablesTraces traces{
       .legacy = look_for(Variant::kLegacy), .nft = look_for(Variant::kNft), .version = {}};
@@ -143,9 +133,9 @@ IptablesTraces look_for_iptables() {
   return traces;
 }
 
-IptablesChoice choose_iptables(BackendOption option, const IptablesTraces& traces) {
+IptablesChoice choose_iptables(IptablesBackend option, const IptablesTraces& traces) {
   IptablesChoice choice;
-  if (option == BackendOption::kLibiptc) {
+  if (option == IptablesBackend::kLibiptc) {
     choice.variant = Variant::kLegacy;
     choice.reason = "--iptables-backend=libiptc, which is legacy";
   } else {
@@ -153,7 +143,7 @@ IptablesChoice choose_iptables(BackendOption option, const IptablesTraces& trace
     choice.variant = variant;
     choice.reason = std::move(reason);
   }
-  choice.in_process = choice.variant == Variant::kLegacy && option != BackendOption::kRestore;
+  choice.in_process = choice.variant == Variant::kLegacy && option != IptablesBackend::kRestore;
   choice.version = traces.version;
   choice.random_fully = choice.in_process || is_at_least(traces.version, {1, 6, 2});
   choice.warnings = mixed_host_warnings(choice.variant, traces);

@@ -7,15 +7,10 @@
 #include <vector>
 
 #include "proxy/backend.h"
+#include "proxy/config.h"
 #include "proxy/iptables.h"
 
 namespace proxy {
-
-/// The value of --iptables-backend.
-enum class BackendOption { kAuto, kLibiptc, kRestore };
-
-/// "auto", "libiptc" or "restore"; nothing for any other text.
-std::optional<BackendOption> parse_backend_option(std::string_view text);
 
 /// What a host says about its iptables.
 struct IptablesTraces {
@@ -47,7 +42,7 @@ struct IptablesChoice {
 /// As iptables-wrappers does (spec §4.6): the variant in which kubelet left a hint, nft first; then
 /// the one in which kube-proxy left rules; then nft. A variant without programs is left out unless
 /// it can do without: libiptc needs none. Pure.
-IptablesChoice choose_iptables(BackendOption option, const IptablesTraces& traces);
+IptablesChoice choose_iptables(IptablesBackend option, const IptablesTraces& traces);
 
 /// "libiptc (legacy)" or "iptables-nft-restore".
 std::string describe(const IptablesChoice& choice);

@@ -15,7 +15,7 @@ IptablesTraces traces(Chains legacy, Chains nft) {
 }
 
 IptablesChoice automatic(const IptablesTraces& traces) {
-  return choose_iptables(BackendOption::kAuto, traces);
+  return choose_iptables(IptablesBackend::kAuto, traces);
 }
 
 }  // namespace
@@ -72,10 +72,10 @@ TEST_CASE("variant: the option overrides what the host says", "[proxy][variant]"
   const IptablesTraces legacy_host = traces({"KUBE-IPTABLES-HINT"}, {});
   const IptablesTraces nft_host = traces({}, {"KUBE-IPTABLES-HINT"});
 
-  CHECK(choose_iptables(BackendOption::kLibiptc, nft_host).in_process);
-  CHECK(choose_iptables(BackendOption::kLibiptc, nft_host).warnings.size() == 1);
-  CHECK(choose_iptables(BackendOption::kRestore, legacy_host).variant == Variant::kLegacy);
-  CHECK_FALSE(choose_iptables(BackendOption::kRestore, legacy_host).in_process);
+  CHECK(choose_iptables(IptablesBackend::kLibiptc, nft_host).in_process);
+  CHECK(choose_iptables(IptablesBackend::kLibiptc, nft_host).warnings.size() == 1);
+  CHECK(choose_iptables(IptablesBackend::kRestore, legacy_host).variant == Variant::kLegacy);
+  CHECK_FALSE(choose_iptables(IptablesBackend::kRestore, legacy_host).in_process);
 }
 
 TEST_CASE("variant: random-fully needs iptables 1.6.2", "[proxy][variant]") {
@@ -90,12 +90,5 @@ TEST_CASE("variant: random-fully needs iptables 1.6.2", "[proxy][variant]") {
     host.version = version;
     CHECK_FALSE(automatic(host).random_fully);
   }
-  CHECK(choose_iptables(BackendOption::kLibiptc, host).random_fully);
-}
-
-TEST_CASE("variant: the option has three values", "[proxy][variant]") {
-  CHECK(parse_backend_option("auto") == BackendOption::kAuto);
-  CHECK(parse_backend_option("libiptc") == BackendOption::kLibiptc);
-  CHECK(parse_backend_option("restore") == BackendOption::kRestore);
-  CHECK_FALSE(parse_backend_option("nft"));
+  CHECK(choose_iptables(IptablesBackend::kLibiptc, host).random_fully);
 }

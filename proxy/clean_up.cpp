@@ -1,0 +1,93 @@
+#include <algorithm>
+#include <set>
+#include <stdexcept>
+
+#include "proxy/commands.h"
+#include "proxy/iptables.h"
+#include "proxy/logging.h"
+#include "proxy/process.h"
+#include "proxy/restore_backend.h"
+#include "proxy/variant.h"
+#include "rules/names.h"
+#include "rules/tables.h"
+
+namespace proxy {
+
+namespace {
+
+/// Chains of ours that rules of others jump to: they cannot be deleted, only emptied.
+std::set<rules::ChainId> held_by_others(const rules::Tables& tables,
+                                        const rules::Changes& changes) {
+  std::set<rules::ChainId> held;
+  for (const auto& [chain, content] : tables.chains) {
+    if (rules::is_owned(chain)) {
+      continue;
+    }
+    for (const rules::Rule& rule : content.rules) {
+      const rules::ChainName* target = jump_target(rule);
+      const bool is_hook_to_remove =
+          std::find(changes.remove_hooks.begin(),
+                    changes.remove_hooks.end(),
+                    rules::Base::Hook{chain, rule}) != changes.remove_hooks.end();
+      if (target != nullptr && !is_hook_to_remove && rules::is_owned({chain.table, *target})) {
+        held.insert({chain.table, *target});
+      }
+    }
+  }
+  return held;
+}
+
+/// Whether all is gone; what stays is logged.
+bool clean(rules::Family family, Variant variant) {
+  const ProcessResult saved = run({.argv = {program(family, variant, "-save")}});
+  if (saved.status != 0) {
+    log_error("Cannot read the rules", {{"family", to_string(family)}, {"error", saved.error}});
+    return false;
+  }
+  rules::Changes changes =
+      rules::diff(rules::parse_installed(saved.output, family), rules::Ruleset{});
+  if (changes.empty()) {
+    return true;
+  }
+  const auto held = held_by_others(rules::parse_tables(saved.output, family), changes);
+  for (const rules::ChainId& chain : held) {
+    std::erase(changes.remove, chain);
+    changes.chains.push_back({chain, {}});
+    log_warning("A rule of another program jumps to this chain: it is emptied and stays",
+                {{"family", to_string(family)}, {"chain", to_string(chain)}});
+  }
+  RestoreBackend backend({.family = family, .variant = variant});
+  if (const auto error = backend.apply(changes)) {
+    log_error("Cannot remove rules", {{"family", to_string(family)}, {"error", error->message}});
+    return false;
+  }
+  log_info("Removed",
+           {{"family", to_string(family)},
+            {"iptables", to_string(variant)},
+            {"chains", changes.remove.size()},
+            {"hooks", changes.remove_hooks.size()}});
+  return held.empty();
+}
+
+}  // namespace
+
+int clean_up(const Config& /*config*/) {
+  const IptablesTraces traces = look_for_iptables();
+  if (!traces.legacy.has_programs && !traces.nft.has_programs) {
+    throw std::runtime_error(
+        "iptables is not available on this host: no iptables-save and iptables-restore in PATH");
+  }
+  bool all_gone = true;
+  for (const Variant variant : {Variant::kNft, Variant::kLegacy}) {
+    const auto& traced = variant == Variant::kNft ? traces.nft : traces.legacy;
+    if (!traced.has_programs) {
+      continue;
+    }
+    for (const rules::Family family : {rules::Family::kIpv4, rules::Family::kIpv6}) {
+      all_gone = clean(family, variant) && all_gone;
+    }
+  }
+  return all_gone ? 0 : 1;
+}
+
+}  // namespace proxy

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proxy/config.h"
+#include "proxy/context.h"
+#include "proxy/store.h"
+#include "rules/compile.h"
+
+namespace proxy {
+
+/// What the host says about itself, read once.
+struct HostFacts {
+  std::string name;
+  std::vector<rules::IpAddress> addresses;  // of its interfaces, both families
+  Capabilities capabilities;
+};
+
+/// Reads the host. Throws std::system_error if it does not tell its addresses.
+HostFacts read_host();
+
+/// A cluster at one moment, for commands that look once and end.
+class Cluster {
+ public:
+  /// Loads the cluster that the configuration points to: files, or everything that the API server
+  /// lists. What is wrong with single objects is logged, and they are left out. Throws when there
+  /// is no cluster to be had: ConfigErrors, std::system_error, k8sclient::ApiError,
+  /// k8sclient::TransportError.
+  Cluster(const Config& config, const HostFacts& host);
+
+  /// What iptproxy would want on this node.
+  rules::Ruleset ruleset(rules::Family family);
+
+  /// Addresses that are the node's own: the host's if this host is the node, else those of its Node
+  /// object and loopback.
+  const std::vector<rules::IpAddress>& local_addresses() const { return local_addresses_; }
+
+ private:
+  const Config config_;
+  const HostFacts host_;
+  std::string node_name_;
+  std::vector<rules::IpAddress> local_addresses_;
+  Store store_;
+};
+
+/// The settings for a snapshot on this node (spec §3.3, §8).
+rules::Context context_for(const Config& config,
+                           const std::string& node_name,
+                           const HostFacts& host,
+                           const Store::Update& update,
+                           bool large_cluster);
+
+}  // namespace proxy

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "proxy/colour.h"
+#include "proxy/config.h"
+#include "rules/net.h"
+
+namespace proxy {
+
+// What the program can be asked to do. Each function prints to standard output, logs to standard
+// error, and returns the exit status. They throw what main() turns into one line: ConfigErrors
+// (status 2), anything else (1, or 2 where a command says so).
+
+enum class Output { kText, kJson, kDot };
+
+/// The daemon. Returns 0 after SIGTERM or SIGINT, with the rules in place.
+int run_daemon(const Config& config);
+
+/// One sync of each family: 0 if everything was applied, 1 if something was not.
+int run_once(const Config& config);
+
+/// Sysctls and whatever else needs privileges beyond NET_ADMIN, then the end: kube-proxy's
+/// --init-only.
+int run_init(const Config& config);
+
+/// Prints what would be written on an empty node, as iptables-restore reads it.
+int render(const Config& config, rules::Family family);
+
+struct DiffOptions {
+  std::optional<rules::Family> family;  // nothing: both
+  std::string against;                  // a file of iptables-save, of one family; empty: this node
+  Output output = Output::kText;
+  Colour colour = Colour::kNever;
+};
+
+/// Prints what would be changed. 0: nothing, 1: something; exceptions mean more than 1.
+int show_diff(const Config& config, const DiffOptions& options);
+
+struct ExplainOptions {
+  std::string service;  // "namespace/name[:port]", or empty for a packet
+  std::string from;     // source address of the packet
+  std::string to;       // "address:port/protocol"
+  std::string in_interface;
+  std::string against;  // walk the rules of a file of iptables-save
+  Output output = Output::kText;
+  Colour colour = Colour::kNever;
+};
+
+/// Prints why a Service's traffic goes where it goes, or what becomes of a packet: under the rules
+/// of `against`, else of the manifests if there are any, else of this node as it is.
+int explain(const Config& config, const ExplainOptions& options);
+
+/// Removes what kube-proxy or iptproxy wrote, of both families (spec §4.8).
+int clean_up(const Config& config);
+
+}  // namespace proxy

@@ -1,0 +1,133 @@
+#include "proxy/family_sync.h"
+
+#include <stdexcept>
+#include <utility>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "proxy/logging.h"
+#include "proxy/nfacct.h"
+#include "proxy/node_addresses.h"
+#include "proxy/sysctl.h"
+
+namespace proxy {
+
+namespace {
+
+/// One line about a sync that did something or failed.
+void log_sync(const SyncRecord& record) {
+  const SyncReport& report = record.report;
+  const auto family = to_string(record.family);
+  for (const rules::ServicePortName& name : report.quarantined) {
+    const auto& quarantine = record.syncer.quarantine();
+    const auto found = quarantine.find(name);
+    log_error("Service port is quarantined: the kernel refuses its rules; all others are in place",
+              {{"family", family},
+               {"servicePort", to_string(name)},
+               {"reason", found == quarantine.end() ? "" : found->second.reason}});
+  }
+  const double milliseconds = std::chrono::duration<double, std::milli>(record.took).count();
+  switch (report.outcome) {
+    case SyncReport::Outcome::kUnchanged:
+      log_debug("Rules are up to date",
+                {{"family", family}, {"ms", fmt::format("{:.1f}", milliseconds)}});
+      return;
+    case SyncReport::Outcome::kApplied:
+      log_info("Rules synced",
+               {{"family", family},
+                {"ms", fmt::format("{:.1f}", milliseconds)},
+                {"written", report.filter_rules_written + report.nat_rules_written},
+                {"wanted", report.filter_rules + report.nat_rules},
+                {"chainsRemoved", report.chains_removed},
+                {"readBack", report.read_back}});
+      return;
+    case SyncReport::Outcome::kFailed:
+      log_error("Sync failed",
+                {{"family", family}, {"error", report.error ? report.error->message : ""}});
+      return;
+  }
+}
+
+}  // namespace
+
+Node look_at_node(const Config& config) {
+  if (geteuid() != 0) {
+    throw std::runtime_error(
+        "programming iptables needs root (or CAP_NET_ADMIN as user 0); try `render` or `diff "
+        "--against`");
+  }
+  Node node{.config = config, .host = read_host()};
+  node.name = node_name(config, node.host.name);
+  const IptablesTraces traces = look_for_iptables();
+  node.iptables = choose_iptables(config.iptables_backend, traces);
+  if (!node.iptables.in_process && !traces.legacy.has_programs && !traces.nft.has_programs) {
+    throw std::runtime_error(
+        "iptables is not available on this host: no iptables-save and iptables-restore in PATH");
+  }
+  node.host.capabilities.random_fully = node.iptables.random_fully;
+  node.families = {rules::Family::kIpv4};
+  if (Sysctl().has_ipv6()) {
+    node.families.push_back(rules::Family::kIpv6);
+  }
+  log_info("Programming rules",
+           {{"through", describe(node.iptables)},
+            {"iptables", node.iptables.version},
+            {"reason", node.iptables.reason}});
+  for (const std::string& warning : node.iptables.warnings) {
+    log_warning("Mixed iptables", {{"warning", warning}});
+  }
+  return node;
+}
+
+FamilySync::FamilySync(
+    const Node& node, rules::Family family, Store& store, OnSync on_sync, OnDrift on_drift)
+    : node_(node), family_(family), backend_(make_backend(family, node.iptables)) {
+  worker_ = std::make_unique<Worker>(
+      family,
+      Worker::Parts{.store = store,
+                    .backend = *backend_,
+                    .make_context = [this](const Store::Update& update,
+                                           bool large) { return make_context(update, large); },
+                    .on_sync =
+                        [this, on_sync = std::move(on_sync)](const SyncRecord& record) {
+                          log_sync(record);
+                          if (record.report.outcome != SyncReport::Outcome::kFailed) {
+                            clean_conntrack(record);
+                          }
+                          on_sync(record);
+                        },
+                    .may_have_drifted = [] { return false; },
+                    .on_drift = [family, on_drift = std::move(on_drift)](
+                                    const rules::Changes& repair) { on_drift(family, repair); }},
+      Worker::Periods{.min_sync = node.config.iptables.min_sync_period,
+                      .sync = node.config.iptables.sync_period});
+}
+
+/// Accounting objects are looked up anew, since a rule that names a missing one is refused with its
+/// whole table; so are the addresses that rules name, as kube-proxy does (spec §3.4.5, T1).
+rules::Context FamilySync::make_context(const Store::Update& update, bool large) const {
+  HostFacts host = node_.host;
+  host.capabilities.invalid_drop_counter = ensure_accounting_object(kInvalidDropsCounter);
+  host.capabilities.localhost_port_counter = ensure_accounting_object(kLocalhostNodePortsCounter);
+  if (!node_.config.node_port_addresses.empty()) {
+    host.addresses = interface_addresses();
+  }
+  return context_for(node_.config, node_.name, host, update, large);
+}
+
+void FamilySync::clean_conntrack(const SyncRecord& record) {
+  try {
+    const auto walk =
+        conntrack_.reconcile(record.update.snapshot, record.context, interface_addresses());
+    if (walk && walk->deleted > 0) {
+      log_info("Deleted stale UDP flows",
+               {{"family", to_string(family_)}, {"flows", walk->deleted}});
+    }
+  } catch (const std::exception& error) {
+    log_warning("Cannot clean the connection tracking table",
+                {{"family", to_string(family_)}, {"error", error.what()}});
+  }
+}
+
+}  // namespace proxy

@@ -1,0 +1,105 @@
+#include "proxy/feed.h"
+
+#include <exception>
+#include <utility>
+
+#include "proxy/logging.h"
+
+namespace proxy {
+
+namespace {
+
+template <typename T>
+void apply(Store& store, k8sclient::Event<T> event) {
+  for (const std::string& warning : store.apply(std::move(event))) {
+    log_warning("Part of an object is ignored", {{"reason", warning}});
+  }
+}
+
+void apply(Store& store, ClusterObjects objects) {
+  for (const std::string& error : objects.errors) {
+    log_error("Object skipped", {{"reason", error}});
+  }
+  for (const std::string& note : objects.notes) {
+    log_info("Manifests", {{"note", note}});
+  }
+  apply<k8sclient::Node>(store, k8sclient::Listed<k8sclient::Node>{std::move(objects.nodes)});
+  apply<k8sclient::EndpointSlice>(
+      store, k8sclient::Listed<k8sclient::EndpointSlice>{std::move(objects.slices)});
+  apply<k8sclient::Service>(store,
+                            k8sclient::Listed<k8sclient::Service>{std::move(objects.services)});
+}
+
+template <typename T>
+std::unique_ptr<k8sclient::Reflector<T>> reflector(k8sclient::Transport& transport,
+                                                   k8sclient::Query query,
+                                                   Store& store) {
+  return std::make_unique<k8sclient::Reflector<T>>(
+      transport, std::move(query), [&store](k8sclient::Event<T> event) {
+        apply<T>(store, std::move(event));
+      });
+}
+
+}  // namespace
+
+Feed::Feed(const Config& config, const std::string& node_name, Store& store, OnFailure on_failure) {
+  if (config.sources.empty()) {
+    watch_api(config, node_name, store);
+  } else {
+    watch_files(config, store, std::move(on_failure));
+  }
+}
+
+void Feed::watch_api(const Config& config, const std::string& node_name, Store& store) {
+  transport_ =
+      k8sclient::make_transport(api_server(config), "iptproxy/" IPTPROXY_VERSION " (linux)");
+  services_ = reflector<k8sclient::Service>(*transport_, k8sclient::services_query(), store);
+  slices_ =
+      reflector<k8sclient::EndpointSlice>(*transport_, k8sclient::endpoint_slices_query(), store);
+  node_ = reflector<k8sclient::Node>(*transport_, k8sclient::node_query(node_name), store);
+  threads_.emplace_back([this](std::stop_token stop) { services_->run(stop); });
+  threads_.emplace_back([this](std::stop_token stop) { slices_->run(stop); });
+  threads_.emplace_back([this](std::stop_token stop) { node_->run(stop); });
+}
+
+void Feed::watch_files(const Config& config, Store& store, OnFailure on_failure) {
+  threads_.emplace_back(
+      [sources = config.sources, &store, on_failure = std::move(on_failure)](std::stop_token stop) {
+        try {
+          FileSource(sources).run(
+              stop, [&](ClusterObjects objects) { apply(store, std::move(objects)); });
+        } catch (const std::exception& error) {
+          on_failure(error.what());
+        }
+      });
+}
+
+std::vector<k8sclient::WatchStatus> Feed::watches() const {
+  if (!transport_) {
+    return {};
+  }
+  return {services_->status(), slices_->status(), node_->status()};
+}
+
+k8sclient::ApiServer api_server(const Config& config) {
+  const std::string& kubeconfig = config.client_connection.kubeconfig;
+  k8sclient::ApiServer server;
+  if (!kubeconfig.empty()) {
+    server = k8sclient::read_kubeconfig(kubeconfig);
+  } else if (config.master.empty()) {
+    server = k8sclient::read_service_account();
+  }
+  if (!config.master.empty()) {
+    server.url = config.master;
+  }
+  return server;
+}
+
+std::size_t load_files(const Config& config, Store& store) {
+  ClusterObjects objects = load_objects(config.sources);
+  const std::size_t skipped = objects.errors.size();
+  apply(store, std::move(objects));
+  return skipped;
+}
+
+}  // namespace proxy

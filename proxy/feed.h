@@ -1,0 +1,54 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "k8sclient/reflector.h"
+#include "k8sclient/transport.h"
+#include "proxy/config.h"
+#include "proxy/object_file.h"
+#include "proxy/store.h"
+
+namespace proxy {
+
+/// The cluster's way into the Store: three watches of an API server, or files that are watched. Its
+/// threads end with it. Objects that are malformed are logged and left out.
+class Feed {
+ public:
+  /// Called from the feed's threads when something ended for good: a path that does not exist.
+  using OnFailure = std::function<void(const std::string& error)>;
+
+  /// Starts at once. Throws when the configuration leads nowhere: k8sclient::KubeconfigError,
+  /// k8sclient::TransportError.
+  Feed(const Config& config, const std::string& node_name, Store& store, OnFailure on_failure);
+
+  /// How well each watch is doing; empty for files.
+  std::vector<k8sclient::WatchStatus> watches() const;
+
+  /// For events; null for files.
+  k8sclient::Transport* transport() { return transport_.get(); }
+
+ private:
+  void watch_api(const Config& config, const std::string& node_name, Store& store);
+  void watch_files(const Config& config, Store& store, OnFailure on_failure);
+
+  std::unique_ptr<k8sclient::Transport> transport_;
+  std::unique_ptr<k8sclient::Reflector<k8sclient::Service>> services_;
+  std::unique_ptr<k8sclient::Reflector<k8sclient::EndpointSlice>> slices_;
+  std::unique_ptr<k8sclient::Reflector<k8sclient::Node>> node_;
+  std::vector<std::jthread> threads_;  // last: they end before what they use
+};
+
+/// Credentials and address of the API server: the kubeconfig, else the pod's service account;
+/// --master replaces the address (spec §10.5). Throws k8sclient::KubeconfigError.
+k8sclient::ApiServer api_server(const Config& config);
+
+/// Fills the store once with the manifests that the configuration names, and returns how many
+/// objects were skipped as malformed; errors and notes are logged. Throws std::system_error if a
+/// path cannot be read.
+std::size_t load_files(const Config& config, Store& store);
+
+}  // namespace proxy

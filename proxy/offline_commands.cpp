@@ -1,0 +1,169 @@
+#include <algorithm>
+#include <cstdio>
+#include <stdexcept>
+
+#include <fmt/format.h>
+
+#include "proxy/cluster.h"
+#include "proxy/commands.h"
+#include "proxy/explain.h"
+#include "proxy/file.h"
+#include "proxy/iptables.h"
+#include "proxy/logging.h"
+#include "proxy/process.h"
+#include "proxy/rule_diff.h"
+#include "proxy/variant.h"
+#include "rules/save_text.h"
+
+namespace proxy {
+
+namespace {
+
+void print(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+}
+
+/// All tables of this node, as iptables-save prints them.
+std::string live_rules(rules::Family family, const IptablesChoice& choice) {
+  const ProcessResult result = run({.argv = {program(family, choice.variant, "-save")}});
+  if (result.status != 0) {
+    throw std::runtime_error(fmt::format("cannot read this node's rules ({} exited with {}): {}",
+                                         program(family, choice.variant, "-save"),
+                                         result.status,
+                                         result.error));
+  }
+  return result.output;
+}
+
+/// The rules that a command compares with or walks: a saved dump, or this node's.
+class HeldRules {
+ public:
+  HeldRules(const Config& config, const std::string& file) {
+    if (!file.empty()) {
+      saved_ = read_file(file);
+      return;
+    }
+    choice_ = choose_iptables(config.iptables_backend, look_for_iptables());
+    for (const std::string& warning : choice_.warnings) {
+      log_warning("Mixed iptables", {{"warning", warning}});
+    }
+  }
+
+  std::string text(rules::Family family) const {
+    return saved_ ? *saved_ : live_rules(family, choice_);
+  }
+
+ private:
+  std::optional<std::string> saved_;
+  IptablesChoice choice_;
+};
+
+std::vector<rules::Family> chosen_families(const std::optional<rules::Family>& family) {
+  return family ? std::vector{*family} : std::vector{rules::Family::kIpv4, rules::Family::kIpv6};
+}
+
+template <typename Explanation>
+std::string in_form(const Explanation& explanation, Output output, Colour colour) {
+  switch (output) {
+    case Output::kText:
+      return to_text(explanation, colour);
+    case Output::kJson:
+      return to_json(explanation);
+    case Output::kDot:
+      return to_dot(explanation);
+  }
+  return {};
+}
+
+int explain_of_service(Cluster& cluster, const ExplainOptions& options) {
+  std::string text;
+  for (const rules::Family family : {rules::Family::kIpv4, rules::Family::kIpv6}) {
+    for (const auto& explanation : explain_service(cluster.ruleset(family), options.service)) {
+      text += in_form(explanation, options.output, options.colour);
+    }
+  }
+  if (text.empty()) {
+    throw std::runtime_error(
+        fmt::format("no Service \"{}\" with a cluster IP in this cluster (headless and "
+                    "ExternalName Services have no rules)",
+                    options.service));
+  }
+  print(text);
+  return 0;
+}
+
+rules::Packet packet_of(const ExplainOptions& options) {
+  const auto source = rules::IpAddress::parse(options.from);
+  if (!source) {
+    throw ConfigErrors({fmt::format("--from: \"{}\" is not an IP address", options.from)});
+  }
+  const auto destination = parse_destination(options.to);
+  if (!destination) {
+    throw ConfigErrors({fmt::format(
+        "--to: \"{}\" is not ADDRESS:PORT/PROTOCOL, such as 10.96.0.1:443/tcp", options.to)});
+  }
+  if (source->family() != destination->first.address.family()) {
+    throw ConfigErrors({"--from and --to are addresses of different families"});
+  }
+  return {.source = *source,
+          .destination = destination->first,
+          .protocol = destination->second,
+          .in_interface = options.in_interface};
+}
+
+}  // namespace
+
+int render(const Config& config, rules::Family family) {
+  print(to_save_text(Cluster(config, read_host()).ruleset(family)));
+  return 0;
+}
+
+int show_diff(const Config& config, const DiffOptions& options) {
+  Cluster cluster(config, read_host());
+  const HeldRules held(config, options.against);
+  std::vector<RuleDiff> diffs;
+  for (const rules::Family family : chosen_families(options.family)) {
+    const std::string text = held.text(family);
+    const rules::Ruleset want = cluster.ruleset(family);
+    const rules::Changes changes = rules::diff(rules::parse_installed(text, family), want);
+    diffs.push_back(describe(rules::parse_tables(text, family), changes));
+  }
+  if (options.output == Output::kJson) {
+    std::string out = "[";
+    for (const RuleDiff& diff : diffs) {
+      out += (out.size() > 1 ? "," : "") + to_json(diff);
+    }
+    print(out + "]\n");
+  } else {
+    for (const RuleDiff& diff : diffs) {
+      print(to_text(diff, options.colour));
+    }
+  }
+  const bool same = std::all_of(
+      diffs.begin(), diffs.end(), [](const RuleDiff& diff) { return diff.groups.empty(); });
+  return same ? 0 : 1;
+}
+
+int explain(const Config& config, const ExplainOptions& options) {
+  if (!options.service.empty()) {
+    Cluster cluster(config, read_host());
+    return explain_of_service(cluster, options);
+  }
+  const rules::Packet packet = packet_of(options);
+  const rules::Family family = packet.source.family();
+  const HostFacts host = read_host();
+  std::vector<rules::IpAddress> local_addresses = host.addresses;
+  rules::Tables tables;
+  if (!config.sources.empty()) {
+    Cluster cluster(config, host);
+    tables = rules::to_tables(cluster.ruleset(family));
+    local_addresses = cluster.local_addresses();
+  }
+  if (config.sources.empty() || !options.against.empty()) {
+    tables = rules::parse_tables(HeldRules(config, options.against).text(family), family);
+  }
+  print(in_form(explain_packet(tables, packet, local_addresses), options.output, options.colour));
+  return 0;
+}
+
+}  // namespace proxy

@@ -1,0 +1,125 @@
+#include <csignal>
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
+#include <thread>
+
+#include <pthread.h>
+
+#include "proxy/commands.h"
+#include "proxy/family_sync.h"
+#include "proxy/feed.h"
+#include "proxy/file_watch.h"
+#include "proxy/logging.h"
+#include "proxy/sysctl.h"
+
+namespace proxy {
+
+namespace {
+
+constexpr std::chrono::seconds kListPatience{60};
+
+void log_sysctls(const SysctlReport& report) {
+  for (const std::string& change : report.changes) {
+    log_info("Kernel setting changed", {{"setting", change}});
+  }
+  for (const std::string& warning : report.warnings) {
+    log_warning("Kernel setting stays", {{"setting", warning}});
+  }
+}
+
+void set_sysctls(const Config& config) {
+  const Sysctl sysctl;
+  log_sysctls(sysctl.apply_conntrack(config.conntrack));
+  if (config.iptables.localhost_node_ports) {
+    log_sysctls(sysctl.allow_localhost_node_ports());
+  }
+}
+
+Store::Time now() {
+  return Store::Time::clock::now();
+}
+
+TranslateOptions translate_options(const Node& node) {
+  return {.node_name = node.name,
+          .allow_service_external_ips = allows_service_external_ips(node.config)};
+}
+
+/// Signals that end the daemon, blocked in this thread and all it starts, to be waited for.
+sigset_t block_ending_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+}  // namespace
+
+int run_init(const Config& config) {
+  set_sysctls(config);
+  return 0;
+}
+
+int run_once(const Config& config) {
+  set_sysctls(config);
+  const Node node = look_at_node(config);
+  Store store(translate_options(node), now());
+  std::size_t skipped = 0;
+  if (!config.sources.empty()) {
+    skipped = load_files(config, store);
+  } else {
+    const Feed feed(config, node.name, store, [](const std::string&) {});
+    if (!store.wait(rules::Family::kIpv4,
+                    0,
+                    std::chrono::steady_clock::now() + kListPatience,
+                    std::stop_token())) {
+      throw std::runtime_error("the API server did not deliver its lists in time");
+    }
+    for (const k8sclient::WatchStatus& watch : feed.watches()) {
+      skipped += watch.malformed;
+    }
+  }
+  bool all_applied = skipped == 0;
+  for (const rules::Family family : node.families) {
+    FamilySync sync(
+        node, family, store, [](const SyncRecord&) {}, [](rules::Family, const rules::Changes&) {});
+    const SyncReport report = sync.worker().sync_once();
+    all_applied =
+        all_applied && report.outcome != SyncReport::Outcome::kFailed && report.quarantined.empty();
+  }
+  return all_applied ? 0 : 1;
+}
+
+int run_daemon(const Config& config) {
+  const sigset_t signals = block_ending_signals();
+  set_sysctls(config);
+  const Node node = look_at_node(config);
+  Store store(translate_options(node), now());
+  const auto fail = [](const std::string& error) {
+    log_error("Cannot go on", {{"error", error}});
+    kill(getpid(), SIGTERM);
+  };
+  std::vector<std::unique_ptr<FamilySync>> families;
+  std::vector<std::jthread> workers;
+  for (const rules::Family family : node.families) {
+    auto& sync = families.emplace_back(std::make_unique<FamilySync>(
+        node,
+        family,
+        store,
+        [](const SyncRecord&) {},
+        [](rules::Family drifted, const rules::Changes&) {
+          log_warning("Another hand changed our rules; repairing",
+                      {{"family", to_string(drifted)}});
+        }));
+    workers.emplace_back([&worker = sync->worker()](std::stop_token stop) { worker.run(stop); });
+  }
+  const Feed feed(config, node.name, store, fail);
+  int signal = 0;
+  sigwait(&signals, &signal);
+  log_info("Ending; the rules stay in place", {{"signal", signal}});
+  return 0;
+}
+
+}  // namespace proxy
