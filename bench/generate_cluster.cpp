@@ -1,5 +1,6 @@
 #include <cstdint>
 #include <cstdio>
+#include <exception>
 #include <optional>
 
 #include <CLI/CLI.hpp>
@@ -7,9 +8,11 @@
 #include "test/support/generators.h"
 #include "test/support/manifests.h"
 
+namespace {
+
 // Prints a generated cluster as manifests, to run the program on: plain ClusterIP Services, or with
 // --seed random ones.
-int main(int argc, char** argv) {
+int generate(int argc, char** argv) {
   CLI::App app("Prints a generated cluster as a v1 List in JSON.");
   test::ClusterSize size;
   std::optional<std::uint64_t> seed;
@@ -22,4 +25,15 @@ int main(int argc, char** argv) {
   const auto cluster = seed ? test::random_cluster(*seed, size) : test::uniform_cluster(size);
   std::fputs(test::to_manifests(cluster).c_str(), stdout);
   return std::fflush(stdout) == 0 ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return generate(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "generate_cluster: %s\n", error.what());
+    return 1;
+  }
 }

@@ -69,10 +69,7 @@ Warnings Store::apply(k8sclient::Event<k8sclient::Service> event) {
   {
     const std::lock_guard lock(mutex_);
     if (batch.is_list) {
-      for (const Family family : kFamilies) {
-        std::ranges::move(gone(batch, families_[family].snapshot.services()),
-                          std::back_inserter(batch.absent));
-      }
+      batch.absent = gone(batch, known_services());
       mark_listed(&Listings::services);
     }
     for (auto& [name, translation] : batch.present) {
@@ -151,7 +148,7 @@ bool Store::complete() const {
 std::optional<Store::Update> Store::wait(Family family,
                                          std::uint64_t seen_revision,
                                          Deadline deadline,
-                                         std::stop_token stop) {
+                                         const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   const bool is_news = changed_.wait_until(lock, stop, deadline, [&] {
     return is_complete() && families_[family].revision != seen_revision;
@@ -190,7 +187,7 @@ std::vector<Store::Time> Store::begin_sync(Family family, std::uint64_t revision
   return result;
 }
 
-void Store::give_back(Family family, std::vector<Time> trigger_times) {
+void Store::give_back(Family family, const std::vector<Time>& trigger_times) {
   const std::lock_guard lock(mutex_);
   // Filed under no Service: deletions since then do not concern them.
   auto& triggers = families_[family].triggers[ObjectName{}];
@@ -217,6 +214,14 @@ void Store::mark_listed(bool Listings::*kind) {
 Store::Update Store::update_of(Family family) {
   FamilyState& state = families_[family];
   return {.revision = state.revision, .snapshot = state.snapshot.share(), .node = node_};
+}
+
+std::vector<ObjectName> Store::known_services() const {
+  std::vector<ObjectName> result = families_[Family::kIpv4].snapshot.services();
+  std::ranges::move(families_[Family::kIpv6].snapshot.services(), std::back_inserter(result));
+  std::ranges::sort(result);
+  result.erase(std::unique(result.begin(), result.end()), result.end());
+  return result;
 }
 
 void Store::put_service(const ObjectName& name, PerFamily<std::vector<NamedServicePort>> ports) {

@@ -63,7 +63,7 @@ class Store {
   std::optional<Update> wait(rules::Family family,
                              std::uint64_t seen_revision,
                              Deadline deadline,
-                             std::stop_token stop);
+                             const std::stop_token& stop);
 
   /// The newest state; nothing while it is not complete.
   std::optional<Update> latest(rules::Family family);
@@ -73,7 +73,7 @@ class Store {
   std::vector<Time> begin_sync(rules::Family family, std::uint64_t revision);
 
   /// The sync failed: the next one takes these times, too.
-  void give_back(rules::Family family, std::vector<Time> trigger_times);
+  void give_back(rules::Family family, const std::vector<Time>& trigger_times);
 
   Changes changes(rules::Family family) const;
 
@@ -106,6 +106,7 @@ class Store {
 
   void mark_listed(bool Listings::*kind);
   Update update_of(rules::Family family);
+  std::vector<k8sclient::ObjectName> known_services() const;
   void put_service(const k8sclient::ObjectName& name,
                    PerFamily<std::vector<NamedServicePort>> ports);
   void put_slice(const k8sclient::ObjectName& name, Slice slice, Touched& touched);

@@ -67,7 +67,7 @@ Worker::TimePoint Worker::next_wake(TimePoint now) const {
 
 void Worker::sync() {
   const TimePoint start = Clock::now();
-  auto trigger_times = parts_.store.begin_sync(family_, latest_->revision);
+  const auto trigger_times = parts_.store.begin_sync(family_, latest_->revision);
   large_ = is_large_cluster(latest_->snapshot->endpoints, large_);
   rules::Context context;
   SyncReport report;
@@ -83,7 +83,7 @@ void Worker::sync() {
   parts_.on_sync(
       {family_, std::move(report), end - start, *latest_, context, syncer_, trigger_times});
   if (last_report_.outcome == SyncReport::Outcome::kFailed) {
-    parts_.store.give_back(family_, std::move(trigger_times));
+    parts_.store.give_back(family_, trigger_times);
     pacer_.failed(end);
   } else {
     pacer_.succeeded(end);

@@ -21,6 +21,22 @@ ServiceKey service_of(const ServicePortEntry& entry) {
   return {entry.first.name_space, entry.first.service};
 }
 
+struct ByService {
+  bool operator()(const ServicePortEntry& entry, const ServiceKey& key) const {
+    return service_of(entry) < key;
+  }
+
+  bool operator()(const ServiceKey& key, const ServicePortEntry& entry) const {
+    return key < service_of(entry);
+  }
+};
+
+// The service ports of one Service, which lie side by side.
+std::span<const ServicePortEntry> ports_in(const Shard& shard, ServiceKey service) {
+  const auto [first, last] = std::equal_range(shard.begin(), shard.end(), service, ByService());
+  return {first, last};
+}
+
 std::size_t count_endpoints(std::span<const ServicePortEntry> entries) {
   std::size_t result = 0;
   for (const auto& [name, port] : entries) {
@@ -34,13 +50,13 @@ Shard with_old_pointers(std::span<const ServicePortEntry> before,
                         std::vector<NamedServicePort> ports) {
   Shard result;
   result.reserve(ports.size());
-  for (auto& [name, port] : ports) {
-    const auto old = std::ranges::lower_bound(before, name, {}, &ServicePortEntry::first);
-    if (old != before.end() && old->first == name && *old->second == port) {
+  for (NamedServicePort& port : ports) {
+    const auto old = std::ranges::lower_bound(before, port.first, {}, &ServicePortEntry::first);
+    if (old != before.end() && old->first == port.first && *old->second == port.second) {
       result.push_back(*old);
     } else {
-      result.emplace_back(std::move(name),
-                          std::make_shared<const rules::ServicePort>(std::move(port)));
+      result.emplace_back(std::move(port.first),
+                          std::make_shared<const rules::ServicePort>(std::move(port.second)));
     }
   }
   return result;
@@ -48,7 +64,7 @@ Shard with_old_pointers(std::span<const ServicePortEntry> before,
 
 // The shard with the entries of one Service exchanged for others; exactly as large as it need be.
 Shard spliced(const Shard& shard, ServiceKey service, const Shard& entries) {
-  const auto [first, last] = std::ranges::equal_range(shard, service, {}, service_of);
+  const auto [first, last] = std::equal_range(shard.begin(), shard.end(), service, ByService());
   Shard result;
   result.reserve(shard.size() - static_cast<std::size_t>(last - first) + entries.size());
   result.insert(result.end(), shard.begin(), first);
@@ -62,11 +78,7 @@ Shard spliced(const Shard& shard, ServiceKey service, const Shard& entries) {
 std::span<const ServicePortEntry> WorkingSnapshot::ports_of(
     const k8sclient::ObjectName& service) const {
   const auto& shard = snapshot_.shards[rules::shard_of(service.name_space, service.name)];
-  if (!shard) {
-    return {};
-  }
-  const auto [first, last] = std::ranges::equal_range(*shard, key_of(service), {}, service_of);
-  return {first, last};
+  return shard ? ports_in(*shard, key_of(service)) : std::span<const ServicePortEntry>();
 }
 
 bool WorkingSnapshot::replace(const k8sclient::ObjectName& service,

@@ -248,6 +248,11 @@ TEST_CASE("store: events are counted, and pending until a sync begins", "[proxy]
   CHECK(ipv6.services_pending == 0);
   CHECK(ipv6.endpoint_events == 1);
 
+  store.put(service("ns1/svc1", {"10.0.0.1", "fd00::1"}).port("p", 80));
+  store.apply(k8sclient::Event<Service>(Listed<Service>{}));
+  CHECK(store.changes(Family::kIpv4).service_events == 4);
+  CHECK(store.changes(Family::kIpv6).services_pending == 2);
+
   store.begin_sync(Family::kIpv4, store.revision());
   CHECK(store.changes(Family::kIpv4).services_pending == 0);
   CHECK(store.changes(Family::kIpv4).endpoints_pending == 0);
