@@ -21,15 +21,6 @@ NodeFacts facts_of(const Store::Update& update) {
   return update.node ? translate(*update.node) : NodeFacts{};
 }
 
-std::string first_error(const Feed& feed) {
-  for (const k8sclient::WatchStatus& watch : feed.watches()) {
-    if (!watch.is_synced && !watch.last_error.empty()) {
-      return watch.resource + ": " + watch.last_error;
-    }
-  }
-  return "no answer";
-}
-
 }  // namespace
 
 HostFacts read_host() {
@@ -48,10 +39,10 @@ Cluster::Cluster(const Config& config, const HostFacts& host)
   if (!config.sources.empty()) {
     load_files(config, store_);
   } else {
-    const Feed feed(config, node_name_, store_, [](const std::string&) {});
+    const Feed feed(config, store_, [](const std::string&) {});
     const auto deadline = std::chrono::steady_clock::now() + kListPatience;
     if (!store_.wait(rules::Family::kIpv4, 0, deadline, std::stop_token())) {
-      throw std::runtime_error("the API server did not deliver its lists: " + first_error(feed));
+      throw std::runtime_error("the API server did not deliver its lists: " + feed.first_error());
     }
   }
   local_addresses_ =

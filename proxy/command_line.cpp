@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "k8sclient/kubeconfig.h"
 #include "proxy/commands.h"
 #include "proxy/config_flags.h"
 #include "proxy/logging.h"
@@ -237,6 +238,8 @@ int run_program(int argc, const char* const* argv) {
       complain(line);
     }
     return kBadInput;
+  } catch (const k8sclient::KubeconfigError& error) {
+    return complain(error.what());
   } catch (const std::exception& error) {
     complain(error.what());
     return command.failure;

@@ -80,28 +80,44 @@ Node look_at_node(const Config& config) {
   return node;
 }
 
-FamilySync::FamilySync(
-    const Node& node, rules::Family family, Store& store, OnSync on_sync, OnDrift on_drift)
-    : node_(node), family_(family), backend_(make_backend(family, node.iptables)) {
+FamilySync::FamilySync(const Node& node, rules::Family family, Store& store, Hooks hooks)
+    : node_(node),
+      family_(family),
+      hooks_(std::move(hooks)),
+      backend_(make_backend(family, node.iptables)) {
   worker_ = std::make_unique<Worker>(
       family,
       Worker::Parts{.store = store,
                     .backend = *backend_,
                     .make_context = [this](const Store::Update& update,
                                            bool large) { return make_context(update, large); },
-                    .on_sync =
-                        [this, on_sync = std::move(on_sync)](const SyncRecord& record) {
-                          log_sync(record);
-                          if (record.report.outcome != SyncReport::Outcome::kFailed) {
-                            clean_conntrack(record);
-                          }
-                          on_sync(record);
-                        },
+                    .on_sync = [this](const SyncRecord& record) { after_sync(record); },
                     .may_have_drifted = [] { return false; },
-                    .on_drift = [family, on_drift = std::move(on_drift)](
-                                    const rules::Changes& repair) { on_drift(family, repair); }},
+                    .on_drift = [this](const rules::Changes& repair) { after_drift(repair); }},
       Worker::Periods{.min_sync = node.config.iptables.min_sync_period,
                       .sync = node.config.iptables.sync_period});
+}
+
+void FamilySync::after_sync(const SyncRecord& record) {
+  log_sync(record);
+  if (record.report.outcome != SyncReport::Outcome::kFailed) {
+    clean_conntrack(record);
+  }
+  if (hooks_.on_sync) {
+    hooks_.on_sync(record);
+  }
+}
+
+void FamilySync::after_drift(const rules::Changes& repair) const {
+  log_warning("Another hand changed our rules; repairing",
+              {{"family", to_string(family_)},
+               {"chains", repair.services.size() + repair.chains.size() + repair.present.size()},
+               {"sharedChains", repair.shared.size()},
+               {"hooks", repair.insert_hooks.size()},
+               {"leftovers", repair.remove.size()}});
+  if (hooks_.on_drift) {
+    hooks_.on_drift(repair);
+  }
 }
 
 /// Accounting objects are looked up anew, since a rule that names a missing one is refused with its
@@ -117,12 +133,16 @@ rules::Context FamilySync::make_context(const Store::Update& update, bool large)
 }
 
 void FamilySync::clean_conntrack(const SyncRecord& record) {
+  const auto start = std::chrono::steady_clock::now();
   try {
     const auto walk =
         conntrack_.reconcile(record.update.snapshot, record.context, interface_addresses());
     if (walk && walk->deleted > 0) {
       log_info("Deleted stale UDP flows",
                {{"family", to_string(family_)}, {"flows", walk->deleted}});
+    }
+    if (walk && hooks_.on_conntrack) {
+      hooks_.on_conntrack(*walk, std::chrono::steady_clock::now() - start);
     }
   } catch (const std::exception& error) {
     log_warning("Cannot clean the connection tracking table",

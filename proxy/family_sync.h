@@ -29,20 +29,27 @@ Node look_at_node(const Config& config);
 /// together.
 class FamilySync {
  public:
-  using OnSync = std::function<void(const SyncRecord& record)>;
-  using OnDrift = std::function<void(rules::Family family, const rules::Changes& repair)>;
+  /// Called on the worker's thread; each may be empty.
+  struct Hooks {
+    std::function<void(const SyncRecord& record)> on_sync;
+    std::function<void(const rules::Changes& repair)> on_drift;
+    std::function<void(const ConntrackWalk& walk, std::chrono::steady_clock::duration took)>
+        on_conntrack;
+  };
 
-  FamilySync(
-      const Node& node, rules::Family family, Store& store, OnSync on_sync, OnDrift on_drift);
+  FamilySync(const Node& node, rules::Family family, Store& store, Hooks hooks);
 
   Worker& worker() { return *worker_; }
 
  private:
   rules::Context make_context(const Store::Update& update, bool large) const;
+  void after_sync(const SyncRecord& record);
   void clean_conntrack(const SyncRecord& record);
+  void after_drift(const rules::Changes& repair) const;
 
   const Node& node_;
   const rules::Family family_;
+  const Hooks hooks_;
   std::unique_ptr<Backend> backend_;
   Conntrack conntrack_;
   std::unique_ptr<Worker> worker_;

@@ -1,6 +1,7 @@
 #include "proxy/feed.h"
 
 #include <exception>
+#include <system_error>
 #include <utility>
 
 #include "proxy/logging.h"
@@ -42,21 +43,21 @@ std::unique_ptr<k8sclient::Reflector<T>> reflector(k8sclient::Transport& transpo
 
 }  // namespace
 
-Feed::Feed(const Config& config, const std::string& node_name, Store& store, OnFailure on_failure) {
+Feed::Feed(const Config& config, Store& store, OnFailure on_failure) {
   if (config.sources.empty()) {
-    watch_api(config, node_name, store);
+    watch_api(config, store);
   } else {
     watch_files(config, store, std::move(on_failure));
   }
 }
 
-void Feed::watch_api(const Config& config, const std::string& node_name, Store& store) {
+void Feed::watch_api(const Config& config, Store& store) {
   transport_ =
       k8sclient::make_transport(api_server(config), "iptproxy/" IPTPROXY_VERSION " (linux)");
   services_ = reflector<k8sclient::Service>(*transport_, k8sclient::services_query(), store);
   slices_ =
       reflector<k8sclient::EndpointSlice>(*transport_, k8sclient::endpoint_slices_query(), store);
-  node_ = reflector<k8sclient::Node>(*transport_, k8sclient::node_query(node_name), store);
+  node_ = reflector<k8sclient::Node>(*transport_, k8sclient::node_query(store.node_name()), store);
   threads_.emplace_back([this](std::stop_token stop) { services_->run(stop); });
   threads_.emplace_back([this](std::stop_token stop) { slices_->run(stop); });
   threads_.emplace_back([this](std::stop_token stop) { node_->run(stop); });
@@ -72,6 +73,15 @@ void Feed::watch_files(const Config& config, Store& store, OnFailure on_failure)
           on_failure(error.what());
         }
       });
+}
+
+std::string Feed::first_error() const {
+  for (const k8sclient::WatchStatus& watch : watches()) {
+    if (!watch.is_synced && !watch.last_error.empty()) {
+      return watch.resource + ": " + watch.last_error;
+    }
+  }
+  return "no answer";
 }
 
 std::vector<k8sclient::WatchStatus> Feed::watches() const {
@@ -96,7 +106,12 @@ k8sclient::ApiServer api_server(const Config& config) {
 }
 
 std::size_t load_files(const Config& config, Store& store) {
-  ClusterObjects objects = load_objects(config.sources);
+  ClusterObjects objects;
+  try {
+    objects = load_objects(config.sources);
+  } catch (const std::system_error& error) {
+    throw ConfigErrors({error.what()});
+  }
   const std::size_t skipped = objects.errors.size();
   apply(store, std::move(objects));
   return skipped;

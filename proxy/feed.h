@@ -21,18 +21,21 @@ class Feed {
   /// Called from the feed's threads when something ended for good: a path that does not exist.
   using OnFailure = std::function<void(const std::string& error)>;
 
-  /// Starts at once. Throws when the configuration leads nowhere: k8sclient::KubeconfigError,
-  /// k8sclient::TransportError.
-  Feed(const Config& config, const std::string& node_name, Store& store, OnFailure on_failure);
+  /// Starts at once. Throws when the configuration leads nowhere: ConfigErrors (no such file),
+  /// k8sclient::KubeconfigError, k8sclient::TransportError.
+  Feed(const Config& config, Store& store, OnFailure on_failure);
 
   /// How well each watch is doing; empty for files.
   std::vector<k8sclient::WatchStatus> watches() const;
+
+  /// Why the first of the lists that are missing is missing, in one line.
+  std::string first_error() const;
 
   /// For events; null for files.
   k8sclient::Transport* transport() { return transport_.get(); }
 
  private:
-  void watch_api(const Config& config, const std::string& node_name, Store& store);
+  void watch_api(const Config& config, Store& store);
   void watch_files(const Config& config, Store& store, OnFailure on_failure);
 
   std::unique_ptr<k8sclient::Transport> transport_;

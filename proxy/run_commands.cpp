@@ -1,3 +1,4 @@
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
 #include <stdexcept>
@@ -9,8 +10,8 @@
 #include "proxy/commands.h"
 #include "proxy/family_sync.h"
 #include "proxy/feed.h"
-#include "proxy/file_watch.h"
 #include "proxy/logging.h"
+#include "proxy/node_addresses.h"
 #include "proxy/sysctl.h"
 
 namespace proxy {
@@ -40,9 +41,9 @@ Store::Time now() {
   return Store::Time::clock::now();
 }
 
-TranslateOptions translate_options(const Node& node) {
-  return {.node_name = node.name,
-          .allow_service_external_ips = allows_service_external_ips(node.config)};
+TranslateOptions translate_options(const Config& config) {
+  return {.node_name = node_name(config, host_name()),
+          .allow_service_external_ips = allows_service_external_ips(config)};
 }
 
 /// Signals that end the daemon, blocked in this thread and all it starts, to be waited for.
@@ -55,6 +56,23 @@ sigset_t block_ending_signals() {
   return signals;
 }
 
+/// Fills the store once; how many objects were left out.
+std::size_t load(const Config& config, Store& store) {
+  if (!config.sources.empty()) {
+    return load_files(config, store);
+  }
+  const Feed feed(config, store, [](const std::string&) {});
+  const auto deadline = std::chrono::steady_clock::now() + kListPatience;
+  if (!store.wait(rules::Family::kIpv4, 0, deadline, std::stop_token())) {
+    throw std::runtime_error("the API server did not deliver its lists: " + feed.first_error());
+  }
+  std::size_t skipped = 0;
+  for (const k8sclient::WatchStatus& watch : feed.watches()) {
+    skipped += watch.malformed;
+  }
+  return skipped;
+}
+
 }  // namespace
 
 int run_init(const Config& config) {
@@ -63,28 +81,14 @@ int run_init(const Config& config) {
 }
 
 int run_once(const Config& config) {
+  Store store(translate_options(config), now());
+  const std::size_t skipped =
+      load(config, store);  // before anything is changed, so that bad input changes nothing
   set_sysctls(config);
   const Node node = look_at_node(config);
-  Store store(translate_options(node), now());
-  std::size_t skipped = 0;
-  if (!config.sources.empty()) {
-    skipped = load_files(config, store);
-  } else {
-    const Feed feed(config, node.name, store, [](const std::string&) {});
-    if (!store.wait(rules::Family::kIpv4,
-                    0,
-                    std::chrono::steady_clock::now() + kListPatience,
-                    std::stop_token())) {
-      throw std::runtime_error("the API server did not deliver its lists in time");
-    }
-    for (const k8sclient::WatchStatus& watch : feed.watches()) {
-      skipped += watch.malformed;
-    }
-  }
   bool all_applied = skipped == 0;
   for (const rules::Family family : node.families) {
-    FamilySync sync(
-        node, family, store, [](const SyncRecord&) {}, [](rules::Family, const rules::Changes&) {});
+    FamilySync sync(node, family, store, {});
     const SyncReport report = sync.worker().sync_once();
     all_applied =
         all_applied && report.outcome != SyncReport::Outcome::kFailed && report.quarantined.empty();
@@ -94,32 +98,26 @@ int run_once(const Config& config) {
 
 int run_daemon(const Config& config) {
   const sigset_t signals = block_ending_signals();
+  std::atomic<int> status = 0;
+  Store store(translate_options(config), now());
+  const Feed feed(config, store, [&status](const std::string& error) {
+    log_error("Cannot go on", {{"error", error}});
+    status = 1;
+    kill(getpid(), SIGTERM);
+  });
   set_sysctls(config);
   const Node node = look_at_node(config);
-  Store store(translate_options(node), now());
-  const auto fail = [](const std::string& error) {
-    log_error("Cannot go on", {{"error", error}});
-    kill(getpid(), SIGTERM);
-  };
   std::vector<std::unique_ptr<FamilySync>> families;
   std::vector<std::jthread> workers;
   for (const rules::Family family : node.families) {
-    auto& sync = families.emplace_back(std::make_unique<FamilySync>(
-        node,
-        family,
-        store,
-        [](const SyncRecord&) {},
-        [](rules::Family drifted, const rules::Changes&) {
-          log_warning("Another hand changed our rules; repairing",
-                      {{"family", to_string(drifted)}});
-        }));
+    auto& sync = families.emplace_back(
+        std::make_unique<FamilySync>(node, family, store, FamilySync::Hooks{}));
     workers.emplace_back([&worker = sync->worker()](std::stop_token stop) { worker.run(stop); });
   }
-  const Feed feed(config, node.name, store, fail);
   int signal = 0;
   sigwait(&signals, &signal);
   log_info("Ending; the rules stay in place", {{"signal", signal}});
-  return 0;
+  return status;
 }
 
 }  // namespace proxy

@@ -48,6 +48,9 @@ class Store {
   /// Endpoint changes triggered before `started` are left out of the latency (spec §6.6).
   Store(TranslateOptions options, Time started);
 
+  /// The node whose endpoints are local.
+  const std::string& node_name() const { return options_.node_name; }
+
   // Each returns what was wrong with the objects.
   Warnings apply(k8sclient::Event<k8sclient::Service> event);
   Warnings apply(k8sclient::Event<k8sclient::EndpointSlice> event);

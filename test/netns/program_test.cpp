@@ -1,0 +1,248 @@
+#include <chrono>
+#include <csignal>
+#include <functional>
+#include <thread>
+
+#include <catch2/catch.hpp>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "proxy/process.h"
+#include "rules/names.h"
+#include "rules/tables.h"
+#include "test/support/golden.h"
+#include "test/support/network_namespace.h"
+#include "test/support/shared_files.h"
+#include "test/support/temporary_folder.h"
+
+// The program itself, on a real kernel: what an operator types, and what is in the tables
+// afterwards.
+
+using namespace rules;
+using namespace std::chrono_literals;
+using Catch::Matchers::Contains;
+using proxy::ProcessResult;
+using test::NetworkNamespace;
+using test::shell;
+
+namespace {
+
+std::vector<std::string> words(std::initializer_list<std::string> first,
+                               const std::vector<std::string>& rest = {}) {
+  std::vector<std::string> all{IPTPROXY_PROGRAM};
+  all.insert(all.end(), first.begin(), first.end());
+  all.insert(all.end(), rest.begin(), rest.end());
+  return all;
+}
+
+ProcessResult iptproxy(std::initializer_list<std::string> first,
+                       const std::vector<std::string>& rest = {}) {
+  return proxy::run({.argv = words(first, rest)});
+}
+
+/// A started program; killed at the end if it still runs.
+class Started {
+ public:
+  explicit Started(const std::vector<std::string>& argv) {
+    std::vector<char*> arguments;
+    for (const std::string& word : argv) {
+      arguments.push_back(const_cast<char*>(word.c_str()));
+    }
+    arguments.push_back(nullptr);
+    REQUIRE(posix_spawn(&pid_, arguments.front(), nullptr, nullptr, arguments.data(), environ) ==
+            0);
+  }
+
+  Started(const Started&) = delete;
+  Started& operator=(const Started&) = delete;
+
+  ~Started() {
+    if (pid_ > 0) {
+      kill(pid_, SIGKILL);
+      waitpid(pid_, nullptr, 0);
+    }
+  }
+
+  /// Sends SIGTERM and waits: the exit status, or -1 if a signal ended it.
+  int terminate() {
+    kill(pid_, SIGTERM);
+    int status = 0;
+    waitpid(std::exchange(pid_, -1), &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+
+ private:
+  pid_t pid_ = -1;
+};
+
+bool eventually(const std::function<bool()>& condition) {
+  const auto deadline = std::chrono::steady_clock::now() + 20s;
+  while (std::chrono::steady_clock::now() < deadline) {
+    if (condition()) {
+      return true;
+    }
+    std::this_thread::sleep_for(20ms);
+  }
+  return false;
+}
+
+std::string save(const std::string& variant) {
+  return shell("iptables-" + variant + "-save | grep -v '^#' | sed 's/\\[[0-9:]*\\]//'");
+}
+
+Tables foreign(Tables tables) {
+  std::erase_if(tables.chains, [](const auto& entry) { return is_owned(entry.first); });
+  for (auto& [chain, content] : tables.chains) {
+    std::erase_if(content.rules, [&, table = chain.table](const Rule& rule) {
+      const ChainName* target = jump_target(rule);
+      return target != nullptr &&
+             (is_owned({table, *target}) || target->view() == kKubeletFirewallChain);
+    });
+  }
+  tables.chains.erase({Table::kFilter, ChainName(kKubeletFirewallChain)});
+  return tables;
+}
+
+Tables only(Tables tables, const std::vector<std::string_view>& prefixes) {
+  std::erase_if(tables.chains, [&](const auto& entry) {
+    return std::none_of(prefixes.begin(), prefixes.end(), [&](std::string_view prefix) {
+      return entry.first.name.view().starts_with(prefix);
+    });
+  });
+  return tables;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "program: it takes over the seed's nodes, leaves foreign rules alone, and a second run changes "
+    "nothing",
+    "[netns][program]") {
+  if (!test::has_shared_files()) {
+    WARN("skipped: no seed in " << test::shared_folder());
+    return;
+  }
+  const auto* variant = GENERATE("nft", "legacy");
+  const auto* node = GENERATE("k8s-worker1", "k8s-master");
+  CAPTURE(variant, node);
+  const NetworkNamespace space;
+  const test::Golden golden{test::shared_folder() / "goldens/seed-cluster"};
+  const std::string manifests = (golden.folder / "manifests.json").string();
+  const std::string dump =
+      (test::shared_folder() / "seed" / (std::string(node) + ".iptables-save")).string();
+  shell("iptables-" + std::string(variant) + "-restore < " + dump);
+  const Tables before = parse_tables(save(variant), Family::kIpv4);
+
+  const auto flags = test::lines(golden.folder / "args");
+  const ProcessResult first = iptproxy({"run", "--once", "--source", manifests}, flags);
+  INFO(first.error);
+  REQUIRE(first.status == 0);
+
+  const std::string once = save(variant);
+  const Tables after = parse_tables(once, Family::kIpv4);
+  const std::vector<std::string_view> kinds{
+      "KUBE-SERVICES", "KUBE-SVC-", "KUBE-SEP-", "KUBE-EXT-", "KUBE-NODEPORTS"};
+  const Tables reference =
+      parse_tables(test::golden_save_text(golden, Family::kIpv4), Family::kIpv4);
+  CHECK(test::differences(only(reference, kinds), only(after, kinds)) ==
+        std::vector<std::string>{});
+  CHECK(test::differences(foreign(before), foreign(after)) == std::vector<std::string>{});
+
+  CHECK(iptproxy({"run", "--once", "--source", manifests}, flags).status == 0);
+  CHECK(save(variant) == once);
+  CHECK(iptproxy({"diff", "--source", manifests}, flags).status == 0);
+
+  const ProcessResult cleaned = iptproxy({"cleanup"});
+  INFO(cleaned.error);
+  CHECK(cleaned.status == 0);
+  const Tables left = parse_tables(save(variant), Family::kIpv4);
+  CHECK(test::differences(foreign(before), foreign(left)) == std::vector<std::string>{});
+  CHECK(std::none_of(left.chains.begin(), left.chains.end(), [](const auto& entry) {
+    return is_owned(entry.first);
+  }));
+}
+
+TEST_CASE("program: one malformed Service is skipped by name and the rest is programmed",
+          "[netns][program]") {
+  const NetworkNamespace space;
+  const test::TemporaryFolder folder;
+  folder.write("cluster.yaml",
+               "{apiVersion: v1, kind: Service, metadata: {name: good, namespace: shop},\n"
+               " spec: {clusterIP: 10.96.0.9, ports: [{port: 80}]}}\n"
+               "---\n"
+               "{apiVersion: v1, kind: Service, metadata: {name: bad, namespace: shop},\n"
+               " spec: {clusterIP: 10.96.0.10, ports: [{port: 99999}]}}\n");
+
+  const ProcessResult result = iptproxy({"run", "--once", "--source", folder.path().string()});
+
+  CHECK(result.status == 1);
+  CHECK_THAT(result.error, Contains("shop/bad"));
+  CHECK_THAT(result.error, Contains("spec.ports[0].port"));
+  CHECK_THAT(save("nft"), Contains("\"shop/good has no endpoints\""));
+}
+
+TEST_CASE("program: input that makes no sense ends it with status 2 and a line that names it",
+          "[netns][program]") {
+  struct Row {
+    std::vector<std::string> arguments;
+    std::string named;
+  };
+
+  const auto row = GENERATE(values<Row>({
+      {{"run", "--no-such-flag"}, "--no-such-flag"},
+      {{"run", "--iptables-masquerade-bit=32", "--once", "--source=/"}, "32"},
+      {{"run", "--once", "--source=/no/such/place"}, "/no/such/place"},
+      {{"run", "--once", "--kubeconfig=/no/such/kubeconfig"}, "/no/such/kubeconfig"},
+      {{"diff", "--against=/no/such/dump", "--family=ipv4", "--source=/no/such/place"},
+       "/no/such/place"},
+      {{"explain", "--from=10.0.0.1", "--to=nonsense", "--source=/"}, "nonsense"},
+      {{"explain"}, "NAMESPACE/SERVICE"},
+  }));
+  std::vector<std::string> argv{IPTPROXY_PROGRAM};
+  argv.insert(argv.end(), row.arguments.begin(), row.arguments.end());
+  const NetworkNamespace space;
+
+  const ProcessResult result = proxy::run({.argv = argv});
+
+  CHECK(result.status == 2);
+  CHECK_THAT(result.error, Contains(row.named));
+  CHECK(std::count(result.error.begin(), result.error.end(), '\n') == 1);
+}
+
+TEST_CASE("program: without root it says so", "[netns][program]") {
+  const NetworkNamespace space;
+  const test::TemporaryFolder folder;
+  std::vector<std::string> argv{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"};
+  const auto command = words({"run", "--once", "--source=/dev/null"});
+  argv.insert(argv.end(), command.begin(), command.end());
+
+  const ProcessResult result = proxy::run({.argv = argv});
+
+  CHECK(result.status == 1);
+  CHECK_THAT(result.error, Contains("root"));
+}
+
+TEST_CASE("program: the daemon follows its files, and SIGTERM leaves the rules in place",
+          "[netns][program]") {
+  const NetworkNamespace space;
+  const test::TemporaryFolder folder;
+  const auto service = [](const std::string& ip) {
+    return "{apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop},\n spec: "
+           "{clusterIP: " +
+           ip + ", ports: [{port: 80}]}}\n";
+  };
+  folder.write("web.yaml", service("10.96.0.9"));
+  Started daemon(words({"--source=" + folder.path().string(), "--iptables-min-sync-period=0s"}));
+  const bool appeared =
+      eventually([] { return save("nft").find("10.96.0.9/32") != std::string::npos; });
+  folder.write("web.yaml", service("10.96.0.77"));
+  const bool changed =
+      eventually([] { return save("nft").find("10.96.0.77/32") != std::string::npos; });
+
+  CHECK(appeared);
+  CHECK(changed);
+  CHECK(daemon.terminate() == 0);
+  CHECK(save("nft").find("10.96.0.77/32") != std::string::npos);
+  CHECK(save("nft").find("10.96.0.9/32") == std::string::npos);
+}
