@@ -63,6 +63,7 @@ HttpServer::~HttpServer() {
 }
 
 std::optional<std::string> HttpServer::listen(const ListenAddress& address, Handler handler) {
+  close(address);
   std::optional<std::string> error;
   {
     const std::lock_guard lock(mutex_);
@@ -82,12 +83,14 @@ void HttpServer::close(const ListenAddress& address) {
       return;
     }
     if (found->second.port) {
+      found->second.port->closed = true;
       // The thread may hold the socket for a moment longer; the port must be free at once.
       ::shutdown(found->second.port->socket.get(), SHUT_RDWR);
     }
     listeners_.erase(found);
   }
   wake();
+  const std::lock_guard until_handlers_are_done(serving_);
 }
 
 std::optional<std::uint16_t> HttpServer::port(const ListenAddress& address) const {
@@ -106,8 +109,10 @@ void HttpServer::wake() const {
 std::optional<std::string> HttpServer::open(const ListenAddress& address,
                                             Listener& listener) const {
   try {
-    listener.port = std::make_shared<const Port>(
-        Port{.socket = open_listen_socket(address), .handler = listener.handler});
+    auto port = std::make_shared<Port>();
+    port->socket = open_listen_socket(address);
+    port->handler = listener.handler;
+    listener.port = std::move(port);
     return std::nullopt;
   } catch (const std::system_error& error) {
     listener.retry_at = Clock::now() + limits_.retry;
@@ -153,7 +158,7 @@ void HttpServer::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     TimePoint now = Clock::now();
     const auto ports = open_ports(now);
-    clients_.remove_if([](const Client& client) { return client.port.expired(); });
+    clients_.remove_if([](const Client& client) { return client.port->closed.load(); });
     std::vector<pollfd> events{reading(wake_)};
     for (const Client& client : clients_) {
       events.push_back({.fd = client.connection.descriptor(),
@@ -181,13 +186,13 @@ void HttpServer::run(const std::stop_token& stop) {
 
 /// `events` are those of clients_, in their order.
 void HttpServer::serve_clients(std::span<const pollfd> events, TimePoint now) {
+  const std::lock_guard lock(serving_);
   auto next = clients_.begin();
   for (const pollfd& event : events) {
     const auto client = next++;
-    const auto port = client->port.lock();
-    bool stays = port && client->connection.deadline() > now;
+    bool stays = !client->port->closed && client->connection.deadline() > now;
     if (stays && event.revents != 0) {
-      stays = client->connection.proceed(port->handler, now);
+      stays = client->connection.proceed(client->port->handler, now);
       clients_.splice(clients_.end(), clients_, client);
     }
     if (!stays) {

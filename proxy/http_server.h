@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -52,7 +54,8 @@ class HttpServer {
   /// otherwise what went wrong with the first attempt (with the process that holds the port).
   std::optional<std::string> listen(const ListenAddress& address, Handler handler);
 
-  /// Closes the port and its connections. Does nothing if it is not listened on.
+  /// Closes the port and its connections. No handler of it runs after the return; so do not call it
+  /// from one. Does nothing if the address is not listened on.
   void close(const ListenAddress& address);
 
   /// The port in use; nothing if the address is not listened on (yet).
@@ -65,17 +68,18 @@ class HttpServer {
   struct Port {
     Descriptor socket;
     Handler handler;
+    std::atomic<bool> closed = false;
   };
 
   struct Listener {
     Handler handler;
-    std::shared_ptr<const Port> port;  // null while the address cannot be had
+    std::shared_ptr<Port> port;  // null while the address cannot be had
     TimePoint retry_at{};
   };
 
   struct Client {
     HttpConnection connection;
-    std::weak_ptr<const Port> port;  // gone: the client must go, too
+    std::shared_ptr<const Port> port;
   };
 
   void run(const std::stop_token& stop);
@@ -88,6 +92,7 @@ class HttpServer {
 
   const Limits limits_;
   const Descriptor wake_;
+  std::mutex serving_;        // held while handlers run; before mutex_
   mutable std::mutex mutex_;  // of listeners_
   std::map<ListenAddress, Listener> listeners_;
   std::list<Client> clients_;  // of the thread alone, as what follows; the quietest first

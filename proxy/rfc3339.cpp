@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 namespace proxy {
 
 namespace {
@@ -76,6 +78,20 @@ std::optional<std::chrono::sys_days> parse_date(Scanner& scanner) {
   return date.ok() && fits ? std::optional(std::chrono::sys_days(date)) : std::nullopt;
 }
 
+// "YYYY-MM-DDThh:mm:ss".
+std::string up_to_seconds(std::chrono::sys_seconds time) {
+  const auto day = std::chrono::floor<std::chrono::days>(time);
+  const std::chrono::year_month_day date(day);
+  const std::chrono::hh_mm_ss clock(time - day);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
+                     static_cast<int>(date.year()),
+                     static_cast<unsigned>(date.month()),
+                     static_cast<unsigned>(date.day()),
+                     clock.hours().count(),
+                     clock.minutes().count(),
+                     clock.seconds().count());
+}
+
 // "hh:mm"; 24 and 60 are not accepted.
 std::optional<std::chrono::minutes> parse_hours_and_minutes(Scanner& scanner) {
   const auto hours = scanner.number(2);
@@ -120,6 +136,23 @@ std::optional<std::chrono::system_clock::time_point> parse_rfc3339(std::string_v
     return std::nullopt;
   }
   return *date + *minutes - *offset + std::chrono::seconds(*seconds) + *fraction;
+}
+
+std::string to_rfc3339(std::chrono::system_clock::time_point time) {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
+  std::string text = up_to_seconds(seconds);
+  const auto rest = std::chrono::duration_cast<std::chrono::nanoseconds>(time - seconds).count();
+  if (rest > 0) {
+    text += fmt::format(".{:09}", rest);
+    text.erase(text.find_last_not_of('0') + 1);
+  }
+  return text + 'Z';
+}
+
+std::string to_micro_time(std::chrono::system_clock::time_point time) {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
+  const auto rest = std::chrono::duration_cast<std::chrono::microseconds>(time - seconds);
+  return fmt::format("{}.{:06}Z", up_to_seconds(seconds), rest.count());
 }
 
 }  // namespace proxy

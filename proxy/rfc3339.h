@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace proxy {
@@ -10,5 +11,11 @@ namespace proxy {
 /// times in API objects. Nothing for any other text, and
 /// for years that nanoseconds since 1970 cannot express (before 1678, after 2261).
 std::optional<std::chrono::system_clock::time_point> parse_rfc3339(std::string_view text);
+
+/// The time in UTC with nanoseconds, trailing zeros dropped, as Go's RFC3339Nano.
+std::string to_rfc3339(std::chrono::system_clock::time_point time);
+
+/// With exactly six digits after the point: the form of a MicroTime in API objects.
+std::string to_micro_time(std::chrono::system_clock::time_point time);
 
 }  // namespace proxy

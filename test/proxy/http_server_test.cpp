@@ -13,6 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "test/support/quiet_log.h"
+
 using namespace std::chrono_literals;
 using proxy::HttpServer;
 using proxy::ListenAddress;
@@ -128,6 +130,7 @@ TEST_CASE("http server: unknown paths are answered as Go does", "[proxy][http]")
 }
 
 TEST_CASE("http server: a handler that throws is an error of one request", "[proxy][http]") {
+  const test::QuietLog quiet;
   HttpServer server;
   REQUIRE(!server.listen(
       kAnyPort, [](const Request&) -> Response { throw std::runtime_error("no such thing"); }));
@@ -202,6 +205,7 @@ TEST_CASE("http server: beyond the limit, a new client takes the place of the qu
 }
 
 TEST_CASE("http server: a taken port names its holder and is tried again", "[proxy][http]") {
+  const test::QuietLog quiet;
   HttpServer holder;
   REQUIRE(!holder.listen(kAnyPort, echo));
   const auto taken = with_port(kAnyPort, holder.port(kAnyPort).value());

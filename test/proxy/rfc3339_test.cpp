@@ -38,3 +38,22 @@ TEST_CASE("rfc3339: anything else is no time", "[proxy][rfc3339]") {
 
   CHECK(!parse_rfc3339(text));
 }
+
+TEST_CASE("rfc3339: times are written as Go writes them", "[proxy][rfc3339]") {
+  const auto text = GENERATE(as<std::string>(),
+                             "2026-11-24T00:31:56.586261902Z",
+                             "2026-11-24T00:31:56.5Z",
+                             "2026-11-24T00:31:56Z",
+                             "1969-12-31T23:59:59.999999999Z",
+                             "2024-02-29T12:00:00.00001Z");
+
+  CHECK(proxy::to_rfc3339(proxy::parse_rfc3339(text).value()) == text);
+}
+
+TEST_CASE("rfc3339: a MicroTime has six digits", "[proxy][rfc3339]") {
+  const auto time = proxy::parse_rfc3339("2026-11-24T00:31:56.586261902Z").value();
+
+  CHECK(proxy::to_micro_time(time) == "2026-11-24T00:31:56.586261Z");
+  CHECK(proxy::to_micro_time(std::chrono::system_clock::time_point{}) ==
+        "1970-01-01T00:00:00.000000Z");
+}

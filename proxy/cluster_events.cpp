@@ -1,0 +1,188 @@
+#include "proxy/cluster_events.h"
+
+#include <csignal>
+#include <exception>
+#include <optional>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "proxy/json.h"
+#include "proxy/logging.h"
+#include "proxy/rfc3339.h"
+
+namespace proxy {
+
+namespace {
+
+constexpr std::size_t kMaxWaiting = 100;
+
+// Limits of the API server's validation.
+constexpr std::size_t kMaxNote = 1024;
+
+constexpr std::string_view kController = "kube-proxy";
+
+ClusterEvent about_node(std::string_view node_name,
+                        std::string_view type,
+                        std::string_view reason,
+                        std::string_view note) {
+  return {.regarding = {"Node", "", std::string(node_name)},
+          .type = std::string(type),
+          .reason = std::string(reason),
+          .action = "StartKubeProxy",
+          .note = std::string(note)};
+}
+
+std::string name_space_of(const ClusterEvent& event) {
+  return event.regarding.name_space.empty() ? "default" : event.regarding.name_space;
+}
+
+/// Cut at a limit in bytes, but not within a character.
+std::string_view shortened(std::string_view note) {
+  if (note.size() <= kMaxNote) {
+    return note;
+  }
+  std::size_t end = kMaxNote;
+  while (end > 0 && (static_cast<unsigned char>(note[end]) & 0xc0U) == 0x80U) {
+    --end;
+  }
+  return note.substr(0, end);
+}
+
+std::string fold_key(const ClusterEvent& event) {
+  return fmt::format("{}\n{}\n{}\n{}\n{}",
+                     event.regarding.kind,
+                     event.regarding.name_space,
+                     event.regarding.name,
+                     event.reason,
+                     event.note);
+}
+
+std::string regarding_json(const Regarding& regarding) {
+  return fmt::format(R"({{"kind":{}{}{},"name":{},"apiVersion":"v1"}})",
+                     to_json(regarding.kind),
+                     regarding.name_space.empty() ? "" : R"(,"namespace":)",
+                     regarding.name_space.empty() ? "" : to_json(regarding.name_space),
+                     to_json(regarding.name));
+}
+
+}  // namespace
+
+ClusterEvent proxy_started(std::string_view node_name) {
+  return about_node(node_name, "Normal", "Starting", "");
+}
+
+ClusterEvent health_server_failed(std::string_view node_name, std::string_view error) {
+  return about_node(node_name, "Warning", "FailedToStartProxierHealthcheck", error);
+}
+
+ClusterEvent metrics_server_failed(std::string_view node_name, std::string_view error) {
+  return about_node(node_name, "Warning", "FailedToStartMetricServer", error);
+}
+
+ClusterEvent service_health_failed(std::string_view node_name,
+                                   const rules::ServicePortName& service,
+                                   std::uint16_t port,
+                                   std::string_view error) {
+  return {.regarding = {"Service", service.name_space, service.service},
+          .type = "Warning",
+          .reason = "FailedToStartServiceHealthcheck",
+          .action = "Listen",
+          .note = fmt::format("node {} failed to start healthcheck \"{}/{}\" on port {}: {}",
+                              node_name,
+                              service.name_space,
+                              service.service,
+                              port,
+                              error)};
+}
+
+ClusterEvent service_quarantined(std::string_view node_name,
+                                 const rules::ServicePortName& service,
+                                 std::string_view reason) {
+  return {.regarding = {"Service", service.name_space, service.service},
+          .type = "Warning",
+          .reason = "ServiceQuarantined",
+          .action = "ProgramRules",
+          .note = fmt::format("node {} has no rules for {}, because the kernel refused them: {}",
+                              node_name,
+                              rules::to_string(service),
+                              reason)};
+}
+
+std::string event_json(const ClusterEvent& event,
+                       std::string_view instance,
+                       std::chrono::system_clock::time_point now,
+                       std::uint64_t repeats) {
+  const auto nanoseconds =
+      std::chrono::duration_cast<std::chrono::nanoseconds>(now.time_since_epoch()).count();
+  const std::string time = to_micro_time(now);
+  // A series has at least two (API validation); this occurrence is one more.
+  const std::string series =
+      repeats == 0
+          ? ""
+          : fmt::format(R"(,"series":{{"count":{},"lastObservedTime":"{}"}})", repeats + 1, time);
+  return fmt::format(
+      R"({{"apiVersion":"events.k8s.io/v1","kind":"Event","metadata":{{"name":{},"namespace":{}}},)"
+      R"("eventTime":"{}","reportingController":"{}","reportingInstance":{},"action":{},)"
+      R"("reason":{},"regarding":{},"note":{},"type":{}{}}})",
+      to_json(fmt::format("{}.{:x}", event.regarding.name, nanoseconds)),
+      to_json(name_space_of(event)),
+      time,
+      kController,
+      to_json(instance),
+      to_json(event.action),
+      to_json(event.reason),
+      regarding_json(event.regarding),
+      to_json(shortened(event.note)),
+      to_json(event.type),
+      series);
+}
+
+std::string event_path(const ClusterEvent& event) {
+  return fmt::format("/apis/events.k8s.io/v1/namespaces/{}/events", name_space_of(event));
+}
+
+ClusterEvents::ClusterEvents(Post post, std::string_view host_name)
+    : post_(std::move(post)),
+      instance_(fmt::format("{}-{}", kController, host_name)),
+      thread_([this](const std::stop_token& stop) { run(stop); }) {}
+
+ClusterEvents::~ClusterEvents() {
+  thread_.request_stop();
+  changed_.notify_all();
+}
+
+void ClusterEvents::tell(const ClusterEvent& event) {
+  const auto now = std::chrono::system_clock::now();
+  const std::lock_guard lock(mutex_);
+  const auto folded = repeats_.admit(fold_key(event), now);
+  if (!folded || waiting_.size() >= kMaxWaiting) {
+    return;
+  }
+  waiting_.push_back({event_path(event), event_json(event, instance_, now, *folded)});
+  changed_.notify_one();
+}
+
+void ClusterEvents::run(const std::stop_token& stop) {
+  sigset_t all;
+  sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
+  while (true) {
+    std::optional<Letter> letter;
+    {
+      std::unique_lock lock(mutex_);
+      if (!changed_.wait(lock, stop, [&] { return !waiting_.empty(); }) || stop.stop_requested()) {
+        return;
+      }
+      letter = std::move(waiting_.front());
+      waiting_.pop_front();
+    }
+    try {
+      post_(letter->path, letter->json);
+    } catch (const std::exception& error) {
+      log_warning("Cannot post an event", {{"path", letter->path}, {"error", error.what()}});
+    }
+  }
+}
+
+}  // namespace proxy

@@ -1,0 +1,146 @@
+#include "proxy/health.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "proxy/rfc3339.h"
+
+namespace proxy {
+
+namespace {
+
+constexpr std::string_view kAutoscalerTaint = "ToBeDeletedByClusterAutoscaler";
+constexpr std::string_view kZeroTime = "0001-01-01T00:00:00Z";
+
+std::int64_t whole_seconds(std::chrono::nanoseconds duration) {
+  return std::chrono::duration_cast<std::chrono::seconds>(duration).count();
+}
+
+/// The newest of the families' times, as kube-proxy reports it while unhealthy.
+std::string newest_update(const HealthVerdict& verdict) {
+  if (verdict.families.empty()) {
+    return std::string(kZeroTime);
+  }
+  return to_rfc3339(std::max_element(verdict.families.begin(),
+                                     verdict.families.end(),
+                                     [](const FamilyHealth& a, const FamilyHealth& b) {
+                                       return a.updated < b.updated;
+                                     })
+                        ->updated);
+}
+
+std::string family_status(const HealthVerdict& verdict) {
+  std::string text;
+  for (const FamilyHealth& family : verdict.families) {
+    text += fmt::format(R"({}"{}":{{"lastUpdated":"{}","healthy":{}}})",
+                        text.empty() ? "" : ",",
+                        rules::to_string(family.family),
+                        to_rfc3339(family.updated),
+                        family.healthy);
+  }
+  return text.empty() ? text : fmt::format(R"(,"status":{{{}}})", text);
+}
+
+/// `eligibility` goes between the times and the verdict.
+Response health_response(const HealthVerdict& verdict, bool is_ok, std::string_view eligibility) {
+  const std::string now = to_rfc3339(verdict.now.wall);
+  return {.status = is_ok ? 200 : 503,
+          .headers = {{"Content-Type", "application/json"}, {"X-Content-Type-Options", "nosniff"}},
+          .body = fmt::format(R"({{"lastUpdated":"{}","currentTime":"{}",{}"healthy":{}{}}})",
+                              is_ok ? now : newest_update(verdict),
+                              now,
+                              eligibility,
+                              verdict.healthy,
+                              family_status(verdict))};
+}
+
+}  // namespace
+
+Moment Moment::now() {
+  return {.steady = std::chrono::steady_clock::now(), .wall = std::chrono::system_clock::now()};
+}
+
+HealthState::HealthState(Settings settings) : settings_(std::move(settings)) {
+  for (const rules::Family family : settings_.families) {
+    syncs_[family] = {};
+  }
+}
+
+void HealthState::queued(rules::Family family, Moment now) {
+  const std::lock_guard lock(mutex_);
+  SyncTimes& times = syncs_[family];
+  if (!times.queued) {
+    times.queued = now;
+  }
+}
+
+void HealthState::synced(rules::Family family, Moment now) {
+  const std::lock_guard lock(mutex_);
+  syncs_[family] = {.updated = now, .queued = std::nullopt};
+}
+
+void HealthState::heard(std::string_view resource, Moment now) {
+  const std::lock_guard lock(mutex_);
+  const auto found = watches_.find(resource);
+  if (found == watches_.end()) {
+    watches_.emplace(resource, now);
+  } else {
+    found->second = now;
+  }
+}
+
+void HealthState::set_node_eligible(bool eligible) {
+  const std::lock_guard lock(mutex_);
+  node_eligible_ = eligible;
+}
+
+HealthVerdict HealthState::verdict(Moment now) const {
+  const std::lock_guard lock(mutex_);
+  HealthVerdict verdict{.now = now, .node_eligible = node_eligible_};
+  for (const auto& [family, times] : syncs_) {
+    const auto waiting =
+        times.queued ? now.steady - times.queued->steady : std::chrono::nanoseconds(0);
+    const bool overdue = times.queued && waiting >= settings_.sync_deadline;
+    if (times.updated) {
+      verdict.families.push_back(
+          {.family = family, .updated = times.updated->wall, .healthy = !overdue});
+    } else {
+      verdict.problems.push_back(
+          fmt::format("{} rules have not been synced yet", rules::to_string(family)));
+    }
+    if (overdue) {
+      verdict.problems.push_back(fmt::format("{} rules have been out of date for {} s",
+                                             rules::to_string(family),
+                                             whole_seconds(waiting)));
+    }
+  }
+  for (const auto& [resource, last] : watches_) {
+    if (now.steady - last.steady >= settings_.watch_deadline) {
+      verdict.problems.push_back(fmt::format("the watch of {} has been silent for {} s",
+                                             resource,
+                                             whole_seconds(now.steady - last.steady)));
+    }
+  }
+  verdict.healthy = verdict.problems.empty();
+  return verdict;
+}
+
+bool is_eligible(const k8sclient::Node& node) {
+  return !node.is_being_deleted &&
+         std::find(node.taint_keys.begin(), node.taint_keys.end(), kAutoscalerTaint) ==
+             node.taint_keys.end();
+}
+
+Response healthz_response(const HealthVerdict& verdict) {
+  return health_response(verdict,
+                         verdict.healthy && verdict.node_eligible,
+                         fmt::format(R"("nodeEligible":{},)", verdict.node_eligible));
+}
+
+Response livez_response(const HealthVerdict& verdict) {
+  return health_response(verdict, verdict.healthy, "");
+}
+
+}  // namespace proxy

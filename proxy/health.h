@@ -1,0 +1,93 @@
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "k8sclient/types.h"
+#include "proxy/http_message.h"
+#include "rules/net.h"
+
+namespace proxy {
+
+/// One point in time on both clocks: durations are measured on the steady one, and people see the
+/// other.
+struct Moment {
+  std::chrono::steady_clock::time_point steady{};
+  std::chrono::system_clock::time_point wall{};
+
+  static Moment now();
+};
+
+struct FamilyHealth {
+  rules::Family family = rules::Family::kIpv4;
+  std::chrono::system_clock::time_point updated{};  // last successful sync
+  bool healthy = false;
+};
+
+/// What is to be said about our health at one moment.
+struct HealthVerdict {
+  Moment now;
+  bool healthy = false;
+  bool node_eligible = false;
+  std::vector<FamilyHealth> families;  // that were synced at least once, IPv4 first
+  std::vector<std::string> problems;   // why not healthy, for people; empty if healthy
+};
+
+/// Health as a function of what happened when; no clock inside. Follows kube-proxy (spec §9.1), and
+/// is truthful where 1.36.2 is not (kubernetes#83263, #76338): healthy needs a successful sync of
+/// each family, and watches that are alive. Thread-safe.
+class HealthState {
+ public:
+  struct Settings {
+    std::vector<rules::Family> families;  // that are synced
+    // A sync that is wanted (because of a change or a failure) must succeed within this time:
+    // 2 × syncPeriod.
+    std::chrono::nanoseconds sync_deadline = std::chrono::seconds(60);
+    // The API server sends a bookmark each minute; a watch silent for longer than this is stale.
+    std::chrono::nanoseconds watch_deadline = std::chrono::minutes(5);
+  };
+
+  explicit HealthState(Settings settings);
+
+  /// A sync is wanted: something changed, or the last one failed. Only the oldest of a row counts.
+  void queued(rules::Family family, Moment now);
+
+  /// A sync succeeded: everything wanted so far is done.
+  void synced(rules::Family family, Moment now);
+
+  /// The watch of this resource, such as "services", showed a sign of life. One that never did is
+  /// not judged: then there is no first sync either.
+  void heard(std::string_view resource, Moment now);
+
+  /// Until the first call the node is not eligible.
+  void set_node_eligible(bool eligible);
+
+  HealthVerdict verdict(Moment now) const;
+
+ private:
+  struct SyncTimes {
+    std::optional<Moment> updated;
+    std::optional<Moment> queued;
+  };
+
+  const Settings settings_;
+  mutable std::mutex mutex_;
+  std::map<rules::Family, SyncTimes> syncs_;
+  std::map<std::string, Moment, std::less<>> watches_;
+  bool node_eligible_ = false;
+};
+
+/// Whether load balancers should send traffic to this node: it is not being deleted, and the
+/// cluster autoscaler has not marked it for deletion (KEP-3836; spec §9.1).
+bool is_eligible(const k8sclient::Node& node);
+
+/// kube-proxy's answers (spec §9.2): 200 or 503 with a compact JSON body.
+Response healthz_response(const HealthVerdict& verdict);
+Response livez_response(const HealthVerdict& verdict);
+
+}  // namespace proxy

@@ -1,0 +1,49 @@
+#include "proxy/html.h"
+
+#include <cstdint>
+
+#include <fmt/format.h>
+
+namespace proxy {
+
+std::string html_escaped(std::string_view text) {
+  std::string result;
+  for (const char character : text) {
+    switch (character) {
+      case '&':
+        result += "&amp;";
+        break;
+      case '<':
+        result += "&lt;";
+        break;
+      case '>':
+        result += "&gt;";
+        break;
+      case '"':
+        result += "&quot;";
+        break;
+      case '\'':
+        result += "&#39;";
+        break;
+      default:
+        result += character;
+    }
+  }
+  return result;
+}
+
+std::string url_encoded(std::string_view text) {
+  constexpr std::string_view kUnreserved =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+  std::string result;
+  for (const char character : text) {
+    if (kUnreserved.find(character) != std::string_view::npos) {
+      result += character;
+    } else {
+      result += fmt::format("%{:02X}", static_cast<std::uint8_t>(character));
+    }
+  }
+  return result;
+}
+
+}  // namespace proxy

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace proxy {
+
+/// The text with the five characters escaped that mean something in HTML or in an attribute.
+std::string html_escaped(std::string_view text);
+
+/// The text as part of a URL's query: all but unreserved characters become %XX (RFC 3986).
+std::string url_encoded(std::string_view text);
+
+}  // namespace proxy

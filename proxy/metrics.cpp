@@ -1,0 +1,181 @@
+#include "proxy/metrics.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <prometheus/metric_family.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+namespace proxy {
+
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+
+constexpr const char* kNoVersion = "";  // of Go and git: we have neither
+
+/// One sample; it is a counter or a gauge by the type of its family.
+ClientMetric sample(double value, std::vector<ClientMetric::Label> labels = {}) {
+  ClientMetric metric;
+  metric.label = std::move(labels);
+  metric.counter.value = value;
+  metric.gauge.value = value;
+  return metric;
+}
+
+void add_single(std::vector<MetricFamily>& families,
+                MetricType type,
+                const Naming& naming,
+                double value) {
+  families.push_back({naming.name, naming.help, type, {sample(value)}});
+}
+
+/// Names and help texts of the Go client library.
+void add_process(std::vector<MetricFamily>& families, const ProcessStats& stats) {
+  const auto counter = [&](const char* name, const char* help, double value) {
+    add_single(families, MetricType::Counter, {name, help}, value);
+  };
+  const auto gauge = [&](const char* name, const char* help, double value) {
+    add_single(families, MetricType::Gauge, {name, help}, value);
+  };
+  counter("process_cpu_seconds_total",
+          "Total user and system CPU time spent in seconds.",
+          stats.cpu_seconds);
+  gauge("process_max_fds", "Maximum number of open file descriptors.", stats.max_descriptors);
+  counter("process_network_receive_bytes_total",
+          "Number of bytes received by the process over the network.",
+          static_cast<double>(stats.received_bytes));
+  counter("process_network_transmit_bytes_total",
+          "Number of bytes sent by the process over the network.",
+          static_cast<double>(stats.sent_bytes));
+  gauge("process_open_fds",
+        "Number of open file descriptors.",
+        static_cast<double>(stats.open_descriptors));
+  gauge("process_resident_memory_bytes",
+        "Resident memory size in bytes.",
+        static_cast<double>(stats.resident_bytes));
+  gauge("process_start_time_seconds",
+        "[ALPHA] Start time of the process since unix epoch in seconds.",
+        stats.start_time);
+  gauge("process_virtual_memory_bytes",
+        "Virtual memory size in bytes.",
+        static_cast<double>(stats.virtual_bytes));
+  gauge("process_virtual_memory_max_bytes",
+        "Maximum amount of virtual memory available in bytes.",
+        stats.max_virtual_bytes);
+}
+
+void add_accounting(std::vector<MetricFamily>& families, const Scrape& scrape) {
+  if (scrape.invalid_drops) {
+    add_single(families,
+               MetricType::Counter,
+               {"kubeproxy_iptables_ct_state_invalid_dropped_packets_total",
+                "[ALPHA] packets dropped by iptables to work around conntrack problems"},
+               static_cast<double>(*scrape.invalid_drops));
+  }
+  if (scrape.localhost_node_ports) {
+    add_single(families,
+               MetricType::Counter,
+               {"kubeproxy_iptables_localhost_nodeports_accepted_packets_total",
+                "[ALPHA] Number of packets accepted on nodeports of loopback interface"},
+               static_cast<double>(*scrape.localhost_node_ports));
+  }
+}
+
+void add_watches(std::vector<MetricFamily>& families, const std::vector<WatchAge>& watches) {
+  MetricFamily ages{"iptproxy_watch_age_seconds",
+                    "Time since the watch of a resource last showed a sign of life",
+                    MetricType::Gauge,
+                    {}};
+  for (const WatchAge& watch : watches) {
+    ages.metric.push_back(sample(watch.seconds, {{"resource", watch.resource}}));
+  }
+  families.push_back(std::move(ages));
+}
+
+void add_traffic(std::vector<MetricFamily>& families, const std::vector<ServiceTraffic>& traffic) {
+  MetricFamily packets{"iptproxy_service_packets_total",
+                       "Packets that began a connection to a service port, by its rules' counters",
+                       MetricType::Counter,
+                       {}};
+  MetricFamily bytes{"iptproxy_service_bytes_total",
+                     "Bytes of the packets that began a connection to a service port",
+                     MetricType::Counter,
+                     {}};
+  for (const ServiceTraffic& service : traffic) {
+    const std::vector<ClientMetric::Label> labels = {
+        {"ip_family", std::string(rules::to_string(service.family))},
+        {"namespace", service.name.name_space},
+        {"port", service.name.port},
+        {"protocol", std::string(rules::to_string(service.name.protocol))},
+        {"service", service.name.service}};
+    packets.metric.push_back(sample(static_cast<double>(service.packets), labels));
+    bytes.metric.push_back(sample(static_cast<double>(service.bytes), labels));
+  }
+  families.push_back(std::move(packets));
+  families.push_back(std::move(bytes));
+}
+
+}  // namespace
+
+std::vector<double> sync_duration_bounds() {
+  std::vector<double> bounds;
+  for (int i = 0; i < 15; ++i) {
+    bounds.push_back(0.001 * static_cast<double>(1U << static_cast<unsigned>(i)));
+  }
+  return bounds;
+}
+
+std::vector<double> network_programming_bounds() {
+  std::vector<double> bounds = {0, 0.25, 0.5};
+  const auto add_steps = [&](int from, int to, int step) {
+    for (int bound = from; bound <= to; bound += step) {
+      bounds.push_back(bound);
+    }
+  };
+  add_steps(1, 59, 1);
+  add_steps(60, 115, 5);
+  add_steps(120, 300, 30);
+  return bounds;
+}
+
+std::vector<double> request_duration_bounds() {
+  return {0.005, 0.025, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60};
+}
+
+Metrics::Metrics() {
+  kubernetes_build_info.set(1,
+                            {{"build_date", kNoVersion},
+                             {"compiler", "gcc"},
+                             {"git_commit", kNoVersion},
+                             {"git_tree_state", kNoVersion},
+                             {"git_version", "v" IPTPROXY_VERSION},
+                             {"go_version", kNoVersion},
+                             {"major", kNoVersion},
+                             {"minor", kNoVersion},
+                             {"platform", "linux"}});
+}
+
+std::string Metrics::exposition(const Scrape& scrape) const {
+  std::vector<MetricFamily> families = registry->Collect();
+  add_process(families, scrape.process);
+  add_accounting(families, scrape);
+  add_watches(families, scrape.watches);
+  add_traffic(families, scrape.traffic);
+  std::erase_if(families, [](const MetricFamily& family) { return family.metric.empty(); });
+  // Series of a family come out of a hash table; people and tests read them in order.
+  for (MetricFamily& family : families) {
+    std::sort(family.metric.begin(), family.metric.end(), [](const auto& a, const auto& b) {
+      return a.label < b.label;
+    });
+  }
+  std::sort(families.begin(), families.end(), [](const MetricFamily& a, const MetricFamily& b) {
+    return a.name < b.name;
+  });
+  return prometheus::TextSerializer().Serialize(families);
+}
+
+}  // namespace proxy

@@ -1,0 +1,166 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "proxy/metric_families.h"
+#include "proxy/process_stats.h"
+#include "rules/service.h"
+
+namespace proxy {
+
+/// Bounds of kube-proxy's histograms (spec §9.6): B1 for syncs, B2 for network programming (which
+/// begins with 0), and client-go's for requests.
+std::vector<double> sync_duration_bounds();
+std::vector<double> network_programming_bounds();
+std::vector<double> request_duration_bounds();
+
+/// Packets and bytes that one service port's rules have counted.
+struct ServiceTraffic {
+  rules::ServicePortName name;
+  rules::Family family = rules::Family::kIpv4;
+  std::uint64_t packets = 0;
+  std::uint64_t bytes = 0;
+};
+
+struct WatchAge {
+  std::string resource;  // "services"
+  double seconds = 0;    // since the last sign of life
+};
+
+/// What is looked up only when somebody asks.
+struct Scrape {
+  ProcessStats process;
+  std::optional<std::uint64_t> invalid_drops;         // nothing: the kernel does not count them
+  std::optional<std::uint64_t> localhost_node_ports;  // likewise
+  std::vector<WatchAge> watches;
+  std::vector<ServiceTraffic> traffic;
+};
+
+/// Everything that is counted, by the name under which it is exported. kube-proxy's names, labels,
+/// buckets and help texts are kept to the letter, so that dashboards and alerts go on working
+/// (spec §9.6); what it does not have begins with iptproxy_. Thread-safe.
+struct Metrics {
+  Metrics();
+
+  /// The text exposition, version 0.0.4, families sorted by name.
+  std::string exposition(const Scrape& scrape) const;
+
+  std::shared_ptr<prometheus::Registry> registry = make_registry();
+
+  HistogramFamily sync_proxy_rules_duration_seconds{
+      *registry,
+      {"kubeproxy_sync_proxy_rules_duration_seconds", "[ALPHA] SyncProxyRules latency in seconds"},
+      sync_duration_bounds()};
+  HistogramFamily sync_full_proxy_rules_duration_seconds{
+      *registry,
+      {"kubeproxy_sync_full_proxy_rules_duration_seconds",
+       "[ALPHA] SyncProxyRules latency in seconds for full resyncs"},
+      sync_duration_bounds()};
+  HistogramFamily sync_partial_proxy_rules_duration_seconds{
+      *registry,
+      {"kubeproxy_sync_partial_proxy_rules_duration_seconds",
+       "[ALPHA] SyncProxyRules latency in seconds for partial resyncs"},
+      sync_duration_bounds()};
+  GaugeFamily sync_proxy_rules_last_timestamp_seconds{
+      *registry,
+      {"kubeproxy_sync_proxy_rules_last_timestamp_seconds",
+       "[ALPHA] The last time proxy rules were successfully synced"}};
+  GaugeFamily sync_proxy_rules_last_queued_timestamp_seconds{
+      *registry,
+      {"kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds",
+       "[ALPHA] The last time a sync of proxy rules was queued"}};
+  HistogramFamily network_programming_duration_seconds{
+      *registry,
+      {"kubeproxy_network_programming_duration_seconds",
+       "[ALPHA] In Cluster Network Programming Latency in seconds"},
+      network_programming_bounds()};
+  GaugeFamily sync_proxy_rules_endpoint_changes_pending{
+      *registry,
+      {"kubeproxy_sync_proxy_rules_endpoint_changes_pending",
+       "[ALPHA] Pending proxy rules Endpoint changes"},
+      Labelling::kNone};
+  CounterFamily sync_proxy_rules_endpoint_changes_total{
+      *registry,
+      {"kubeproxy_sync_proxy_rules_endpoint_changes_total",
+       "[ALPHA] Cumulative proxy rules Endpoint changes"},
+      Labelling::kNone};
+  GaugeFamily sync_proxy_rules_service_changes_pending{
+      *registry,
+      {"kubeproxy_sync_proxy_rules_service_changes_pending",
+       "[ALPHA] Pending proxy rules Service changes"},
+      Labelling::kNone};
+  CounterFamily sync_proxy_rules_service_changes_total{
+      *registry,
+      {"kubeproxy_sync_proxy_rules_service_changes_total",
+       "[ALPHA] Cumulative proxy rules Service changes"},
+      Labelling::kNone};
+  GaugeFamily sync_proxy_rules_iptables_total{
+      *registry,
+      {"kubeproxy_sync_proxy_rules_iptables_total",
+       "[ALPHA] Total number of iptables rules owned by kube-proxy"}};
+  GaugeFamily sync_proxy_rules_iptables_last{
+      *registry,
+      {"kubeproxy_sync_proxy_rules_iptables_last",
+       "[ALPHA] Number of iptables rules written by kube-proxy in last sync"}};
+  CounterFamily sync_proxy_rules_iptables_restore_failures_total{
+      *registry,
+      {"kubeproxy_sync_proxy_rules_iptables_restore_failures_total",
+       "[ALPHA] Cumulative proxy iptables restore failures"}};
+  CounterFamily sync_proxy_rules_iptables_partial_restore_failures_total{
+      *registry,
+      {"kubeproxy_sync_proxy_rules_iptables_partial_restore_failures_total",
+       "[ALPHA] Cumulative proxy iptables partial restore failures"}};
+  GaugeFamily sync_proxy_rules_no_local_endpoints_total{
+      *registry,
+      {"kubeproxy_sync_proxy_rules_no_local_endpoints_total",
+       "[ALPHA] Number of services with a Local traffic policy and no endpoints"}};
+  CounterFamily proxy_healthz_total{
+      *registry, {"kubeproxy_proxy_healthz_total", "[ALPHA] Cumulative proxy healthz HTTP status"}};
+  CounterFamily proxy_livez_total{
+      *registry, {"kubeproxy_proxy_livez_total", "[ALPHA] Cumulative proxy livez HTTP status"}};
+  HistogramFamily conntrack_reconciler_sync_duration_seconds{
+      *registry,
+      {"kubeproxy_conntrack_reconciler_sync_duration_seconds",
+       "[ALPHA] ReconcileConntrackFlowsLatency latency in seconds"},
+      sync_duration_bounds()};
+  CounterFamily conntrack_reconciler_deleted_entries_total{
+      *registry,
+      {"kubeproxy_conntrack_reconciler_deleted_entries_total",
+       "[ALPHA] Cumulative conntrack flows deleted by conntrack reconciler"}};
+
+  CounterFamily rest_client_requests_total{
+      *registry,
+      {"rest_client_requests_total",
+       "[ALPHA] Number of HTTP requests, partitioned by status code, method, and host."}};
+  HistogramFamily rest_client_request_duration_seconds{
+      *registry,
+      {"rest_client_request_duration_seconds",
+       "[ALPHA] Request latency in seconds. Broken down by verb, and host."},
+      request_duration_bounds()};
+  GaugeFamily kubernetes_build_info{
+      *registry,
+      {"kubernetes_build_info",
+       "[ALPHA] A metric with a constant '1' value labeled by major, minor, git version, git "
+       "commit, git tree state, build date, Go version, and compiler from which Kubernetes was "
+       "built, and platform on which it is running."}};
+
+  GaugeFamily quarantined_services{
+      *registry,
+      {"iptproxy_quarantined_services",
+       "Service ports that have no rules because the kernel refused one of them"}};
+  CounterFamily drift_repairs_total{
+      *registry, {"iptproxy_drift_repairs_total", "Times that another hand had changed our rules"}};
+  HistogramFamily xtables_lock_wait_seconds{
+      *registry,
+      {"iptproxy_xtables_lock_wait_seconds", "Time waited for the xtables lock"},
+      sync_duration_bounds()};
+  GaugeFamily rules_by_kind{
+      *registry,
+      {"iptproxy_rules", "Rules in the kernel by table and by what kind of chain they are in"}};
+};
+
+}  // namespace proxy

@@ -1,0 +1,91 @@
+#include "proxy/server_routes.h"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "proxy/statusz.h"
+
+namespace proxy {
+
+namespace {
+
+Response json_response(std::string body) {
+  return {.headers = {{"Content-Type", "application/json"}}, .body = std::move(body)};
+}
+
+/// Of the process, whatever the health of the proxy (spec §9.4).
+Response ping(const Request& request) {
+  return text_response(
+      200, request.query.contains("verbose") ? "[+]ping ok\nhealthz check passed\n" : "ok");
+}
+
+/// In the form of every Kubernetes component's /version. We have a version of our own, and no
+/// Kubernetes one to claim.
+Response version(const Request&) {
+  return json_response(R"({"major":"","minor":"","gitVersion":"v)" IPTPROXY_VERSION
+                       R"(","gitCommit":"","gitTreeState":"","buildDate":"","goVersion":"",)"
+                       R"("compiler":"gcc","platform":"linux"})");
+}
+
+Response exposition(const MetricsPages& pages) {
+  const Scrape scrape = pages.scrape();
+  return {
+      .headers = {{"Content-Type",
+                   "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"},
+                  {"Process-Start-Time-Unix", fmt::format("{:.0f}", scrape.process.start_time)}},
+      .body = pages.metrics.exposition(scrape)};
+}
+
+Response explanation(const MetricsPages& pages, const Request& request) {
+  const auto service = request.query.find("service");
+  if (service == request.query.end()) {
+    return text_response(400, "say which: /explain?service=NAMESPACE/NAME\n");
+  }
+  auto text = pages.explain(service->second);
+  return text ? text_response(200, std::move(*text))
+              : text_response(404, "no such Service: " + service->second + "\n");
+}
+
+Response counted(Response response, CounterFamily& counter) {
+  counter.add(1, {{"code", fmt::to_string(response.status)}});
+  return response;
+}
+
+}  // namespace
+
+Handler metrics_routes(MetricsPages pages) {
+  return routes({
+      {"/healthz", ping},
+      {"/healthz/ping", [](const Request&) { return text_response(200, "ok"); }},
+      {"/proxyMode", [](const Request&) { return text_response(200, "iptables"); }},
+      {"/metrics", [pages](const Request&) { return exposition(pages); }},
+      {"/configz",
+       [pages](const Request&) {
+         return json_response(
+             fmt::format(R"({{"kubeproxy.config.k8s.io":{}}})", pages.configuration()));
+       }},
+      {"/version", version},
+      {"/statusz",
+       [pages](const Request& request) {
+         return status_response(pages.status(), parse_status_query(request));
+       }},
+      {"/explain", [pages](const Request& request) { return explanation(pages, request); }},
+  });
+}
+
+Handler health_routes(const HealthState& health, Metrics& metrics) {
+  return routes({
+      {"/healthz",
+       [&](const Request&) {
+         return counted(healthz_response(health.verdict(Moment::now())),
+                        metrics.proxy_healthz_total);
+       }},
+      {"/livez",
+       [&](const Request&) {
+         return counted(livez_response(health.verdict(Moment::now())), metrics.proxy_livez_total);
+       }},
+  });
+}
+
+}  // namespace proxy

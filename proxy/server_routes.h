@@ -1,0 +1,33 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "proxy/health.h"
+#include "proxy/http_server.h"
+#include "proxy/metrics.h"
+#include "proxy/status.h"
+
+namespace proxy {
+
+/// What the pages of the metrics server are made of; all are called in the server's thread.
+struct MetricsPages {
+  const Metrics& metrics;
+  std::function<Scrape()> scrape;
+  std::function<std::string()> configuration;  // the effective KubeProxyConfiguration as JSON
+  std::function<Status()> status;
+  // Text for "namespace/name"; nothing if there is no such Service.
+  std::function<std::optional<std::string>(std::string_view service)> explain;
+};
+
+/// The server of --metrics-bind-address: /healthz, /proxyMode, /metrics, /configz and /version as
+/// kube-proxy has them (spec §9.4), and /statusz and /explain for people.
+Handler metrics_routes(MetricsPages pages);
+
+/// The server of --healthz-bind-address: /healthz and /livez (spec §9.2); counts its answers. Both
+/// arguments must outlive the handler.
+Handler health_routes(const HealthState& health, Metrics& metrics);
+
+}  // namespace proxy

@@ -1,0 +1,148 @@
+#include "proxy/service_health.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <tuple>
+
+#include <fmt/format.h>
+
+#include "proxy/json.h"
+
+namespace proxy {
+
+namespace {
+
+std::size_t count_local_ready(rules::Shard::const_iterator begin,
+                              rules::Shard::const_iterator end) {
+  std::set<rules::IpAddress> addresses;
+  for (auto entry = begin; entry != end; ++entry) {
+    for (const rules::Endpoint& endpoint : entry->second->endpoints) {
+      if (endpoint.local && endpoint.ready) {
+        addresses.insert(endpoint.address.address);
+      }
+    }
+  }
+  return addresses.size();
+}
+
+rules::IpAddress wildcard(rules::Family family) {
+  constexpr std::array<std::uint8_t, 16> kZeros{};
+  return rules::IpAddress::from_bytes(
+      std::span(kZeros).first(family == rules::Family::kIpv4 ? 4 : 16));
+}
+
+}  // namespace
+
+std::map<std::uint16_t, ServiceHealthCheck> service_health_checks(const rules::Snapshot& snapshot) {
+  std::map<std::uint16_t, ServiceHealthCheck> checks;
+  for (const auto& shard : snapshot.shards) {
+    if (!shard) {
+      continue;
+    }
+    for (auto begin = shard->begin(); begin != shard->end();) {
+      const auto& [name, port] = *begin;
+      const auto end = std::find_if(begin, shard->end(), [&](const auto& entry) {
+        return entry.first.name_space != name.name_space || entry.first.service != name.service;
+      });
+      if (port->health_check_node_port != 0) {
+        ServiceHealthCheck check{name.name_space,
+                                 name.service,
+                                 port->health_check_node_port,
+                                 count_local_ready(begin, end)};
+        const auto [other, is_new] = checks.try_emplace(check.port, check);
+        if (!is_new && std::tie(check.name_space, check.service) <
+                           std::tie(other->second.name_space, other->second.service)) {
+          other->second = std::move(check);
+        }
+      }
+      begin = end;
+    }
+  }
+  return checks;
+}
+
+Response service_health_response(const ServiceHealthCheck& check, bool proxy_healthy) {
+  return {.status = check.local_endpoints > 0 && proxy_healthy ? 200 : 503,
+          .headers = {{"Content-Type", "application/json"},
+                      {"X-Content-Type-Options", "nosniff"},
+                      {"X-Load-Balancing-Endpoint-Weight", fmt::to_string(check.local_endpoints)}},
+          .body = fmt::format("{{\n"
+                              "\t\"service\": {{\n"
+                              "\t\t\"namespace\": {},\n"
+                              "\t\t\"name\": {}\n"
+                              "\t}},\n"
+                              "\t\"localEndpoints\": {},\n"
+                              "\t\"serviceProxyHealthy\": {}\n"
+                              "}}",
+                              to_json(check.name_space),
+                              to_json(check.service),
+                              check.local_endpoints,
+                              proxy_healthy)};
+}
+
+ServiceHealth::ServiceHealth(HttpServer& server,
+                             std::function<bool()> proxy_healthy,
+                             OnFailure on_failure)
+    : server_(server),
+      proxy_healthy_(std::move(proxy_healthy)),
+      on_failure_(std::move(on_failure)) {}
+
+ServiceHealth::~ServiceHealth() {
+  for (const rules::Family family : kFamilies) {
+    for (const ListenAddress& address : listening_[family]) {
+      server_.close(address);
+    }
+  }
+}
+
+void ServiceHealth::update(const rules::Snapshot& snapshot,
+                           std::span<const rules::IpAddress> addresses) {
+  const std::lock_guard updating(update_mutex_);
+  const rules::Family family = snapshot.family;
+  const auto checks = service_health_checks(snapshot);
+  const std::array<rules::IpAddress, 1> everywhere = {wildcard(family)};
+  std::set<ListenAddress> wanted;
+  for (const auto& [port, check] : checks) {
+    for (const rules::IpAddress& address :
+         addresses.empty() ? std::span<const rules::IpAddress>(everywhere) : addresses) {
+      wanted.insert({.socket = {address, port}});
+    }
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    checks_[family] = checks;
+  }
+  for (const ListenAddress& address : listening_[family]) {
+    if (!wanted.contains(address)) {
+      server_.close(address);
+    }
+  }
+  for (const ListenAddress& address : wanted) {
+    const std::uint16_t port = address.socket.port;
+    if (listening_[family].contains(address)) {
+      continue;
+    }
+    const auto error = server_.listen(
+        address, [this, family, port](const Request&) { return answer(family, port); });
+    if (error) {
+      on_failure_(checks.at(port), *error);
+    }
+  }
+  listening_[family] = std::move(wanted);
+}
+
+Response ServiceHealth::answer(rules::Family family, std::uint16_t port) const {
+  std::optional<ServiceHealthCheck> check;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = checks_[family].find(port);
+    if (found != checks_[family].end()) {
+      check = found->second;
+    }
+  }
+  return check ? service_health_response(*check, proxy_healthy_())
+               : text_response(503, "no Service has this health check node port any more\n");
+}
+
+}  // namespace proxy

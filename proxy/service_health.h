@@ -1,0 +1,70 @@
+#pragma once
+
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "proxy/http_server.h"
+#include "proxy/per_family.h"
+#include "rules/service.h"
+
+namespace proxy {
+
+/// The health check node port of a Service in one family: load balancers ask there which nodes have
+/// endpoints of it.
+struct ServiceHealthCheck {
+  std::string name_space;
+  std::string service;
+  std::uint16_t port = 0;
+  std::size_t local_endpoints = 0;  // distinct addresses of local ready ones, over all its ports
+
+  bool operator==(const ServiceHealthCheck&) const = default;
+};
+
+/// All health check node ports of the snapshot by port; of Services that claim the same one, the
+/// first by name has it. Pure.
+std::map<std::uint16_t, ServiceHealthCheck> service_health_checks(const rules::Snapshot& snapshot);
+
+/// kube-proxy's answer (spec §9.3): 200 with local endpoints on a healthy proxy, otherwise 503.
+Response service_health_response(const ServiceHealthCheck& check, bool proxy_healthy);
+
+/// Serves the health check node ports that snapshots ask for. Unlike kube-proxy it follows changes
+/// of the node's addresses, tries a taken port again by itself, and needs no healthz server (spec
+/// §13.14, §13.18). Thread-safe.
+class ServiceHealth {
+ public:
+  /// A port cannot be had at the first attempt.
+  using OnFailure = std::function<void(const ServiceHealthCheck& check, std::string_view error)>;
+
+  /// `server` must outlive this object. `proxy_healthy` is asked at each request.
+  ServiceHealth(HttpServer& server, std::function<bool()> proxy_healthy, OnFailure on_failure);
+  ~ServiceHealth();
+  ServiceHealth(const ServiceHealth&) = delete;
+  ServiceHealth& operator=(const ServiceHealth&) = delete;
+
+  /// Call it after each successful sync. `addresses` are those that accept node ports; empty means
+  /// all of the family.
+  void update(const rules::Snapshot& snapshot, std::span<const rules::IpAddress> addresses);
+
+ private:
+  Response answer(rules::Family family, std::uint16_t port) const;
+
+  HttpServer& server_;
+  const std::function<bool()> proxy_healthy_;
+  const OnFailure on_failure_;
+  mutable std::mutex mutex_;  // of checks_; never held while the server is called
+  PerFamily<std::map<std::uint16_t, ServiceHealthCheck>> checks_;
+  std::mutex update_mutex_;  // one update at a time
+  PerFamily<std::set<ListenAddress>> listening_;
+};
+
+}  // namespace proxy

@@ -1,0 +1,77 @@
+#include "proxy/server_routes.h"
+
+#include <string>
+
+#include <catch2/catch.hpp>
+
+using proxy::Request;
+using proxy::Response;
+
+namespace {
+
+Request get(const std::string& path, std::map<std::string, std::string, std::less<>> query = {}) {
+  return {.method = "GET", .path = path, .query = std::move(query)};
+}
+
+std::string header(const Response& response, const std::string& name) {
+  for (const auto& [key, value] : response.headers) {
+    if (key == name) {
+      return value;
+    }
+  }
+  return "";
+}
+
+}  // namespace
+
+TEST_CASE("server routes: the metrics server has kube-proxy's pages", "[proxy][routes]") {
+  const proxy::Metrics metrics;
+  const auto handler = proxy::metrics_routes(
+      {.metrics = metrics,
+       .scrape = [] { return proxy::Scrape{.process = {.start_time = 1'700'000'000.5}}; },
+       .configuration = [] { return std::string(R"({"kind":"KubeProxyConfiguration"})"); },
+       .status = [] { return proxy::Status{.node_name = "worker-1"}; },
+       .explain =
+           [](std::string_view service) {
+             return service == "ns/svc" ? std::optional<std::string>("goes to") : std::nullopt;
+           }});
+
+  CHECK(handler(get("/healthz")).body == "ok");
+  CHECK(handler(get("/healthz", {{"verbose", ""}})).body == "[+]ping ok\nhealthz check passed\n");
+  CHECK(handler(get("/healthz/ping")).body == "ok");
+  CHECK(handler(get("/proxyMode")).body == "iptables");
+  CHECK(header(handler(get("/proxyMode")), "Content-Type") == "text/plain; charset=utf-8");
+  CHECK(handler(get("/configz")).body ==
+        R"({"kubeproxy.config.k8s.io":{"kind":"KubeProxyConfiguration"}})");
+  CHECK_THAT(handler(get("/version")).body, Catch::Contains(R"("gitVersion":"v0.)"));
+  const auto exposition = handler(get("/metrics"));
+  CHECK(header(exposition, "Content-Type") ==
+        "text/plain; version=0.0.4; charset=utf-8; escaping=underscores");
+  CHECK(header(exposition, "Process-Start-Time-Unix") == "1700000000");
+  CHECK_THAT(exposition.body, Catch::Contains("kubernetes_build_info{"));
+  CHECK_THAT(handler(get("/statusz")).body, Catch::Contains("worker-1"));
+  CHECK(handler(get("/explain", {{"service", "ns/svc"}})).body == "goes to");
+  CHECK(handler(get("/explain", {{"service", "ns/other"}})).status == 404);
+  CHECK(handler(get("/explain")).status == 400);
+  CHECK(handler(get("/")).status == 404);
+  CHECK(handler(get("/configz/")).status == 404);
+}
+
+TEST_CASE("server routes: the health server counts its answers by code", "[proxy][routes]") {
+  proxy::Metrics metrics;
+  proxy::HealthState health({.families = {rules::Family::kIpv4}});
+  const auto handler = proxy::health_routes(health, metrics);
+
+  CHECK(handler(get("/livez")).status == 503);
+  health.synced(rules::Family::kIpv4, proxy::Moment::now());
+  CHECK(handler(get("/livez")).status == 200);
+  CHECK(handler(get("/healthz")).status == 503);
+  health.set_node_eligible(true);
+  CHECK(handler(get("/healthz")).status == 200);
+  CHECK(handler(get("/readyz")).status == 404);
+
+  CHECK(metrics.proxy_livez_total.value({{"code", "503"}}) == 1);
+  CHECK(metrics.proxy_livez_total.value({{"code", "200"}}) == 1);
+  CHECK(metrics.proxy_healthz_total.value({{"code", "503"}}) == 1);
+  CHECK(metrics.proxy_healthz_total.value({{"code", "200"}}) == 1);
+}
