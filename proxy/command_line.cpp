@@ -30,6 +30,7 @@ constexpr std::string_view kCommands =
     "  diff      show what would be changed on this node (exit status 0 nothing, 1 something, 2 "
     "error)\n"
     "  explain   tell why a Service's traffic, or one packet, goes where it goes\n"
+    "  check     tell whether this node can run iptproxy and is served well\n"
     "  cleanup   remove everything that kube-proxy or iptproxy wrote\n";
 
 /// What the commands take besides kube-proxy's flags, as text until it is judged.
@@ -166,6 +167,16 @@ const std::vector<Command>& commands() {
          app.add_option("--against", options.against, "Walk the rules of a file of iptables-save");
        },
        explain_command,
+       kFailure},
+      {"check",
+       "Tells whether this node can run iptproxy and is served well: API server, kernel, iptables, "
+       "sysctls.",
+       [](CLI::App& app, CommandOptions& options) {
+         add_output(app, options, {"text", "json"});
+       },
+       [](const Config& config, const CommandOptions& options) {
+         return check(config, output_of(options), colour_of(options));
+       },
        kFailure},
       {"cleanup",
        "Removes what kube-proxy or iptproxy wrote, and nothing else.",

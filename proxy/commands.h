@@ -52,6 +52,9 @@ struct ExplainOptions {
 /// of `against`, else of the manifests if there are any, else of this node as it is.
 int explain(const Config& config, const ExplainOptions& options);
 
+/// Prints whether this node can run iptproxy and is served well. 0: it can, 1: something is in the way.
+int check(const Config& config, Output output, Colour colour);
+
 /// Removes what kube-proxy or iptproxy wrote, of both families (spec §4.8).
 int clean_up(const Config& config);
 

@@ -4,12 +4,16 @@
 
 #include <fmt/format.h>
 
+#include "k8sclient/transport.h"
+#include "proxy/check.h"
 #include "proxy/cluster.h"
 #include "proxy/commands.h"
 #include "proxy/explain.h"
+#include "proxy/feed.h"
 #include "proxy/file.h"
 #include "proxy/iptables.h"
 #include "proxy/logging.h"
+#include "proxy/node_addresses.h"
 #include "proxy/process.h"
 #include "proxy/rule_diff.h"
 #include "proxy/variant.h"
@@ -164,6 +168,42 @@ int explain(const Config& config, const ExplainOptions& options) {
   }
   print(in_form(explain_packet(tables, packet, local_addresses), options.output, options.colour));
   return 0;
+}
+
+int check(const Config& config, Output output, Colour colour) {
+  std::vector<Finding> findings = check_host(config);
+  const auto add = [&](std::vector<Finding> more) {
+    findings.insert(
+        findings.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+  };
+  if (config.sources.empty()) {
+    try {
+      const auto transport =
+          k8sclient::make_transport(api_server(config), "iptproxy/" IPTPROXY_VERSION " (linux)");
+      add(check_authorization(
+          [&](const std::string& path, const std::string& json) {
+            return transport->post(path, json, {});
+          },
+          node_name(config, host_name())));
+    } catch (const std::exception& error) {
+      add({{Finding::Level::kError,
+            "API server",
+            error.what(),
+            "say how to reach it: --kubeconfig, or --master"}});
+    }
+  }
+  try {
+    const auto daemon = k8sclient::make_transport({.url = "http://" + config.metrics_bind_address},
+                                                  "iptproxy check");
+    add(check_daemon(daemon->get("/metrics", {})));
+  } catch (const std::exception& error) {
+    add({{Finding::Level::kOk,
+          "daemon",
+          "no daemon answers at " + config.metrics_bind_address,
+          ""}});
+  }
+  print(output == Output::kJson ? to_json(findings) : to_text(findings, colour));
+  return has_errors(findings) ? 1 : 0;
 }
 
 }  // namespace proxy

@@ -1,0 +1,169 @@
+#include "proxy/check.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <exception>
+
+#include <fmt/format.h>
+
+#include "proxy/json.h"
+
+namespace proxy {
+
+namespace {
+
+using Level = Finding::Level;
+
+std::string_view name_of(Level level) {
+  switch (level) {
+    case Level::kOk:
+      return "ok";
+    case Level::kWarning:
+      return "warning";
+    case Level::kError:
+      return "error";
+  }
+  return {};
+}
+
+/// What the proxy asks of the API server (spec §10.5).
+struct Request {
+  std::string_view verb;
+  std::string_view group;
+  std::string_view resource;
+  bool own_node;  // only the node's own object
+  Level if_denied;
+};
+
+constexpr Request kRequests[] = {
+    {"list", "", "services", false, Level::kError},
+    {"watch", "", "services", false, Level::kError},
+    {"list", "discovery.k8s.io", "endpointslices", false, Level::kError},
+    {"watch", "discovery.k8s.io", "endpointslices", false, Level::kError},
+    {"list", "", "nodes", true, Level::kError},
+    {"watch", "", "nodes", true, Level::kError},
+    {"create", "events.k8s.io", "events", false, Level::kWarning},
+};
+
+std::string review_of(const Request& request, std::string_view node_name) {
+  const std::string name = request.own_node ? fmt::format(R"(,"name":{})", to_json(node_name)) : "";
+  return fmt::format(
+      R"({{"apiVersion":"authorization.k8s.io/v1","kind":"SelfSubjectAccessReview","spec":{{"resourceAttributes":{{)"
+      R"("verb":"{}","group":"{}","resource":"{}"{}}}}}}})",
+      request.verb,
+      request.group,
+      request.resource,
+      name);
+}
+
+/// The answer says `"allowed":true` in its status and nowhere else.
+bool is_allowed(std::string answer) {
+  std::erase_if(answer, [](char c) { return c == ' ' || c == '\n' || c == '\t'; });
+  return answer.find(R"("allowed":true)") != std::string::npos;
+}
+
+std::size_t count(const std::vector<Finding>& findings, Level level) {
+  return static_cast<std::size_t>(
+      std::count_if(findings.begin(), findings.end(), [&](const Finding& finding) {
+        return finding.level == level;
+      }));
+}
+
+}  // namespace
+
+std::vector<Finding> check_authorization(const PostJson& post, std::string_view node_name) {
+  std::vector<Finding> findings;
+  for (const Request& request : kRequests) {
+    const std::string what = fmt::format("{} {}", request.verb, request.resource);
+    try {
+      const bool allowed = is_allowed(post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+                                           review_of(request, node_name)));
+      findings.push_back(
+          {allowed ? Level::kOk : request.if_denied,
+           "API server",
+           fmt::format("{}: {}", what, allowed ? "allowed" : "not allowed"),
+           allowed ? ""
+                   : "bind this identity to ClusterRole system:node-proxier (deploy/rbac.yaml)"});
+    } catch (const std::exception& error) {
+      findings.push_back(
+          {Level::kError,
+           "API server",
+           fmt::format("{}: {}", what, error.what()),
+           "check the address, the network and the credentials (--kubeconfig, --master)"});
+      return findings;  // the others would say the same
+    }
+  }
+  return findings;
+}
+
+std::vector<Finding> check_daemon(std::string_view metrics) {
+  constexpr std::string_view kWatchAge = "iptproxy_watch_age_seconds{resource=\"";
+  constexpr std::string_view kQuarantined = "iptproxy_quarantined_services{";
+  constexpr double kStaleSeconds = 300;  // the API server sends a bookmark each minute
+  std::vector<Finding> findings;
+  while (!metrics.empty()) {
+    const std::string_view line = metrics.substr(0, metrics.find('\n'));
+    metrics.remove_prefix(std::min(line.size() + 1, metrics.size()));
+    const std::size_t blank = line.rfind(' ');
+    if (blank == std::string_view::npos) {
+      continue;
+    }
+    const double value = std::strtod(std::string(line.substr(blank + 1)).c_str(), nullptr);
+    if (line.starts_with(kWatchAge)) {
+      const std::string_view rest = line.substr(kWatchAge.size());
+      const bool is_stale = value > kStaleSeconds;
+      findings.push_back(
+          {is_stale ? Level::kError : Level::kOk,
+           "daemon",
+           fmt::format(
+               "watch of {} was last heard {:.0f} s ago", rest.substr(0, rest.find('"')), value),
+           is_stale ? "what this node knows may be stale: look at its log and at the API server"
+                    : ""});
+    } else if (line.starts_with(kQuarantined) && value > 0) {
+      findings.push_back({Level::kWarning,
+                          "daemon",
+                          fmt::format("{:.0f} service ports are quarantined", value),
+                          "the log and /statusz name them and the reason"});
+    }
+  }
+  return findings;
+}
+
+std::string to_text(const std::vector<Finding>& findings, Colour colour) {
+  std::string out;
+  for (const Finding& finding : findings) {
+    const auto* code = finding.level == Level::kOk        ? "32"
+                       : finding.level == Level::kWarning ? "33"
+                                                          : "31";
+    const std::string level = fmt::format("{:<7}", name_of(finding.level));
+    out += colour == Colour::kAlways ? fmt::format("\x1b[{}m{}\x1b[0m", code, level) : level;
+    out += fmt::format("  {:<10}  {}\n", finding.topic, finding.text);
+    if (!finding.advice.empty()) {
+      out += fmt::format("{:21}-> {}\n", "", finding.advice);
+    }
+  }
+  out += fmt::format("{} ok, {} to look at, {} in the way.\n",
+                     count(findings, Level::kOk),
+                     count(findings, Level::kWarning),
+                     count(findings, Level::kError));
+  return out;
+}
+
+std::string to_json(const std::vector<Finding>& findings) {
+  std::string out = "[";
+  for (const Finding& finding : findings) {
+    out += fmt::format(R"({}{{"level":"{}","topic":{},"text":{},"advice":{}}})",
+                       out.size() > 1 ? "," : "",
+                       name_of(finding.level),
+                       to_json(finding.topic),
+                       to_json(finding.text),
+                       to_json(finding.advice));
+  }
+  return out + "]\n";
+}
+
+bool has_errors(const std::vector<Finding>& findings) {
+  return count(findings, Level::kError) > 0;
+}
+
+}  // namespace proxy

@@ -1,0 +1,73 @@
+#include "proxy/check.h"
+
+#include <stdexcept>
+
+#include <catch2/catch.hpp>
+
+using namespace proxy;
+using Catch::Matchers::Contains;
+using Level = Finding::Level;
+
+TEST_CASE("check: each verb that the proxy needs is asked for, and a refusal names the remedy",
+          "[proxy][check]") {
+  std::vector<std::string> asked;
+  const auto findings = check_authorization(
+      [&](const std::string& path, const std::string& json) {
+        CHECK(path == "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews");
+        asked.push_back(json);
+        const bool denied = json.find("endpointslices") != std::string::npos ||
+                            json.find("events") != std::string::npos;
+        return std::string(R"({"kind":"SelfSubjectAccessReview", "status": {"allowed": )") +
+               (denied ? "false" : "true") + "}}";
+      },
+      "node-1");
+
+  CHECK(asked.size() == 7);
+  CHECK_THAT(asked.at(4),
+             Contains(R"("verb":"list","group":"","resource":"nodes","name":"node-1")"));
+  REQUIRE(findings.size() == 7);
+  CHECK(findings.at(0).level == Level::kOk);
+  CHECK(findings.at(2).level == Level::kError);
+  CHECK_THAT(findings.at(2).advice, Contains("system:node-proxier"));
+  CHECK(findings.at(6).level == Level::kWarning);  // events are a courtesy
+  CHECK(has_errors(findings));
+}
+
+TEST_CASE("check: an API server that cannot be reached is one error", "[proxy][check]") {
+  const auto findings = check_authorization(
+      [](const std::string&, const std::string&) -> std::string {
+        throw std::runtime_error("connection refused");
+      },
+      "n");
+
+  REQUIRE(findings.size() == 1);
+  CHECK_THAT(findings.front().text, Contains("connection refused"));
+}
+
+TEST_CASE("check: the daemon's own metrics tell stale watches and quarantine", "[proxy][check]") {
+  const auto findings = check_daemon(
+      "# HELP iptproxy_watch_age_seconds x\n"
+      "iptproxy_watch_age_seconds{resource=\"services\"} 12\n"
+      "iptproxy_watch_age_seconds{resource=\"nodes\"} 1e3\n"
+      "iptproxy_quarantined_services{ip_family=\"IPv4\"} 2\n"
+      "iptproxy_quarantined_services{ip_family=\"IPv6\"} 0\n");
+
+  REQUIRE(findings.size() == 3);
+  CHECK(findings.at(0).level == Level::kOk);
+  CHECK(findings.at(1).level == Level::kError);
+  CHECK_THAT(findings.at(1).text, Contains("nodes was last heard 1000 s ago"));
+  CHECK(findings.at(2).level == Level::kWarning);
+}
+
+TEST_CASE("check: text aligns, counts and colours, JSON has every field", "[proxy][check]") {
+  const std::vector<Finding> findings{{Level::kOk, "sysctl", "fine", ""},
+                                      {Level::kError, "kernel", "x \"y\"", "do z"}};
+
+  const std::string text = to_text(findings, Colour::kNever);
+  CHECK_THAT(text, Contains("ok       sysctl      fine\n"));
+  CHECK_THAT(text, Contains("-> do z\n"));
+  CHECK_THAT(text, Contains("1 ok, 0 to look at, 1 in the way.\n"));
+  CHECK_THAT(to_text(findings, Colour::kAlways), Contains("\x1b[31merror  \x1b[0m"));
+  CHECK_THAT(to_json(findings),
+             Contains(R"({"level":"error","topic":"kernel","text":"x \"y\"","advice":"do z"})"));
+}
