@@ -22,6 +22,11 @@ std::string one_line(std::string_view text) {
 }
 
 template <typename T>
+std::string list_kind() {
+  return fmt::format("{}List", Kind<T>::kName);
+}
+
+template <typename T>
 T decode_alone(std::string_view json) {
   try {
     return decode_object<T>(JsonDocument(json).root(), Place::kAlone);
@@ -119,14 +124,14 @@ void read_watch_object(const Json& object, WatchLine<T>& line) {
   }
 }
 
+// Everything of a list but its objects.
 template <typename T>
-ObjectList<T> read_list(const Json& root) {
-  ObjectList<T> list;
+void read_envelope(const Json& root, ObjectList<T>& list) {
   bool has_kind = false;
   bool has_items = false;
   root.fields([&](std::string_view key, const Json& value) {
     if (key == "kind") {
-      expect_text(value, fmt::format("{}List", Kind<T>::kName));
+      expect_text(value, list_kind<T>());
       has_kind = true;
     } else if (key == "apiVersion") {
       expect_text(value, Kind<T>::kApiVersion);
@@ -140,13 +145,7 @@ ObjectList<T> read_list(const Json& root) {
       });
     } else if (key == "items") {
       has_items = true;
-      value.items([&](const Json& item) {
-        try {
-          list.objects.push_back(decode_object<T>(item, Place::kInList));
-        } catch (const DecodeError& error) {
-          list.errors.push_back(error);
-        }
-      });
+      value.items([](const Json&) {});
     }
   });
   if (!has_kind || !has_items) {
@@ -155,7 +154,6 @@ ObjectList<T> read_list(const Json& root) {
   if (list.resource_version.empty()) {
     throw FieldError{"metadata.resourceVersion", "is missing"};
   }
-  return list;
 }
 
 std::string describe(std::string_view kind,
@@ -178,11 +176,12 @@ std::string describe(std::string_view kind,
 DecodeError::DecodeError(std::string_view kind,
                          ObjectName object,
                          std::string path,
-                         std::string_view reason)
+                         std::string reason)
     : std::runtime_error(describe(kind, object, path, reason)),
       kind_(kind),
       object_(std::move(object)),
-      path_(std::move(path)) {}
+      path_(std::move(path)),
+      reason_(std::move(reason)) {}
 
 Service decode_service(std::string_view json) {
   return decode_alone<Service>(json);
@@ -197,12 +196,49 @@ Node decode_node(std::string_view json) {
 }
 
 template <typename T>
-ObjectList<T> decode_list(std::string_view json) {
+void ListDecoder<T>::feed(std::string_view bytes) {
   try {
-    return read_list<T>(JsonDocument(json).root());
+    splitter_.feed(bytes, [this](std::string_view item) { add(item); });
   } catch (const FieldError& error) {
-    throw DecodeError(fmt::format("{}List", Kind<T>::kName), {}, error.path, error.reason);
+    throw DecodeError(list_kind<T>(), {}, error.path, error.reason);
   }
+}
+
+template <typename T>
+void ListDecoder<T>::add(std::string_view item) {
+  const std::string place = fmt::format("items[{}]", count_++);
+  try {
+    const JsonDocument document(item);
+    list_.objects.push_back(decode_object<T>(document.root(), Place::kInList));
+  } catch (const FieldError& error) {
+    throw FieldError{place, error.reason};
+  } catch (const DecodeError& error) {
+    const bool is_named = !error.object().name.empty();
+    list_.errors.push_back(
+        is_named ? error
+                 : DecodeError(error.kind(), {}, join_path(place, error.path()), error.reason()));
+  }
+}
+
+template <typename T>
+ObjectList<T> ListDecoder<T>::finish() {
+  try {
+    read_envelope(JsonDocument(splitter_.envelope()).root(), list_);
+  } catch (const FieldError& error) {
+    throw DecodeError(list_kind<T>(), {}, error.path, error.reason);
+  }
+  return std::move(list_);
+}
+
+template class ListDecoder<Service>;
+template class ListDecoder<EndpointSlice>;
+template class ListDecoder<Node>;
+
+template <typename T>
+ObjectList<T> decode_list(std::string_view json) {
+  ListDecoder<T> decoder;
+  decoder.feed(json);
+  return decoder.finish();
 }
 
 template ObjectList<Service> decode_list(std::string_view json);

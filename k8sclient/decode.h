@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "k8sclient/item_splitter.h"
 #include "k8sclient/types.h"
 
 namespace k8sclient {
@@ -18,7 +19,7 @@ namespace k8sclient {
 /// `Service default/web: spec.ports[0].port: 70000 is not between 1 and 65535`.
 class DecodeError : public std::runtime_error {
  public:
-  DecodeError(std::string_view kind, ObjectName object, std::string path, std::string_view reason);
+  DecodeError(std::string_view kind, ObjectName object, std::string path, std::string reason);
 
   const std::string& kind() const { return kind_; }
 
@@ -28,10 +29,14 @@ class DecodeError : public std::runtime_error {
   /// The field, such as `spec.ports[0].port`; empty for the document as a whole.
   const std::string& path() const { return path_; }
 
+  /// What is wrong with it.
+  const std::string& reason() const { return reason_; }
+
  private:
   std::string kind_;
   ObjectName object_;
   std::string path_;
+  std::string reason_;
 };
 
 /// One object. Throws DecodeError for invalid JSON, another kind, a field of another type, a key
@@ -50,8 +55,27 @@ struct ObjectList {
   std::vector<DecodeError> errors;
 };
 
-/// Answer to a list request: a ServiceList, EndpointSliceList or NodeList. Throws DecodeError when
-/// it is something else or says no resource version.
+/// Decodes the answer to a list request (a ServiceList, EndpointSliceList or NodeList) while it
+/// arrives, in pieces of any size. After an error it is of no more use.
+template <typename T>
+class ListDecoder {
+ public:
+  /// Throws DecodeError when the text turns out not to be JSON.
+  void feed(std::string_view bytes);
+
+  /// The list, when all has been fed. Throws DecodeError when it is another kind of list,
+  /// incomplete or says no resource version.
+  ObjectList<T> finish();
+
+ private:
+  void add(std::string_view item);
+
+  ItemSplitter splitter_;
+  std::size_t count_ = 0;
+  ObjectList<T> list_;
+};
+
+/// A list of which all is there. Throws as ListDecoder does.
 template <typename T>
 ObjectList<T> decode_list(std::string_view json);
 

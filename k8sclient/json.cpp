@@ -12,6 +12,11 @@ namespace {
 
 constexpr std::size_t kMaxDepth = 64;
 
+// Documents come one after the other, most of them small. Their buffers, about 15 bytes for each of
+// the text, are used again; those of big ones are not kept.
+constexpr std::size_t kSmall = 64U << 10U;
+thread_local std::unique_ptr<simdjson::dom::parser> spare_parser;
+
 std::string_view type_name(simdjson::dom::element value) {
   using simdjson::dom::element_type;
   switch (value.type()) {
@@ -134,12 +139,21 @@ void Json::fail_type(std::string_view wanted) const {
   fail(fmt::format("must be {}, is {}", wanted, type_name(value_)));
 }
 
-JsonDocument::JsonDocument(std::string_view text) {
-  if (const auto error = parser_.allocate(std::max<std::size_t>(text.size(), 32), kMaxDepth)) {
-    throw FieldError{{}, simdjson::error_message(error)};
+JsonDocument::JsonDocument(std::string_view text)
+    : parser_(spare_parser ? std::move(spare_parser) : std::make_unique<simdjson::dom::parser>()) {
+  if (parser_->capacity() < text.size()) {
+    if (const auto error = parser_->allocate(std::max(text.size(), kSmall), kMaxDepth)) {
+      throw FieldError{{}, simdjson::error_message(error)};
+    }
   }
-  if (const auto error = parser_.parse(text.data(), text.size()).get(root_)) {
+  if (const auto error = parser_->parse(text.data(), text.size()).get(root_)) {
     throw FieldError{{}, fmt::format("invalid JSON: {}", simdjson::error_message(error))};
+  }
+}
+
+JsonDocument::~JsonDocument() {
+  if (parser_->capacity() <= kSmall) {
+    spare_parser = std::move(parser_);
   }
 }
 

@@ -2,22 +2,19 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <set>
 #include <string>
 #include <string_view>
 
 #include <simdjson.h>
 
+#include "k8sclient/field_error.h"
+
 namespace k8sclient {
 
 // The one place that knows simdjson, private to this folder. The whole text is validated, the parts
 // that nobody reads included.
-
-/// What is wrong with one value of a document. Thrown by Json; decode.cpp adds the object.
-struct FieldError {
-  std::string path;    // "spec.ports[0].port"; empty for the whole document
-  std::string reason;  // "70000 is not between 1 and 65535"
-};
 
 /// Keys of one object so far. Objects are small, so a scan beats a set, except in hostile ones.
 class SeenKeys {
@@ -101,16 +98,20 @@ class Json {
   std::int64_t index_ = kNoIndex;
 };
 
-/// Owns a parsed text.
+/// A parsed text.
 class JsonDocument {
  public:
   /// Throws FieldError when the text is not one JSON document of at most 64 levels.
   explicit JsonDocument(std::string_view text);
+  ~JsonDocument();
+
+  JsonDocument(const JsonDocument&) = delete;
+  JsonDocument& operator=(const JsonDocument&) = delete;
 
   Json root() const { return Json(root_); }
 
  private:
-  simdjson::dom::parser parser_;
+  std::unique_ptr<simdjson::dom::parser> parser_;
   simdjson::dom::element root_;
 };
 

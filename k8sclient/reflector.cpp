@@ -125,7 +125,10 @@ void Reflector<T>::list_pages(const std::stop_token& stop) {
   std::vector<T> objects;
   std::string token;
   do {
-    ObjectList<T> page = decode_list<T>(transport_.get(list_path(query_, list_from_, token), stop));
+    ListDecoder<T> decoder;
+    const auto on_bytes = [&decoder](std::string_view bytes) { decoder.feed(bytes); };
+    transport_.read(list_path(query_, list_from_, token), on_bytes, stop);
+    ObjectList<T> page = decoder.finish();
     for (const DecodeError& error : page.errors) {
       skip_malformed(error);
     }

@@ -170,6 +170,10 @@ class HttpTransport : public Transport {
     }
   }
 
+  void read(const std::string& path, const OnBytes& on_bytes, std::stop_token stop) override {
+    exchange("GET", path, {}, std::move(stop), on_bytes);
+  }
+
   std::string get(const std::string& path, std::stop_token stop) override {
     return whole("GET", path, {}, std::move(stop));
   }
@@ -180,9 +184,7 @@ class HttpTransport : public Transport {
     return whole("POST", path, json, std::move(stop));
   }
 
-  void watch(const std::string& path,
-             const std::function<void(std::string_view)>& on_line,
-             std::stop_token stop) override {
+  void watch(const std::string& path, const OnBytes& on_line, std::stop_token stop) override {
     LineSplitter lines(limits_.line_bytes);
     exchange("GET", path, {}, std::move(stop), [&](std::string_view bytes) {
       lines.feed(bytes, on_line);
@@ -193,8 +195,6 @@ class HttpTransport : public Transport {
   }
 
  private:
-  using Sink = std::function<void(std::string_view)>;
-
   struct Client {
     Identity identity;  // that it was made with, the token aside
     std::shared_ptr<TlsPolicy> tls;
@@ -226,7 +226,7 @@ class HttpTransport : public Transport {
                 const std::string& path,
                 const std::string& json,
                 std::stop_token stop,
-                const Sink& sink) {
+                const OnBytes& sink) {
     const std::string what = fmt::format("{} {}", method, path.substr(0, path.find('?')));
     try {
       const Identity identity = credentials_.current(stop);
@@ -262,7 +262,7 @@ class HttpTransport : public Transport {
     }
   }
 
-  void drain(BodyBuffer& body, const std::stop_token& stop, const Sink& sink) const {
+  void drain(BodyBuffer& body, const std::stop_token& stop, const OnBytes& sink) const {
     while (true) {
       const auto give_up_at = BodyBuffer::Clock::now() + limits_.silence;
       check(body.wait_for_bytes(give_up_at, stop), "not a byte", limits_.silence);

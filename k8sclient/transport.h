@@ -65,19 +65,23 @@ class Stopped : public std::runtime_error {
 /// `stop`, by Stopped. Paths start with '/' and have their query encoded.
 class Transport {
  public:
+  using OnBytes = std::function<void(std::string_view)>;
+
   Transport() = default;
   Transport(const Transport&) = delete;
   Transport& operator=(const Transport&) = delete;
   virtual ~Transport() = default;
 
-  /// Body of the answer. Throws ApiError, TransportError, Stopped.
+  /// Calls on_bytes, from the calling thread, with each piece of the answer as it arrives. Returns
+  /// when the server has ended the answer in due form. Throws ApiError, TransportError, Stopped,
+  /// and what on_bytes throws.
+  virtual void read(const std::string& path, const OnBytes& on_bytes, std::stop_token stop) = 0;
+
+  /// The whole answer. Throws as read() does.
   virtual std::string get(const std::string& path, std::stop_token stop) = 0;
 
-  /// Calls on_line, from the calling thread, with each line of the answer as it arrives and without
-  /// its end. Returns when the server has ended the answer in due form; throws as get() does.
-  virtual void watch(const std::string& path,
-                     const std::function<void(std::string_view)>& on_line,
-                     std::stop_token stop) = 0;
+  /// Calls on_line with each line of the answer as it arrives and without its end. Else as read().
+  virtual void watch(const std::string& path, const OnBytes& on_line, std::stop_token stop) = 0;
 
   /// Sends JSON; body of the answer. Throws as get() does.
   virtual std::string post(const std::string& path,
