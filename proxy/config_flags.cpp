@@ -148,36 +148,40 @@ void add_switch(CLI::App& app, const std::string& name, std::string& target, con
   app.add_flag(name, target, help)->default_str("true");
 }
 
+// One argument as one or two. The parser takes the next argument for a value that is empty, and
+// "=2" for the value of "-v=2".
+std::vector<std::string> normalize(std::string argument) {
+  const std::size_t equals = argument.find('=');
+  const bool is_short = argument.starts_with('-') && !argument.starts_with("--");
+  if (is_short && equals == 2) {
+    return {argument.substr(0, 2), argument.substr(3)};
+  }
+  if (!argument.starts_with("--")) {
+    return {std::move(argument)};
+  }
+  std::string name = argument.substr(0, equals);
+  std::ranges::replace(name, '_', '-');
+  if (equals == std::string::npos) {
+    return {std::move(name)};
+  }
+  if (equals + 1 == argument.size()) {
+    return {std::move(name), std::string()};
+  }
+  return {name + argument.substr(equals)};
+}
+
 }  // namespace
 
 std::vector<std::string> normalize_arguments(int argc, const char* const* argv) {
   std::vector<std::string> arguments;
   bool flags_are_over = false;
-  for (const char* text :
-       std::span(argv, static_cast<std::size_t>(argc)).subspan(argc > 0 ? 1 : 0)) {
-    std::string argument(text);
+  const auto given = std::span(argv, static_cast<std::size_t>(argc)).subspan(argc > 0 ? 1 : 0);
+  for (const std::string_view argument : given) {
     flags_are_over = flags_are_over || argument == "--";
-    const std::size_t equals = argument.find('=');
-    if (flags_are_over || !argument.starts_with('-')) {
-      arguments.push_back(std::move(argument));
-    } else if (argument.starts_with("--")) {
-      const auto name_end = equals == std::string::npos
-                                ? argument.end()
-                                : argument.begin() + static_cast<std::ptrdiff_t>(equals);
-      std::replace(argument.begin(), name_end, '_', '-');
-      const bool is_empty = equals != std::string::npos && equals + 1 == argument.size();
-      if (is_empty) {
-        argument.pop_back();
-      }
-      arguments.push_back(std::move(argument));
-      if (is_empty) {
-        arguments.emplace_back();
-      }
-    } else if (equals == 2) {
-      arguments.push_back(argument.substr(0, 2));
-      arguments.push_back(argument.substr(3));
+    if (flags_are_over) {
+      arguments.emplace_back(argument);
     } else {
-      arguments.push_back(std::move(argument));
+      std::ranges::move(normalize(std::string(argument)), std::back_inserter(arguments));
     }
   }
   return arguments;

@@ -51,7 +51,8 @@ std::string node_name(const Config& config, std::string_view host_name);
 /// that of its family unless unspecified (spec §8.2).
 NodeIps node_ips(const Config& config, std::span<const rules::IpAddress> addresses);
 
-/// How local traffic is recognised in a family; nothing if the mode has no CIDR for it (spec §3.3).
+/// How local traffic is recognised in a family; nothing if the mode has no CIDR for it (spec
+/// §3.3).
 rules::LocalTrafficDetector local_traffic_detector(const Config& config,
                                                    rules::Family family,
                                                    std::span<const rules::Cidr> pod_cidrs);

@@ -12,7 +12,7 @@
 namespace proxy {
 namespace {
 
-constexpr std::string_view kOtherModes = "";
+constexpr std::string_view kOtherModes;  // not shown in the help
 constexpr std::string_view kLogs = "Logging";
 
 constexpr auto kFieldFlags = std::to_array<FieldFlag>({

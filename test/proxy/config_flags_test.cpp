@@ -1,8 +1,9 @@
 #include "proxy/config_flags.h"
 
-#include "test/support/temporary_folder.h"
 #include <CLI/CLI.hpp>
 #include <catch2/catch.hpp>
+
+#include "test/support/temporary_folder.h"
 
 namespace {
 
