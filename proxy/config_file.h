@@ -33,7 +33,4 @@ std::string to_json(const Config& config);
 /// Paths of the fields of KubeProxyConfiguration in which two configurations differ.
 std::vector<std::string> changed_fields(const Config& before, const Config& after);
 
-/// Those of `changed` that a running proxy cannot take over, in the same order.
-std::vector<std::string> needs_restart(const std::vector<std::string>& changed);
-
 }  // namespace proxy

@@ -1,6 +1,3 @@
-#include <algorithm>
-#include <array>
-
 #include <fmt/format.h>
 
 #include "k8sclient/yaml.h"
@@ -125,30 +122,6 @@ std::vector<std::string> changed_fields(const Config& before, const Config& afte
   std::vector<std::string> changed;
   compare(fields_of(before), fields_of(after), "", changed);
   return changed;
-}
-
-std::vector<std::string> needs_restart(const std::vector<std::string>& changed) {
-  // What only the compiler and the pacing look at, and what has no effect at all.
-  constexpr std::array<std::string_view, 7> kLiveFields = {"iptables.masqueradeBit",
-                                                           "iptables.masqueradeAll",
-                                                           "iptables.syncPeriod",
-                                                           "iptables.minSyncPeriod",
-                                                           "detectLocalMode",
-                                                           "clusterCIDR",
-                                                           "nodePortAddresses"};
-  constexpr std::array<std::string_view, 6> kLiveSections = {
-      "detectLocal.", "ipvs.", "nftables.", "winkernel.", "portRange", "windowsRunAsService"};
-  std::vector<std::string> fields;
-  for (const std::string& path : changed) {
-    const bool live = std::ranges::find(kLiveFields, path) != kLiveFields.end() ||
-                      std::ranges::any_of(kLiveSections, [&](std::string_view section) {
-                        return path.starts_with(section);
-                      });
-    if (!live) {
-      fields.push_back(path);
-    }
-  }
-  return fields;
 }
 
 }  // namespace proxy

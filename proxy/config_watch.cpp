@@ -1,0 +1,56 @@
+#include "proxy/config_watch.h"
+
+#include <utility>
+
+#include "proxy/config_file.h"
+
+namespace proxy {
+namespace {
+
+void copy_live_fields(const Config& from, Config& to) {
+  to.iptables.masquerade_bit = from.iptables.masquerade_bit;
+  to.iptables.masquerade_all = from.iptables.masquerade_all;
+  to.detect_local_mode = from.detect_local_mode;
+  to.detect_local = from.detect_local;
+  to.cluster_cidr = from.cluster_cidr;
+  to.node_port_addresses = from.node_port_addresses;
+}
+
+void copy_fields_without_effect(const Config& from, Config& to) {
+  to.ipvs = from.ipvs;
+  to.nftables = from.nftables;
+  to.winkernel = from.winkernel;
+  to.port_range = from.port_range;
+  to.windows_run_as_service = from.windows_run_as_service;
+}
+
+}  // namespace
+
+ConfigChange take_over(const Config& running, const Config& read) {
+  ConfigChange change{.config = running};
+  copy_live_fields(read, change.config);
+  change.taken_over = changed_fields(running, change.config);
+  copy_fields_without_effect(read, change.config);
+  change.need_restart = changed_fields(change.config, read);
+  return change;
+}
+
+ConfigWatch::ConfigWatch(Flags flags, Config running)
+    : flags_(std::move(flags)), running_(std::move(running)), watch_({flags_.config}) {}
+
+void ConfigWatch::run(const std::stop_token& stop, const Sink& sink) {
+  while (watch_.wait(stop)) {
+    ConfigChange change;
+    try {
+      change = take_over(running_, to_config(flags_));
+    } catch (const ConfigErrors& errors) {
+      change = {.config = running_, .errors = errors.lines()};
+    }
+    running_ = change.config;
+    if (!change.taken_over.empty() || !change.need_restart.empty() || !change.errors.empty()) {
+      sink(change);
+    }
+  }
+}
+
+}  // namespace proxy

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <functional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "proxy/config.h"
+#include "proxy/config_flags.h"
+#include "proxy/file_watch.h"
+
+namespace proxy {
+
+/// What a changed configuration file means for a running proxy.
+struct ConfigChange {
+  Config config;                          // to go on with
+  std::vector<std::string> taken_over;    // fields that `config` has from the file
+  std::vector<std::string> need_restart;  // fields that differ in the file and stay as they are
+  std::vector<std::string> errors;        // the file is invalid: nothing is taken over
+
+  bool operator==(const ConfigChange&) const = default;
+};
+
+/// Takes over what only the compiler's context depends on (mark, masquerading, local traffic, node
+/// port addresses). The rest needs privileges, sockets or connections that were set up at the
+/// start; of that, fields without effect are taken over silently. Pure.
+ConfigChange take_over(const Config& running, const Config& read);
+
+/// Follows the configuration file of a running proxy. For one thread.
+class ConfigWatch {
+ public:
+  using Sink = std::function<void(const ConfigChange& change)>;
+
+  /// `flags` have a configuration file; `running` is what to_config() made of them.
+  ConfigWatch(Flags flags, Config running);
+
+  /// Calls `sink` for each change of the file that changes a field, or is invalid, until stopped.
+  void run(const std::stop_token& stop, const Sink& sink);
+
+ private:
+  Flags flags_;
+  Config running_;
+  FileWatch watch_;
+};
+
+}  // namespace proxy
