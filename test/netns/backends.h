@@ -1,0 +1,39 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proxy/variant.h"
+#include "rules/diff.h"
+
+namespace test {
+
+/// A way to the kernel.
+struct Way {
+  const char* name;
+  proxy::Variant variant;
+  bool in_process;
+};
+
+/// Every backend with every variant that it can write.
+std::vector<Way> all_ways();
+
+std::unique_ptr<proxy::Backend> backend_of(const Way& way, rules::Family family);
+
+/// What iptables-save prints, without comment lines and counters.
+std::string saved(proxy::Variant variant, rules::Family family);
+
+/// The same cleaning for a dump from elsewhere.
+std::string without_counters(const std::string& save_text);
+
+/// Rules and user-defined chains of a dump, table by table. Built-in chains that hold nothing do
+/// not count: nft has them only once they are used.
+std::map<std::string, std::vector<std::string>> by_table(const std::string& save_text);
+
+/// Changes that make a fresh node look like the dump: its user-defined chains written whole, its
+/// rules in built-in chains as hooks.
+rules::Changes changes_towards(const std::string& save_text, rules::Family family);
+
+}  // namespace test

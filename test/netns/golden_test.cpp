@@ -1,0 +1,48 @@
+#include <fstream>
+
+#include <catch2/catch.hpp>
+
+#include "proxy/xtables_lock.h"
+#include "test/netns/backends.h"
+#include "test/support/accounting_objects.h"
+#include "test/support/network_namespace.h"
+#include "test/support/shared_files.h"
+
+using namespace test;
+using rules::Family;
+
+namespace {
+
+std::filesystem::path dump_of(const std::filesystem::path& golden, Family family) {
+  return golden / (family == Family::kIpv4 ? "iptables-save" : "ip6tables-save");
+}
+
+void check_golden(const Way& way, const std::string& dump, Family family) {
+  const NetworkNamespace network;
+  make_accounting_objects();
+  const auto backend = backend_of(way, family);
+
+  const auto error = backend->apply(changes_towards(dump, family));
+
+  INFO((error ? error->message : ""));
+  REQUIRE_FALSE(error);
+  CHECK(by_table(saved(way.variant, family)) == by_table(dump));
+}
+
+}  // namespace
+
+TEST_CASE("backends: what kube-proxy left on a node comes out of every one of them line by line",
+          "[netns][golden]") {
+  if (!has_shared_files()) {
+    WARN("skipped: no goldens in " << shared_folder());
+    return;
+  }
+  for (const Way& way : all_ways()) {
+    for (const auto& golden : golden_cases()) {
+      for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+        CAPTURE(way.name, golden.filename(), rules::to_string(family));
+        check_golden(way, content(dump_of(golden, family)), family);
+      }
+    }
+  }
+}
