@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <fstream>
 #include <system_error>
 
 #include <fmt/format.h>
 
+#include "proxy/iptc_backend.h"
 #include "proxy/process.h"
 #include "proxy/restore_backend.h"
+#include "proxy/xtables_socket.h"
 #include "rules/text.h"
 
 namespace proxy {
@@ -17,19 +18,6 @@ namespace proxy {
 namespace {
 
 constexpr std::array kFamilies{rules::Family::kIpv4, rules::Family::kIpv6};
-
-/// The kernel creates a legacy table when somebody asks for it, so ask for one that exists only.
-bool has_legacy_mangle(rules::Family family) {
-  std::ifstream names(family == rules::Family::kIpv4 ? "/proc/net/ip_tables_names"
-                                                     : "/proc/net/ip6_tables_names");
-  std::string name;
-  while (names >> name) {
-    if (name == "mangle") {
-      return true;
-    }
-  }
-  return false;
-}
 
 void collect_kube_chains(rules::Family family, Variant variant, std::vector<std::string>& chains) {
   Command save{.argv = {program(family, variant, "-save"), "-t", "mangle"}, .input = {}};
@@ -48,7 +36,8 @@ IptablesTraces::OfVariant look_for(Variant variant) {
   const std::string stem = fmt::format("iptables-{}", to_string(variant));
   found.has_programs = is_in_path(stem + "-save") && is_in_path(stem + "-restore");
   for (const rules::Family family : kFamilies) {
-    if (found.has_programs && (variant == Variant::kNft || has_legacy_mangle(family))) {
+    if (found.has_programs &&
+        (variant == Variant::kNft || legacy_table_exists(family, rules::Table::kMangle))) {
       collect_kube_chains(family, variant, found.kube_chains);
     }
   }
@@ -156,6 +145,9 @@ std::string describe(const IptablesChoice& choice) {
 }
 
 std::unique_ptr<Backend> make_backend(rules::Family family, const IptablesChoice& choice) {
+  if (choice.in_process) {
+    return std::make_unique<IptcBackend>(IptcBackend::Settings{.family = family});
+  }
   return std::make_unique<RestoreBackend>(
       RestoreBackend::Settings{.family = family, .variant = choice.variant});
 }

@@ -1,10 +1,13 @@
 #include "test/netns/backends.h"
 
 #include <algorithm>
+#include <limits>
 #include <sstream>
 
 #include <catch2/catch.hpp>
 
+#include "proxy/iptc_backend.h"
+#include "proxy/restore_backend.h"
 #include "rules/text.h"
 #include "test/support/network_namespace.h"
 
@@ -19,16 +22,32 @@ bool is_built_in(std::string_view chain) {
 
 }  // namespace
 
-std::vector<Way> all_ways() {
-  return {{"restore legacy", proxy::Variant::kLegacy, false},
-          {"restore nft", proxy::Variant::kNft, false}};
+const char* name_of(Way way) {
+  switch (way) {
+    case Way::kRestoreLegacy:
+      return "iptables-legacy-restore";
+    case Way::kRestoreNft:
+      return "iptables-nft-restore";
+    case Way::kLibiptc:
+      return "libiptc";
+    case Way::kTableEdit:
+      return "edit of the kernel's table";
+  }
+  return "";
 }
 
-std::unique_ptr<proxy::Backend> backend_of(const Way& way, rules::Family family) {
-  proxy::IptablesChoice choice;
-  choice.variant = way.variant;
-  choice.in_process = way.in_process;
-  return proxy::make_backend(family, choice);
+proxy::Variant variant_of(Way way) {
+  return way == Way::kRestoreNft ? proxy::Variant::kNft : proxy::Variant::kLegacy;
+}
+
+std::unique_ptr<proxy::Backend> backend_of(Way way, rules::Family family) {
+  if (way == Way::kLibiptc || way == Way::kTableEdit) {
+    const std::size_t limit = way == Way::kLibiptc ? std::numeric_limits<std::size_t>::max() : 0;
+    return std::make_unique<proxy::IptcBackend>(
+        proxy::IptcBackend::Settings{.family = family, .libiptc_rules = limit});
+  }
+  return std::make_unique<proxy::RestoreBackend>(
+      proxy::RestoreBackend::Settings{.family = family, .variant = variant_of(way)});
 }
 
 std::string saved(proxy::Variant variant, rules::Family family) {

@@ -11,16 +11,18 @@
 namespace test {
 
 /// A way to the kernel.
-struct Way {
-  const char* name;
-  proxy::Variant variant;
-  bool in_process;
-};
+enum class Way { kRestoreLegacy, kRestoreNft, kLibiptc, kTableEdit };
 
-/// Every backend with every variant that it can write.
-std::vector<Way> all_ways();
+const char* name_of(Way way);
 
-std::unique_ptr<proxy::Backend> backend_of(const Way& way, rules::Family family);
+/// Whose iptables-save shows what it does.
+proxy::Variant variant_of(Way way);
+
+inline const std::vector<Way> kAllWays{
+    Way::kRestoreLegacy, Way::kRestoreNft, Way::kLibiptc, Way::kTableEdit};
+inline const std::vector<Way> kLegacyWays{Way::kRestoreLegacy, Way::kLibiptc, Way::kTableEdit};
+
+std::unique_ptr<proxy::Backend> backend_of(Way way, rules::Family family);
 
 /// What iptables-save prints, without comment lines and counters.
 std::string saved(proxy::Variant variant, rules::Family family);

@@ -17,7 +17,7 @@ std::filesystem::path dump_of(const std::filesystem::path& golden, Family family
   return golden / (family == Family::kIpv4 ? "iptables-save" : "ip6tables-save");
 }
 
-void check_golden(const Way& way, const std::string& dump, Family family) {
+void check_golden(Way way, const std::string& dump, Family family) {
   const NetworkNamespace network;
   make_accounting_objects();
   const auto backend = backend_of(way, family);
@@ -26,7 +26,7 @@ void check_golden(const Way& way, const std::string& dump, Family family) {
 
   INFO((error ? error->message : ""));
   REQUIRE_FALSE(error);
-  CHECK(by_table(saved(way.variant, family)) == by_table(dump));
+  CHECK(by_table(saved(variant_of(way), family)) == by_table(dump));
 }
 
 }  // namespace
@@ -37,10 +37,10 @@ TEST_CASE("backends: what kube-proxy left on a node comes out of every one of th
     WARN("skipped: no goldens in " << shared_folder());
     return;
   }
-  for (const Way& way : all_ways()) {
+  for (const Way way : kAllWays) {
     for (const auto& golden : golden_cases()) {
       for (const Family family : {Family::kIpv4, Family::kIpv6}) {
-        CAPTURE(way.name, golden.filename(), rules::to_string(family));
+        CAPTURE(name_of(way), golden.filename(), rules::to_string(family));
         check_golden(way, content(dump_of(golden, family)), family);
       }
     }

@@ -1,0 +1,138 @@
+#include "proxy/xtables_socket.h"
+
+#include <algorithm>
+#include <climits>
+#include <cstring>
+#include <fstream>
+#include <string>
+
+#include <arpa/inet.h>
+#include <linux/netfilter_ipv4/ip_tables.h>
+#include <linux/netfilter_ipv6/ip6_tables.h>
+#include <sys/socket.h>
+
+namespace proxy {
+
+namespace {
+
+// Both families have the same numbers and the same structures.
+static_assert(IPT_SO_GET_INFO == IP6T_SO_GET_INFO && IPT_SO_GET_ENTRIES == IP6T_SO_GET_ENTRIES &&
+              IPT_SO_SET_REPLACE == IP6T_SO_SET_REPLACE &&
+              IPT_SO_SET_ADD_COUNTERS == IP6T_SO_SET_ADD_COUNTERS);
+static_assert(sizeof(ipt_getinfo) == sizeof(ip6t_getinfo));
+static_assert(sizeof(ipt_replace) == sizeof(ip6t_replace));
+static_assert(sizeof(ipt_get_entries) == sizeof(ip6t_get_entries));
+
+static_assert(offsetof(ipt_replace, entries) == EntryBuffer::kHeadroom);
+static_assert(offsetof(xt_counters_info, counters) == CounterBuffer::kHeadroom);
+static_assert(sizeof(xt_counters) == sizeof(Counter));
+
+template <std::size_t N>
+void copy_name(char (&out)[N], rules::Table table) {
+  const std::string_view name = rules::to_string(table);
+  std::copy_n(name.begin(), std::min(name.size(), N - 1), out);
+}
+
+std::string about(const char* action, rules::Table table) {
+  return std::string(action) + " table " + std::string(rules::to_string(table));
+}
+
+}  // namespace
+
+std::span<Counter> CounterBuffer::counters() {
+  return {reinterpret_cast<Counter*>(pages_.bytes().data() + kHeadroom),
+          (pages_.size() - kHeadroom) / sizeof(Counter)};
+}
+
+XtablesSocket::XtablesSocket(rules::Family family)
+    : socket_(socket(family == rules::Family::kIpv4 ? AF_INET : AF_INET6,
+                     SOCK_RAW | SOCK_CLOEXEC,
+                     IPPROTO_RAW)),
+      level_(family == rules::Family::kIpv4 ? IPPROTO_IP : IPPROTO_IPV6) {
+  if (!socket_) {
+    throw_errno("cannot open a raw socket");
+  }
+}
+
+TableShape XtablesSocket::shape(rules::Table table) const {
+  ipt_getinfo info{};
+  copy_name(info.name, table);
+  socklen_t length = sizeof(info);
+  if (getsockopt(socket_.get(), level_, IPT_SO_GET_INFO, &info, &length) != 0) {
+    throw_errno(about("cannot look at", table));
+  }
+  TableShape shape;
+  shape.valid_hooks = info.valid_hooks;
+  std::copy_n(info.hook_entry, TableShape::kHooks, shape.hook_entries.begin());
+  std::copy_n(info.underflow, TableShape::kHooks, shape.underflows.begin());
+  shape.entries = info.num_entries;
+  shape.size = info.size;
+  return shape;
+}
+
+void XtablesSocket::read(rules::Table table, const TableShape& shape, EntryBuffer& buffer) const {
+  buffer.resize(shape.size);
+  ipt_get_entries header{};
+  copy_name(header.name, table);
+  header.size = shape.size;
+  std::uint8_t* message = buffer.entries().data() - offsetof(ipt_get_entries, entrytable);
+  std::memcpy(message, &header, sizeof(header));
+  auto length = static_cast<socklen_t>(offsetof(ipt_get_entries, entrytable) + shape.size);
+  if (getsockopt(socket_.get(), level_, IPT_SO_GET_ENTRIES, message, &length) != 0) {
+    throw_errno(about("cannot read", table));
+  }
+}
+
+void XtablesSocket::replace(rules::Table table,
+                            const TableShape& shape,
+                            EntryBuffer& entries,
+                            std::uint32_t replaced,
+                            CounterBuffer& counters) const {
+  ipt_replace header{};
+  copy_name(header.name, table);
+  header.valid_hooks = shape.valid_hooks;
+  header.num_entries = shape.entries;
+  header.size = shape.size;
+  std::copy(shape.hook_entries.begin(), shape.hook_entries.end(), header.hook_entry);
+  std::copy(shape.underflows.begin(), shape.underflows.end(), header.underflow);
+  header.num_counters = replaced;
+  header.counters = reinterpret_cast<xt_counters*>(counters.counters().data());
+  std::memcpy(entries.message().data(), &header, sizeof(header));
+  if (setsockopt(socket_.get(),
+                 level_,
+                 IPT_SO_SET_REPLACE,
+                 entries.message().data(),
+                 static_cast<socklen_t>(EntryBuffer::kHeadroom + shape.size)) != 0) {
+    throw_errno(about("cannot replace", table));
+  }
+}
+
+void XtablesSocket::add_counters(rules::Table table,
+                                 std::uint32_t count,
+                                 CounterBuffer& counters) const {
+  xt_counters_info header{};
+  copy_name(header.name, table);
+  header.num_counters = count;
+  std::memcpy(counters.message().data(), &header, sizeof(header));
+  if (setsockopt(socket_.get(),
+                 level_,
+                 IPT_SO_SET_ADD_COUNTERS,
+                 counters.message().data(),
+                 static_cast<socklen_t>(CounterBuffer::kHeadroom + count * sizeof(Counter))) != 0) {
+    throw_errno(about("cannot set counters of", table));
+  }
+}
+
+bool legacy_table_exists(rules::Family family, rules::Table table) {
+  std::ifstream names(family == rules::Family::kIpv4 ? "/proc/net/ip_tables_names"
+                                                     : "/proc/net/ip6_tables_names");
+  std::string name;
+  while (names >> name) {
+    if (name == rules::to_string(table)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace proxy
