@@ -91,6 +91,7 @@ FamilySync::FamilySync(const Node& node, rules::Family family, Store& store, Hoo
                     .backend = *backend_,
                     .make_context = [this](const Store::Update& update,
                                            bool large) { return make_context(update, large); },
+                    .on_queued = hooks_.on_queued,
                     .on_sync = [this](const SyncRecord& record) { after_sync(record); },
                     .may_have_drifted = [] { return false; },
                     .on_drift = [this](const rules::Changes& repair) { after_drift(repair); }},

@@ -31,6 +31,7 @@ class FamilySync {
  public:
   /// Called on the worker's thread; each may be empty.
   struct Hooks {
+    std::function<void()> on_queued;
     std::function<void(const SyncRecord& record)> on_sync;
     std::function<void(const rules::Changes& repair)> on_drift;
     std::function<void(const ConntrackWalk& walk, std::chrono::steady_clock::duration took)>

@@ -12,6 +12,7 @@
 #include "proxy/feed.h"
 #include "proxy/logging.h"
 #include "proxy/node_addresses.h"
+#include "proxy/reporter.h"
 #include "proxy/sysctl.h"
 
 namespace proxy {
@@ -100,22 +101,28 @@ int run_daemon(const Config& config) {
   const sigset_t signals = block_ending_signals();
   std::atomic<int> status = 0;
   Store store(translate_options(config), now());
-  const Feed feed(config, store, [&status](const std::string& error) {
+  Feed feed(config, store, [&status](const std::string& error) {
     log_error("Cannot go on", {{"error", error}});
     status = 1;
     kill(getpid(), SIGTERM);
   });
   set_sysctls(config);
   const Node node = look_at_node(config);
+  Reporter reporter(node, store, feed);
+  reporter.serve();
   std::vector<std::unique_ptr<FamilySync>> families;
   std::vector<std::jthread> workers;
   for (const rules::Family family : node.families) {
     auto& sync = families.emplace_back(
-        std::make_unique<FamilySync>(node, family, store, FamilySync::Hooks{}));
+        std::make_unique<FamilySync>(node, family, store, reporter.hooks(family)));
     workers.emplace_back([&worker = sync->worker()](std::stop_token stop) { worker.run(stop); });
   }
-  int signal = 0;
-  sigwait(&signals, &signal);
+  int signal = -1;
+  while (signal < 0) {
+    constexpr timespec kSecond{.tv_sec = 1, .tv_nsec = 0};
+    signal = sigtimedwait(&signals, nullptr, &kSecond);
+    reporter.tick();
+  }
   log_info("Ending; the rules stay in place", {{"signal", signal}});
   return status;
 }

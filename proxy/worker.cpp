@@ -41,6 +41,9 @@ void Worker::run(std::stop_token stop) {
     if (update) {
       latest_ = std::move(update);
       pacer_.request(now);
+      if (parts_.on_queued) {
+        parts_.on_queued();
+      }
     }
     look_for_drift(now);
     if (const auto due = pacer_.due(); due && *due <= now && latest_) {

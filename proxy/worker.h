@@ -37,6 +37,8 @@ class Worker {
     Backend& backend;
     /// Settings for a snapshot; `large` is the large-cluster mode to use.
     std::function<rules::Context(const Store::Update& update, bool large)> make_context;
+    /// A change arrived, and a sync will follow. May be empty.
+    std::function<void()> on_queued;
     /// After each attempt, on the worker's thread.
     std::function<void(const SyncRecord& record)> on_sync;
     /// A cheap question: may another hand have changed the tables since the last call? False

@@ -1,0 +1,363 @@
+#include "proxy/reporter.h"
+
+#include <algorithm>
+#include <exception>
+#include <stdexcept>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "proxy/config_file.h"
+#include "proxy/explain.h"
+#include "proxy/logging.h"
+#include "proxy/nfacct.h"
+#include "proxy/server_routes.h"
+#include "rules/topology.h"
+
+namespace proxy {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using rules::Family;
+using rules::Table;
+
+constexpr std::size_t kRememberedSyncs = 300;
+
+double seconds(Clock::duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+double unix_seconds(std::chrono::system_clock::time_point time) {
+  return std::chrono::duration<double>(time.time_since_epoch()).count();
+}
+
+Labels with(Labels labels, const std::string& name, std::string_view value) {
+  labels.emplace(name, value);
+  return labels;
+}
+
+/// Service ports of which a Local traffic policy finds no endpoint on this node, though there is
+/// one elsewhere (spec §3.4.2).
+struct WithoutLocal {
+  std::size_t internal = 0;
+  std::size_t external = 0;
+};
+
+WithoutLocal count_without_local(const rules::Snapshot& snapshot, const rules::Context& context) {
+  WithoutLocal count;
+  for (const auto& shard : snapshot.shards) {
+    if (!shard) {
+      continue;
+    }
+    for (const auto& [name, port] : *shard) {
+      if (!rules::uses_local_endpoints(*port)) {
+        continue;
+      }
+      const auto selection = rules::select_endpoints(*port, context.node_name, context.zone);
+      if (selection.any && selection.local.empty()) {
+        count.internal += port->internal_policy == rules::TrafficPolicy::kLocal ? 1U : 0U;
+        count.external += port->external_policy == rules::TrafficPolicy::kLocal ? 1U : 0U;
+      }
+    }
+  }
+  return count;
+}
+
+std::vector<EndpointStatus> endpoint_statuses(const rules::ServicePort& port,
+                                              const rules::Context& context) {
+  const auto selection = rules::select_endpoints(port, context.node_name, context.zone);
+  const auto& used =
+      port.internal_policy == rules::TrafficPolicy::kLocal ? selection.local : selection.cluster;
+  std::vector<EndpointStatus> all;
+  all.reserve(port.endpoints.size());
+  for (const rules::Endpoint& endpoint : port.endpoints) {
+    all.push_back({.address = endpoint.address, .local = endpoint.local, .ready = endpoint.ready});
+  }
+  for (const std::uint32_t i : used) {
+    all[i].share = 1.0 / static_cast<double>(used.size());
+  }
+  return all;
+}
+
+HealthState::Settings health_settings(const Node& node) {
+  return {.families = node.families, .sync_deadline = 2 * node.config.iptables.sync_period};
+}
+
+/// Asks in whatever state the API server is, and never waits longer than the transport's own
+/// limits.
+std::unique_ptr<ClusterEvents> make_events(Feed& feed, const Node& node) {
+  if (feed.transport() == nullptr) {
+    return nullptr;
+  }
+  return std::make_unique<ClusterEvents>(
+      [transport = feed.transport()](const std::string& path, const std::string& json) {
+        transport->post(path, json, {});
+      },
+      node.host.name);
+}
+
+}  // namespace
+
+Reporter::Reporter(const Node& node, Store& store, Feed& feed)
+    : node_(node),
+      store_(store),
+      feed_(feed),
+      health_(health_settings(node)),
+      events_(make_events(feed, node)) {
+  service_health_ = std::make_unique<ServiceHealth>(
+      server_,
+      [this] { return health_.verdict(Moment::now()).healthy; },
+      [this](const ServiceHealthCheck& check, std::string_view error) {
+        log_error("Cannot open a health check node port",
+                  {{"service", check.name_space + "/" + check.service},
+                   {"port", check.port},
+                   {"error", error}});
+        if (events_) {
+          events_->tell(
+              service_health_failed(node_.name,
+                                    {check.name_space, check.service, {}, rules::Protocol::kTcp},
+                                    check.port,
+                                    error));
+        }
+      });
+}
+
+void Reporter::serve() {
+  listen(node_.config.healthz_bind_address,
+         health_routes(health_, metrics_),
+         [this](std::string_view error) { return health_server_failed(node_.name, error); });
+  listen(node_.config.metrics_bind_address,
+         metrics_routes({.metrics = metrics_,
+                         .scrape = [this] { return scrape(); },
+                         .configuration = [this] { return to_json(node_.config); },
+                         .status = [this] { return status(); },
+                         .explain = [this](std::string_view service) { return explain(service); }}),
+         [this](std::string_view error) { return metrics_server_failed(node_.name, error); });
+  if (events_) {
+    events_->tell(proxy_started(node_.name));
+  }
+}
+
+void Reporter::listen(const std::string& address,
+                      Handler handler,
+                      const std::function<ClusterEvent(std::string_view)>& failed) {
+  const auto socket = rules::SocketAddress::parse(address);
+  if (!socket) {
+    return;  // empty: no server is wanted
+  }
+  const auto error = server_.listen(
+      {.socket = *socket, .dual_stack = socket->address.is_unspecified()}, std::move(handler));
+  if (!error) {
+    return;
+  }
+  log_error("Cannot listen; trying again every few seconds",
+            {{"address", address}, {"error", *error}});
+  if (node_.config.bind_address_hard_fail) {
+    if (events_) {
+      events_->tell(failed(*error));
+    }
+    throw std::runtime_error(*error);
+  }
+}
+
+FamilySync::Hooks Reporter::hooks(Family family) {
+  return {
+      .on_queued =
+          [this, family] {
+            health_.queued(family, Moment::now());
+            metrics_.sync_proxy_rules_last_queued_timestamp_seconds.set(
+                unix_seconds(std::chrono::system_clock::now()), ip_family(family));
+          },
+      .on_sync = [this](const SyncRecord& record) { on_sync(record); },
+      .on_drift = [this, family](const rules::Changes& repair) { on_drift(family, repair); },
+      .on_conntrack = [this, family](const ConntrackWalk& walk,
+                                     Clock::duration took) { on_conntrack(family, walk, took); }};
+}
+
+void Reporter::on_sync(const SyncRecord& record) {
+  count_sync(record);
+  remember(record);
+  if (record.report.outcome == SyncReport::Outcome::kFailed) {
+    health_.queued(record.family, Moment::now());
+    return;
+  }
+  health_.synced(record.family, Moment::now());
+  count_rules(record);
+  const auto& addresses = record.context.node_port_addresses;
+  service_health_->update(*record.update.snapshot,
+                          addresses ? *addresses : std::vector<rules::IpAddress>{});
+  for (const rules::ServicePortName& name : record.report.quarantined) {
+    const auto found = record.syncer.quarantine().find(name);
+    if (events_ && found != record.syncer.quarantine().end()) {
+      events_->tell(service_quarantined(node_.name, name, found->second.reason));
+    }
+  }
+}
+
+void Reporter::count_sync(const SyncRecord& record) {
+  const Labels family = ip_family(record.family);
+  const double took = seconds(record.took);
+  metrics_.sync_proxy_rules_duration_seconds.observe(took, family);
+  if (record.report.read_back) {
+    metrics_.sync_full_proxy_rules_duration_seconds.observe(took, family);
+  } else {
+    metrics_.sync_partial_proxy_rules_duration_seconds.observe(took, family);
+  }
+  if (record.report.outcome == SyncReport::Outcome::kFailed) {
+    metrics_.sync_proxy_rules_iptables_restore_failures_total.add(1, family);
+    if (!record.report.read_back) {
+      metrics_.sync_proxy_rules_iptables_partial_restore_failures_total.add(1, family);
+    }
+    return;
+  }
+  const auto now = std::chrono::system_clock::now();
+  metrics_.sync_proxy_rules_last_timestamp_seconds.set(unix_seconds(now), family);
+  for (const Store::Time& trigger : record.trigger_times) {
+    metrics_.network_programming_duration_seconds.observe(
+        std::chrono::duration<double>(now - trigger).count(), family);
+  }
+}
+
+void Reporter::count_rules(const SyncRecord& record) {
+  const Labels family = ip_family(record.family);
+  const SyncReport& report = record.report;
+  const auto set = [&](Table table, std::size_t total, std::size_t last) {
+    const Labels labels = with(family, "table", to_string(table));
+    metrics_.sync_proxy_rules_iptables_total.set(static_cast<double>(total), labels);
+    metrics_.sync_proxy_rules_iptables_last.set(static_cast<double>(last), labels);
+  };
+  set(Table::kFilter, report.filter_rules, report.filter_rules_written);
+  set(Table::kNat, report.nat_rules, report.nat_rules_written);
+  metrics_.quarantined_services.set(static_cast<double>(record.syncer.quarantine().size()), family);
+  const WithoutLocal count = count_without_local(*record.update.snapshot, record.context);
+  auto& gauge = metrics_.sync_proxy_rules_no_local_endpoints_total;
+  gauge.set(static_cast<double>(count.internal), with(family, "traffic_policy", "internal"));
+  gauge.set(static_cast<double>(count.external), with(family, "traffic_policy", "external"));
+}
+
+void Reporter::remember(const SyncRecord& record) {
+  const auto outcome =
+      record.report.outcome == SyncReport::Outcome::kFailed      ? SyncPoint::Outcome::kFailed
+      : record.report.outcome == SyncReport::Outcome::kUnchanged ? SyncPoint::Outcome::kUnchanged
+                                                                 : SyncPoint::Outcome::kApplied;
+  const std::lock_guard lock(mutex_);
+  FamilyView& view = views_[record.family];
+  view.syncs.push_back({std::chrono::system_clock::now(), seconds(record.took), outcome});
+  if (view.syncs.size() > kRememberedSyncs) {
+    view.syncs.pop_front();
+  }
+  view.ruleset = record.syncer.wanted();
+  view.quarantine = record.syncer.quarantine();
+  view.update = record.update;
+}
+
+void Reporter::on_drift(Family family, const rules::Changes& /*repair*/) {
+  metrics_.drift_repairs_total.add(1, ip_family(family));
+}
+
+void Reporter::on_conntrack(Family family, const ConntrackWalk& walk, Clock::duration took) {
+  metrics_.conntrack_reconciler_sync_duration_seconds.observe(seconds(took), ip_family(family));
+  metrics_.conntrack_reconciler_deleted_entries_total.add(static_cast<double>(walk.deleted),
+                                                          ip_family(family));
+}
+
+void Reporter::tick() {
+  const Moment now = Moment::now();
+  for (const k8sclient::WatchStatus& watch : feed_.watches()) {
+    if (watch.last_heard) {
+      const auto age = std::chrono::duration_cast<std::chrono::system_clock::duration>(
+          now.steady - *watch.last_heard);
+      health_.heard(watch.resource, {*watch.last_heard, now.wall - age});
+    }
+  }
+  const auto update = store_.latest(Family::kIpv4);
+  health_.set_node_eligible(update && update->node && is_eligible(*update->node));
+  const std::lock_guard lock(mutex_);
+  std::uint64_t pending_services = 0;
+  std::uint64_t pending_endpoints = 0;
+  for (const Family family : node_.families) {
+    const Store::Changes changes = store_.changes(family);
+    Store::Changes& counted = counted_[family];
+    const auto added = [](std::uint64_t total, std::uint64_t before) {
+      return static_cast<double>(total - before);
+    };
+    metrics_.sync_proxy_rules_service_changes_total.add(
+        added(changes.service_events, counted.service_events));
+    metrics_.sync_proxy_rules_endpoint_changes_total.add(
+        added(changes.endpoint_events, counted.endpoint_events));
+    pending_services += changes.services_pending;
+    pending_endpoints += changes.endpoints_pending;
+    counted = changes;
+  }
+  metrics_.sync_proxy_rules_service_changes_pending.set(static_cast<double>(pending_services));
+  metrics_.sync_proxy_rules_endpoint_changes_pending.set(static_cast<double>(pending_endpoints));
+}
+
+Reporter::FamilyView Reporter::view(Family family) const {
+  const std::lock_guard lock(mutex_);
+  return views_[family];
+}
+
+Scrape Reporter::scrape() const {
+  Scrape scrape{.process = read_process_stats(),
+                .invalid_drops = accounted_packets(kInvalidDropsCounter),
+                .localhost_node_ports = accounted_packets(kLocalhostNodePortsCounter)};
+  for (const k8sclient::WatchStatus& watch : feed_.watches()) {
+    if (watch.last_heard) {
+      scrape.watches.push_back({watch.resource, seconds(Clock::now() - *watch.last_heard)});
+    }
+  }
+  return scrape;
+}
+
+Status Reporter::status() const {
+  const HealthVerdict verdict = health_.verdict(Moment::now());
+  const Config& config = node_.config;
+  Status status{.version = IPTPROXY_VERSION,
+                .node_name = node_.name,
+                .cluster = config.sources.empty()
+                               ? "API server"
+                               : fmt::format("{}", fmt::join(config.sources, ", ")),
+                .started = started_,
+                .now = std::chrono::system_clock::now(),
+                .problems = verdict.problems};
+  for (const WatchAge& age : scrape().watches) {
+    status.watches.push_back({age.resource, age.seconds, age.seconds > 300});
+  }
+  for (const Family family : node_.families) {
+    const FamilyView view = this->view(family);
+    status.families.push_back({.family = family,
+                               .backend = describe(node_.iptables),
+                               .filter_rules = view.ruleset.rule_count(Table::kFilter),
+                               .nat_rules = view.ruleset.rule_count(Table::kNat),
+                               .syncs = {view.syncs.begin(), view.syncs.end()}});
+    if (!view.update || !view.ruleset.context()) {
+      continue;
+    }
+    for (const auto& [name, port] : rules::sorted_service_ports(*view.update->snapshot)) {
+      const auto quarantined = view.quarantine.find(name);
+      status.services.push_back({.name = name,
+                                 .family = family,
+                                 .cluster_address = {port->cluster_ip, port->port},
+                                 .node_port = port->node_port,
+                                 .endpoints = endpoint_statuses(*port, *view.ruleset.context()),
+                                 .quarantine_reason = quarantined == view.quarantine.end()
+                                                          ? ""
+                                                          : quarantined->second.reason});
+    }
+  }
+  return status;
+}
+
+std::optional<std::string> Reporter::explain(std::string_view service) const {
+  std::string text;
+  for (const Family family : node_.families) {
+    for (const auto& explanation : explain_service(view(family).ruleset, service)) {
+      text += to_text(explanation, Colour::kNever);
+    }
+  }
+  return text.empty() ? std::nullopt : std::optional(text);
+}
+
+}  // namespace proxy

@@ -1,0 +1,82 @@
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "proxy/cluster_events.h"
+#include "proxy/family_sync.h"
+#include "proxy/feed.h"
+#include "proxy/health.h"
+#include "proxy/http_server.h"
+#include "proxy/metrics.h"
+#include "proxy/per_family.h"
+#include "proxy/service_health.h"
+#include "proxy/status.h"
+
+namespace proxy {
+
+/// What the daemon tells about itself: metrics, health, the status page, health check node ports
+/// and events. It only listens to what the workers did; nothing here can hold up a sync.
+/// Thread-safe.
+class Reporter {
+ public:
+  /// `node`, `store` and `feed` must outlive it.
+  Reporter(const Node& node, Store& store, Feed& feed);
+
+  /// Opens the health and metrics servers. A port that cannot be had is retried, or, with
+  /// bindAddressHardFail, ends it with std::runtime_error.
+  void serve();
+
+  /// Hooks for a family's syncs.
+  FamilySync::Hooks hooks(rules::Family family);
+
+  /// Once a second: the age of watches, the node's eligibility, counters of the store.
+  void tick();
+
+ private:
+  /// The newest of what one family's worker did.
+  struct FamilyView {
+    std::deque<SyncPoint> syncs;
+    rules::Ruleset ruleset;
+    Quarantine quarantine;
+    std::optional<Store::Update> update;
+  };
+
+  void on_sync(const SyncRecord& record);
+  void count_sync(const SyncRecord& record);
+  void count_rules(const SyncRecord& record);
+  void remember(const SyncRecord& record);
+  void on_drift(rules::Family family, const rules::Changes& repair);
+  void on_conntrack(rules::Family family,
+                    const ConntrackWalk& walk,
+                    std::chrono::steady_clock::duration took);
+  void listen(const std::string& address,
+              Handler handler,
+              const std::function<ClusterEvent(std::string_view)>& failed);
+
+  Scrape scrape() const;
+  Status status() const;
+  std::optional<std::string> explain(std::string_view service) const;
+  FamilyView view(rules::Family family) const;
+
+  const Node& node_;
+  Store& store_;
+  Feed& feed_;
+  const std::chrono::system_clock::time_point started_ = std::chrono::system_clock::now();
+  Metrics metrics_;
+  HealthState health_;
+  std::unique_ptr<ClusterEvents> events_;  // null without an API server
+  mutable std::mutex mutex_;               // of what follows
+  PerFamily<FamilyView> views_;
+  PerFamily<Store::Changes> counted_;
+  // Last, so that no handler runs when the rest is gone.
+  HttpServer server_;
+  std::unique_ptr<ServiceHealth> service_health_;
+};
+
+}  // namespace proxy
