@@ -70,7 +70,8 @@ PacketExplanation explain_web_packet(const PacketRow& row) {
 }  // namespace
 
 TEST_CASE("explain: a Service as text", "[proxy][explain]") {
-  CHECK(to_text(explain(web_port()), Colour::kNever) == R"(ns1/web:http (tcp, IPv4) on node test-node
+  CHECK(to_text(explain(web_port()), Colour::kNever) ==
+        R"(ns1/web:http (tcp, IPv4) on node test-node
   traffic policy    internal Cluster, external Local
   node port         3001 on every local address
   health check      node port 30000, 1 ready on this node

@@ -1,0 +1,215 @@
+#include <algorithm>
+#include <filesystem>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <catch2/catch.hpp>
+
+#include "k8sclient/kubeconfig.h"
+#include "k8sclient/yaml.h"
+#include "proxy/file.h"
+#include "proxy/process.h"
+#include "test/support/temporary_folder.h"
+
+using k8sclient::YamlNode;
+
+namespace {
+
+const std::filesystem::path kDeploy = std::filesystem::path(IPTPROXY_SOURCE_DIR) / "deploy";
+
+std::vector<std::string> manifest_names() {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(kDeploy)) {
+    const std::string name = entry.path().filename();
+    if (entry.path().extension() == ".yaml" && name != "kustomization.yaml") {
+      names.push_back(name);
+    }
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::vector<YamlNode> load(const std::string& name) {
+  return k8sclient::parse_yaml(proxy::read_file(kDeploy / name));
+}
+
+/// A field of an object; the test fails if it is not there.
+const YamlNode& field(const YamlNode& object, const std::string& key) {
+  INFO("field " << key << " of the object at line " << object.line);
+  const auto* fields = std::get_if<YamlNode::Mapping>(&object.value);
+  REQUIRE(fields != nullptr);
+  const auto found = std::find_if(
+      fields->begin(), fields->end(), [&](const auto& candidate) { return candidate.key == key; });
+  REQUIRE(found != fields->end());
+  return found->value;
+}
+
+template <typename... Keys>
+const YamlNode& field(const YamlNode& object, const std::string& key, const Keys&... keys) {
+  return field(field(object, key), keys...);
+}
+
+const std::vector<YamlNode>& items(const YamlNode& list) {
+  return std::get<YamlNode::Sequence>(list.value);
+}
+
+const std::string& text(const YamlNode& node) {
+  return std::get<std::string>(node.value);
+}
+
+std::vector<std::string> texts(const YamlNode& list) {
+  std::vector<std::string> all;
+  for (const YamlNode& item : items(list)) {
+    all.push_back(text(item));
+  }
+  return all;
+}
+
+YamlNode pod() {
+  return field(load("daemonset.yaml").at(0), "spec", "template", "spec");
+}
+
+std::vector<YamlNode> containers() {
+  const YamlNode spec = pod();
+  std::vector<YamlNode> all = items(field(spec, "initContainers"));
+  for (const YamlNode& container : items(field(spec, "containers"))) {
+    all.push_back(container);
+  }
+  return all;
+}
+
+const YamlNode& files_of(const YamlNode& config_map) {
+  return field(config_map, "data");
+}
+
+std::string replaced(std::string text, const std::string& what, const std::string& by) {
+  for (std::size_t at = text.find(what); at != std::string::npos;
+       at = text.find(what, at + by.size())) {
+    text.replace(at, what.size(), by);
+  }
+  return text;
+}
+
+/// Exit status 0 and what it printed, or the test fails.
+void run_successfully(std::vector<std::string> command) {
+  const proxy::ProcessResult result = proxy::run({.argv = std::move(command), .input = {}});
+  INFO(result.output << result.error);
+  CHECK(result.status == 0);
+}
+
+}  // namespace
+
+TEST_CASE("deploy: manifests are YAML that names what it is", "[deploy]") {
+  for (const std::string& name : manifest_names()) {
+    CAPTURE(name);
+    for (const YamlNode& object : load(name)) {
+      CHECK(k8sclient::duplicate_fields(object).empty());
+      CHECK_FALSE(text(field(object, "apiVersion")).empty());
+      CHECK_FALSE(text(field(object, "kind")).empty());
+      CHECK_FALSE(text(field(object, "metadata", "name")).empty());
+    }
+  }
+}
+
+TEST_CASE("deploy: the kustomization lists every manifest but the alerts", "[deploy]") {
+  std::vector<std::string> expected = manifest_names();
+  REQUIRE(std::erase(expected, "alerts.yaml") == 1);  // needs the Prometheus operator
+
+  CHECK(texts(field(load("kustomization.yaml").at(0), "resources")) == expected);
+}
+
+TEST_CASE("deploy: the program knows every flag of the DaemonSet and its configuration",
+          "[deploy]") {
+  const test::TemporaryFolder folder;
+  const YamlNode config_map = load("configmap.yaml").at(0);
+  folder.write("config.conf", text(field(files_of(config_map), "config.conf")));
+  for (const YamlNode& container : containers()) {
+    std::vector<std::string> command{IPTPROXY_PROGRAM};
+    for (std::string argument : texts(field(container, "args"))) {
+      argument = replaced(std::move(argument), "/var/lib/iptproxy", folder.path());
+      command.push_back(replaced(std::move(argument), "$(NODE_NAME)", "node-1"));
+    }
+    command.emplace_back("--validate-config");
+    CAPTURE(command);
+
+    run_successfully(std::move(command));
+  }
+}
+
+TEST_CASE("deploy: kubeadm's configuration of kube-proxy is taken as it is", "[deploy]") {
+  run_successfully({IPTPROXY_PROGRAM,
+                    "--config=" IPTPROXY_SOURCE_DIR "/test/deploy/kubeadm-config.conf",
+                    "--validate-config"});
+}
+
+TEST_CASE("deploy: the kubeconfig of the ConfigMap is one that can be read", "[deploy]") {
+  const test::TemporaryFolder folder;
+  folder.write("ca.crt", "a certificate");
+  folder.write("token", "a token");
+  const YamlNode config_map = load("configmap.yaml").at(0);
+  const auto file = folder.write("kubeconfig.conf",
+                                 replaced(text(field(files_of(config_map), "kubeconfig.conf")),
+                                          "/var/run/secrets/kubernetes.io/serviceaccount",
+                                          folder.path()));
+
+  const k8sclient::ApiServer server = k8sclient::read_kubeconfig(file);
+
+  CHECK(server.url == "https://control-plane.example:6443");
+  CHECK(server.token_file == folder.path() / "token");
+}
+
+TEST_CASE("deploy: manifests agree about names, files and ports", "[deploy]") {
+  const YamlNode spec = pod();
+  const std::string account = text(field(spec, "serviceAccountName"));
+  const auto rbac = load("rbac.yaml");
+  CHECK(text(field(rbac.at(0), "metadata", "name")) == account);
+  CHECK(text(field(items(field(rbac.at(1), "subjects")).at(0), "name")) == account);
+
+  const YamlNode config_map = load("configmap.yaml").at(0);
+  const std::string image =
+      text(field(items(field(load("kustomization.yaml").at(0), "images")).at(0), "name"));
+  std::set<std::string> volumes;
+  for (const YamlNode& volume : items(field(spec, "volumes"))) {
+    const std::string name = text(field(volume, "name"));
+    volumes.insert(name);
+    if (name == "config") {
+      CHECK(text(field(volume, "configMap", "name")) ==
+            text(field(config_map, "metadata", "name")));
+    }
+  }
+  for (const YamlNode& container : containers()) {
+    CHECK(text(field(container, "image")) == image);
+    for (const YamlNode& mount : items(field(container, "volumeMounts"))) {
+      CHECK(volumes.contains(text(field(mount, "name"))));
+    }
+  }
+
+  const YamlNode config =
+      k8sclient::parse_yaml(text(field(files_of(config_map), "config.conf"))).at(0);
+  for (const char* probe : {"startupProbe", "readinessProbe", "livenessProbe"}) {
+    const auto port =
+        std::get<std::int64_t>(field(containers().back(), probe, "httpGet", "port").value);
+    CHECK(text(field(config, "healthzBindAddress")).ends_with(":" + std::to_string(port)));
+  }
+}
+
+TEST_CASE("deploy: only the init container is privileged", "[deploy]") {
+  const YamlNode security = field(containers().back(), "securityContext");
+
+  CHECK(texts(field(security, "capabilities", "drop")) == std::vector<std::string>{"ALL"});
+  CHECK(texts(field(security, "capabilities", "add")) ==
+        std::vector<std::string>{"NET_ADMIN", "NET_RAW"});
+  CHECK(std::get<bool>(field(security, "allowPrivilegeEscalation").value) == false);
+}
+
+TEST_CASE("deploy: Prometheus accepts the alerts, and they fire when they should", "[deploy]") {
+  const test::TemporaryFolder folder;
+  const auto rules =
+      folder.write("rules.yaml", k8sclient::to_yaml(field(load("alerts.yaml").at(0), "spec")));
+  const auto scenarios = folder.write(
+      "alerts_test.yaml", proxy::read_file(IPTPROXY_SOURCE_DIR "/test/deploy/alerts_test.yaml"));
+
+  run_successfully({"promtool", "check", "rules", rules});
+  run_successfully({"promtool", "test", "rules", scenarios});
+}
