@@ -68,9 +68,9 @@ std::string why_not(const ServicePort& port,
   if (!misses_cluster && !misses_local) {
     return {};
   }
-  const std::string cluster =
+  std::string cluster =
       misses_cluster ? why_not_cluster(endpoint, selection, context) : std::string();
-  const std::string local = misses_local ? why_not_local(endpoint) : std::string();
+  std::string local = misses_local ? why_not_local(endpoint) : std::string();
   if (cluster == local || !rules::uses_local_endpoints(port)) {
     return cluster;
   }

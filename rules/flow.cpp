@@ -55,7 +55,7 @@ void move_to_end(Flows& flows, Flows& more) {
 void StepLog::add(Flow& flow, Entry entry) {
   entry.previous = flow.last_step;
   flow.last_step = entries_.size();
-  entries_.push_back(std::move(entry));
+  entries_.push_back(entry);
 }
 
 std::vector<std::size_t> StepLog::path(const Flow& flow) const {

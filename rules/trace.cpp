@@ -143,6 +143,7 @@ class Journey {
 
   std::vector<Step> steps(const std::vector<std::size_t>& path) const {
     std::vector<Step> steps;
+    steps.reserve(path.size());
     for (const std::size_t number : path) {
       const StepLog::Entry& entry = walk_.log()[number];
       steps.push_back({.chain = entry.chain,
