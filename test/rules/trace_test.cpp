@@ -8,6 +8,7 @@
 #include <catch2/catch.hpp>
 
 #include "test/support/packets.h"
+#include "test/support/shared_files.h"
 
 using namespace rules;
 using namespace test;
@@ -293,4 +294,36 @@ TEST_CASE("trace: random rules do not double the work", "[rules][trace]") {
   CHECK(result.outcomes[0].share + result.outcomes[1].share == Approx(1));
   CHECK(result.outcomes[1].verdict == Verdict::kDrop);
   CHECK(result.outcomes[1].share == Approx(std::pow(0.5, 200)));
+}
+
+TEST_CASE("trace: a real node, with the rules of flannel and kubelet", "[rules][trace]") {
+  if (!has_shared_files()) {
+    WARN("no shared files");
+    return;
+  }
+  const Tables tables =
+      parse_tables(content(shared_folder() / "seed/k8s-worker1.iptables-save"), Family::kIpv4);
+  const std::array local_addresses = {ip("192.168.205.145"), ip("10.244.1.1")};
+  const auto row = GENERATE(values<PacketRow>({
+      {"pod to DNS", "10.244.1.7", "10.96.0.10:53/udp", "10.244.0.8:53, 10.244.0.9:53"},
+      {"node to DNS",
+       "192.168.205.145",
+       "10.96.0.10:53/udp",
+       "10.244.0.8:53 masq, 10.244.0.9:53 masq"},
+      {"outside to a node port",
+       "203.0.113.2",
+       "192.168.205.145:31455",
+       "10.244.1.19:8080 masq, 10.244.2.17:8080 masq"},
+      {"pod to the internet, masqueraded by flannel",
+       "10.244.1.7",
+       "203.0.113.2:443",
+       "ACCEPT masq"},
+      {"outside to a port of the node", "203.0.113.2", "192.168.205.145:22", "-"},
+  }));
+  INFO(row.name);
+
+  const Trace result = trace(tables, packet(row), local_addresses);
+
+  CHECK(fate(result) == row.fate);
+  CHECK(result.notes == std::vector<std::string>{});
 }

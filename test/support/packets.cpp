@@ -11,10 +11,14 @@ namespace test {
 namespace {
 
 std::string outcome_text(const rules::Outcome& outcome) {
-  if (outcome.endpoint && outcome.verdict == rules::Verdict::kAccept) {
-    return rules::to_string(*outcome.endpoint) + (outcome.masqueraded ? " masq" : "");
+  if (rules::is_left_alone(outcome)) {
+    return "-";
   }
-  return rules::is_left_alone(outcome) ? "-" : std::string(rules::to_string(outcome.verdict));
+  if (outcome.verdict != rules::Verdict::kAccept) {
+    return std::string(rules::to_string(outcome.verdict));
+  }
+  const std::string end = outcome.endpoint ? rules::to_string(*outcome.endpoint) : "ACCEPT";
+  return end + (outcome.masqueraded ? " masq" : "");
 }
 
 }  // namespace
@@ -80,6 +84,18 @@ rules::ServicePortEntry service(std::string_view name, rules::ServicePort port) 
     return rules::to_string(left.address) < rules::to_string(right.address);
   });
   return {port_name(name), std::make_shared<const rules::ServicePort>(std::move(port))};
+}
+
+rules::ServicePort exposed_port() {
+  rules::ServicePort port;
+  port.cluster_ip = ip("172.30.0.41");
+  port.port = 80;
+  port.node_port = 3001;
+  port.external_ips = {ip("192.168.99.12")};
+  port.load_balancer_vips = {ip("1.2.3.4")};
+  port.endpoints = {endpoint("10.180.0.1:80", Place::kElsewhere),
+                    endpoint("10.180.2.1:80", Place::kHere)};
+  return port;
 }
 
 rules::Tables compile_tables(const rules::Context& context,
