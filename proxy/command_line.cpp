@@ -35,6 +35,7 @@ constexpr std::string_view kCommands =
 
 /// What the commands take besides kube-proxy's flags, as text until it is judged.
 struct CommandOptions {
+  Flags flags;
   bool once = false;
   std::string family;
   std::string against;
@@ -75,7 +76,7 @@ int run_command(const Config& config, const CommandOptions& options) {
   if (config.init_only) {
     return run_init(config);
   }
-  return options.once ? run_once(config) : run_daemon(config);
+  return options.once ? run_once(config) : run_daemon(config, options.flags);
 }
 
 int diff_command(const Config& config, const CommandOptions& options) {
@@ -203,8 +204,8 @@ int complain(std::string_view text) {
   return kBadInput;
 }
 
-int execute(const Command& command, const Flags& flags, const CommandOptions& options) {
-  const Config config = to_config(flags);
+int execute(const Command& command, const CommandOptions& options) {
+  const Config config = to_config(options.flags);
   set_up_logging({.format = config.logging.format == "json" ? LogFormat::kJson : LogFormat::kText,
                   .verbosity = static_cast<int>(config.logging.verbosity)});
   if (config.validate_config) {
@@ -217,9 +218,8 @@ int execute(const Command& command, const Flags& flags, const CommandOptions& op
 int parse_and_execute(const Command& command, std::vector<std::string> arguments) {
   CLI::App app(std::string(command.help), fmt::format("iptproxy {}", command.name));
   app.footer(std::string(kCommands));
-  Flags flags;
   CommandOptions options;
-  add_flags(app, flags);
+  add_flags(app, options.flags);
   command.add_options(app, options);
   try {
     std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
@@ -230,11 +230,11 @@ int parse_and_execute(const Command& command, std::vector<std::string> arguments
   } catch (const CLI::ParseError& error) {
     return complain(parse_error_line(app, error));
   }
-  if (const auto version = version_text(flags)) {
+  if (const auto version = version_text(options.flags)) {
     fmt::print("{}\n", *version);
     return 0;
   }
-  return execute(command, flags, options);
+  return execute(command, options);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include "proxy/colour.h"
 #include "proxy/config.h"
+#include "proxy/config_flags.h"
 #include "rules/net.h"
 
 namespace proxy {
@@ -15,8 +16,9 @@ namespace proxy {
 
 enum class Output { kText, kJson, kDot };
 
-/// The daemon. Returns 0 after SIGTERM or SIGINT, with the rules in place.
-int run_daemon(const Config& config);
+/// The daemon. Returns 0 after SIGTERM or SIGINT, with the rules in place. `flags` are what the configuration was made
+/// of: its file is followed.
+int run_daemon(const Config& config, const Flags& flags);
 
 /// One sync of each family: 0 if everything was applied, 1 if something was not.
 int run_once(const Config& config);

@@ -57,7 +57,8 @@ Node look_at_node(const Config& config) {
         "programming iptables needs root (or CAP_NET_ADMIN as user 0); try `render` or `diff "
         "--against`");
   }
-  Node node{.config = config, .host = read_host()};
+  Node node{
+      .config = config, .current = std::make_shared<CurrentConfig>(config), .host = read_host()};
   node.name = node_name(config, node.host.name);
   const IptablesTraces traces = look_for_iptables();
   node.iptables = choose_iptables(config.iptables_backend, traces);
@@ -84,6 +85,7 @@ FamilySync::FamilySync(const Node& node, rules::Family family, Store& store, Hoo
     : node_(node),
       family_(family),
       hooks_(std::move(hooks)),
+      drift_(watch_drift(family, node.iptables.variant)),
       backend_(make_backend(family, node.iptables)) {
   worker_ = std::make_unique<Worker>(
       family,
@@ -93,13 +95,14 @@ FamilySync::FamilySync(const Node& node, rules::Family family, Store& store, Hoo
                                            bool large) { return make_context(update, large); },
                     .on_queued = hooks_.on_queued,
                     .on_sync = [this](const SyncRecord& record) { after_sync(record); },
-                    .may_have_drifted = [] { return false; },
+                    .may_have_drifted = [this] { return drift_.has_changed(); },
                     .on_drift = [this](const rules::Changes& repair) { after_drift(repair); }},
       Worker::Periods{.min_sync = node.config.iptables.min_sync_period,
                       .sync = node.config.iptables.sync_period});
 }
 
 void FamilySync::after_sync(const SyncRecord& record) {
+  drift_.settle();
   log_sync(record);
   if (record.report.outcome != SyncReport::Outcome::kFailed) {
     clean_conntrack(record);
@@ -124,13 +127,14 @@ void FamilySync::after_drift(const rules::Changes& repair) const {
 /// Accounting objects are looked up anew, since a rule that names a missing one is refused with its
 /// whole table; so are the addresses that rules name, as kube-proxy does (spec §3.4.5, T1).
 rules::Context FamilySync::make_context(const Store::Update& update, bool large) const {
+  const auto config = node_.current->get();
   HostFacts host = node_.host;
   host.capabilities.invalid_drop_counter = ensure_accounting_object(kInvalidDropsCounter);
   host.capabilities.localhost_port_counter = ensure_accounting_object(kLocalhostNodePortsCounter);
-  if (!node_.config.node_port_addresses.empty()) {
+  if (!config->node_port_addresses.empty()) {
     host.addresses = interface_addresses();
   }
-  return context_for(node_.config, node_.name, host, update, large);
+  return context_for(*config, node_.name, host, update, large);
 }
 
 void FamilySync::clean_conntrack(const SyncRecord& record) {

@@ -2,19 +2,45 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "proxy/cluster.h"
 #include "proxy/conntrack.h"
+#include "proxy/drift.h"
 #include "proxy/variant.h"
 #include "proxy/worker.h"
 
 namespace proxy {
 
+/// The configuration as it is now: a changed file may replace it while the proxy runs. Thread-safe.
+class CurrentConfig {
+ public:
+  explicit CurrentConfig(Config config)
+      : config_(std::make_shared<const Config>(std::move(config))) {}
+
+  std::shared_ptr<const Config> get() const {
+    const std::lock_guard lock(mutex_);
+    return config_;
+  }
+
+  void set(Config config) {
+    auto next = std::make_shared<const Config>(std::move(config));
+    const std::lock_guard lock(mutex_);
+    config_ = std::move(next);
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::shared_ptr<const Config> config_;
+};
+
 /// What the families of one process have in common.
 struct Node {
-  Config config;
+  Config config;                           // as it was at the start
+  std::shared_ptr<CurrentConfig> current;  // with what was taken over since
   HostFacts host;
   std::string name;
   IptablesChoice iptables;
@@ -51,6 +77,7 @@ class FamilySync {
   const Node& node_;
   const rules::Family family_;
   const Hooks hooks_;
+  const DriftWatch drift_;
   std::unique_ptr<Backend> backend_;
   Conntrack conntrack_;
   std::unique_ptr<Worker> worker_;

@@ -130,7 +130,7 @@ void Reporter::serve() {
   listen(node_.config.metrics_bind_address,
          metrics_routes({.metrics = metrics_,
                          .scrape = [this] { return scrape(); },
-                         .configuration = [this] { return to_json(node_.config); },
+                         .configuration = [this] { return to_json(*node_.current->get()); },
                          .status = [this] { return status(); },
                          .explain = [this](std::string_view service) { return explain(service); }}),
          [this](std::string_view error) { return metrics_server_failed(node_.name, error); });

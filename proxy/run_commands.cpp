@@ -5,9 +5,11 @@
 #include <string>
 #include <thread>
 
+#include <fmt/format.h>
 #include <pthread.h>
 
 #include "proxy/commands.h"
+#include "proxy/config_watch.h"
 #include "proxy/family_sync.h"
 #include "proxy/feed.h"
 #include "proxy/logging.h"
@@ -74,6 +76,32 @@ std::size_t load(const Config& config, Store& store) {
   return skipped;
 }
 
+/// Takes over what a changed configuration file says, as far as a running proxy can. Does nothing
+/// without a file.
+std::jthread follow_config(const Flags& flags, const Node& node, Store& store) {
+  if (node.config.config_file.empty()) {
+    return {};
+  }
+  return std::jthread(
+      [flags, config = node.config, current = node.current, &store](std::stop_token stop) {
+        ConfigWatch(flags, config).run(stop, [&](const ConfigChange& change) {
+          for (const std::string& error : change.errors) {
+            log_error("The changed configuration is invalid; the old one stays in force",
+                      {{"error", error}});
+          }
+          for (const std::string& field : change.need_restart) {
+            log_warning("This changed field needs a restart", {{"field", field}});
+          }
+          if (!change.taken_over.empty()) {
+            log_info("Configuration reloaded",
+                     {{"fields", fmt::format("{}", fmt::join(change.taken_over, ", "))}});
+            current->set(change.config);
+            store.wake();
+          }
+        });
+      });
+}
+
 }  // namespace
 
 int run_init(const Config& config) {
@@ -97,7 +125,7 @@ int run_once(const Config& config) {
   return all_applied ? 0 : 1;
 }
 
-int run_daemon(const Config& config) {
+int run_daemon(const Config& config, const Flags& flags) {
   const sigset_t signals = block_ending_signals();
   std::atomic<int> status = 0;
   Store store(translate_options(config), now());
@@ -117,6 +145,7 @@ int run_daemon(const Config& config) {
         std::make_unique<FamilySync>(node, family, store, reporter.hooks(family)));
     workers.emplace_back([&worker = sync->worker()](std::stop_token stop) { worker.run(stop); });
   }
+  const std::jthread config_watch = follow_config(flags, node, store);
   int signal = -1;
   while (signal < 0) {
     constexpr timespec kSecond{.tv_sec = 1, .tv_nsec = 0};

@@ -140,6 +140,16 @@ Warnings Store::apply(k8sclient::Event<k8sclient::Node> event) {
   return warnings;
 }
 
+void Store::wake() {
+  {
+    const std::lock_guard lock(mutex_);
+    for (const Family family : kFamilies) {
+      ++families_[family].revision;
+    }
+  }
+  changed_.notify_all();
+}
+
 bool Store::complete() const {
   const std::lock_guard lock(mutex_);
   return is_complete();

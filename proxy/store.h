@@ -58,6 +58,9 @@ class Store {
   /// Nodes of other names are ignored. A deleted node stays, as kube-proxy keeps it (spec §8.4).
   Warnings apply(k8sclient::Event<k8sclient::Node> event);
 
+  /// Settings changed, and nothing in the cluster: each family's next wait() returns at once.
+  void wake();
+
   /// True once Services, slices and node have each been listed; until then nobody gets a snapshot.
   bool complete() const;
 

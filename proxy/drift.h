@@ -1,0 +1,27 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "proxy/iptables.h"
+#include "rules/net.h"
+
+namespace proxy {
+
+/// A cheap answer to whether another hand changed a family's tables, without reading them. For one
+/// thread. It may say yes for nothing; a no can be wrong only for a change that keeps every count
+/// (legacy), or that comes from another iptables-restore in the middle of one of our own syncs: the
+/// regular reading of the tables finds these.
+struct DriftWatch {
+  /// True if something changed that settle() does not know of, since the last call.
+  std::function<bool()> has_changed;
+  /// What we ourselves just did is no drift. Call it after each own sync.
+  std::function<void()> settle;
+};
+
+/// nft: listens to the kernel's transactions (NFNLGRP_NFTABLES) on mangle, filter and nat. Legacy:
+/// compares the number of entries, the size and the hooks of these tables. Without the right to
+/// ask, it always says no; logged once.
+DriftWatch watch_drift(rules::Family family, Variant variant);
+
+}  // namespace proxy
