@@ -102,6 +102,16 @@ std::jthread follow_config(const Flags& flags, const Node& node, Store& store) {
       });
 }
 
+/// Ends the process within a second even if a worker is in the middle of reading or writing a large
+/// table: each commit is atomic, and the next start goes on from whatever is in the kernel.
+void end_soon(int status) {
+  std::thread([status] {
+    constexpr std::chrono::milliseconds kGrace{700};
+    std::this_thread::sleep_for(kGrace);
+    std::_Exit(status);
+  }).detach();
+}
+
 }  // namespace
 
 int run_init(const Config& config) {
@@ -153,6 +163,7 @@ int run_daemon(const Config& config, const Flags& flags) {
     reporter.tick();
   }
   log_info("Ending; the rules stay in place", {{"signal", signal}});
+  end_soon(status);
   return status;
 }
 
