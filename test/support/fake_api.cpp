@@ -96,6 +96,15 @@ std::vector<std::string> FakeApi::objects(const std::string& resource_name) cons
   return result;
 }
 
+std::vector<ObjectName> FakeApi::names(const std::string& resource_name) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<ObjectName> result;
+  for (const auto& [name, object] : resources_.at(resource_name).objects) {
+    result.push_back(name);
+  }
+  return result;
+}
+
 std::uint64_t FakeApi::resource_version() const {
   const std::lock_guard lock(mutex_);
   return version_;

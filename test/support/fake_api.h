@@ -57,6 +57,8 @@ class FakeApi {
   /// The objects as a list would show them, as JSON.
   std::vector<std::string> objects(const std::string& resource) const;
 
+  std::vector<k8sclient::ObjectName> names(const std::string& resource) const;
+
   std::uint64_t resource_version() const;
 
   // How it serves.
