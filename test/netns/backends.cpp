@@ -1,10 +1,12 @@
 #include "test/netns/backends.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <limits>
 #include <sstream>
 
 #include <catch2/catch.hpp>
+#include <unistd.h>
 
 #include "proxy/iptc_backend.h"
 #include "proxy/restore_backend.h"
@@ -14,6 +16,10 @@
 namespace test {
 
 namespace {
+
+/// Tests of other programs may run at the same time; network namespaces share the lock.
+[[maybe_unused]] const int kOwnLock = setenv(
+    "XTABLES_LOCKFILE", ("/tmp/iptproxy-test-" + std::to_string(getpid()) + ".lock").c_str(), 1);
 
 bool is_built_in(std::string_view chain) {
   return chain == "PREROUTING" || chain == "INPUT" || chain == "FORWARD" || chain == "OUTPUT" ||
