@@ -46,4 +46,18 @@ std::string url_encoded(std::string_view text) {
   return result;
 }
 
+std::string duration_text(std::chrono::system_clock::duration duration) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(duration).count();
+  if (seconds < 60) {
+    return fmt::format("{} s", seconds);
+  }
+  if (seconds < 3600) {
+    return fmt::format("{} min {} s", seconds / 60, seconds % 60);
+  }
+  if (seconds < 24 * 3600) {
+    return fmt::format("{} h {} min", seconds / 3600, seconds / 60 % 60);
+  }
+  return fmt::format("{} d {} h", seconds / (24 * 3600), seconds / 3600 % 24);
+}
+
 }  // namespace proxy

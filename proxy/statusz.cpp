@@ -52,21 +52,6 @@ bool matches(const ServiceStatus& service, const StatusQuery& query) {
          });
 }
 
-/// A duration in the two units that matter: "3 d 4 h".
-std::string for_people(std::chrono::system_clock::duration duration) {
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(duration).count();
-  if (seconds < 60) {
-    return fmt::format("{} s", seconds);
-  }
-  if (seconds < 3600) {
-    return fmt::format("{} min {} s", seconds / 60, seconds % 60);
-  }
-  if (seconds < 24 * 3600) {
-    return fmt::format("{} h {} min", seconds / 3600, seconds / 60 % 60);
-  }
-  return fmt::format("{} d {} h", seconds / (24 * 3600), seconds / 3600 % 24);
-}
-
 std::string health_section(const Status& status) {
   if (status.problems.empty()) {
     return "<p class=\"good\" id=\"health\">Healthy</p>";
@@ -82,7 +67,7 @@ std::string family_section(const FamilyStatus& family, const Status& status) {
   const std::string last = family.syncs.empty()
                                ? "never synced"
                                : fmt::format("last sync {} ago, took {:.1f} ms",
-                                             for_people(status.now - family.syncs.back().at),
+                                             duration_text(status.now - family.syncs.back().at),
                                              family.syncs.back().seconds * 1000);
   return fmt::format(
       "<h2>{} <span class=\"quiet\">{}</span></h2><p>{} rules in nat, {} in filter; {}</p>{}",
@@ -234,7 +219,7 @@ std::string status_page(const Status& status, const StatusQuery& query) {
       html_escaped(status.version),
       health_section(status),
       to_rfc3339(std::chrono::floor<std::chrono::seconds>(status.now)),
-      for_people(status.now - status.started),
+      duration_text(status.now - status.started),
       html_escaped(status.cluster));
   for (const FamilyStatus& family : status.families) {
     text += family_section(family, status);

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "proxy/html.h"
 #include "proxy/rfc3339.h"
 
 namespace proxy {
@@ -93,7 +94,7 @@ std::string sync_plot(const FamilyStatus& family, std::chrono::system_clock::tim
           sync.seconds * 1000);
     }
     text += fmt::format(
-        "<text x=\"{}\" y=\"{}\">{:.0f} s ago</text>", kLeft, kHeight + 16, span.count());
+        "<text x=\"{}\" y=\"{}\">{} ago</text>", kLeft, kHeight + 16, duration_text(now - first));
     text +=
         fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"end\">now</text>", kWidth, kHeight + 16);
   }

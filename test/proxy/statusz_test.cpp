@@ -177,3 +177,11 @@ TEST_CASE("html: texts are escaped for markup and for URLs", "[proxy][statusz]")
   CHECK(proxy::html_escaped("<a href='x'>&\"") == "&lt;a href=&#39;x&#39;&gt;&amp;&quot;");
   CHECK(proxy::url_encoded("ns/svc a&b=ü") == "ns%2Fsvc%20a%26b%3D%C3%BC");
 }
+
+TEST_CASE("html: durations are told in two units", "[proxy][statusz]") {
+  CHECK(proxy::duration_text(0s) == "0 s");
+  CHECK(proxy::duration_text(59999ms) == "59 s");
+  CHECK(proxy::duration_text(61s) == "1 min 1 s");
+  CHECK(proxy::duration_text(2h + 59min + 59s) == "2 h 59 min");
+  CHECK(proxy::duration_text(49h) == "2 d 1 h");
+}
