@@ -200,8 +200,12 @@ class ExtensionWriter {
   }
 
   void operator()(const MarkMatch& match) {
-    write(iptc::kMark,
-          xt_mark_mtinfo1{match.value, match.mask, static_cast<std::uint8_t>(match.negated)});
+    xt_mark_mtinfo1 data;
+    std::memset(&data, 0, sizeof(data));  // its padding, too: the kernel keeps and shows every byte
+    data.mark = match.value;
+    data.mask = match.mask;
+    data.invert = static_cast<std::uint8_t>(match.negated);
+    write(iptc::kMark, data);
   }
 
   void operator()(const LocalAddress& match) {

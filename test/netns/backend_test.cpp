@@ -9,7 +9,8 @@
 #include "proxy/iptc_backend.h"
 #include "proxy/restore_backend.h"
 #include "proxy/xtables_lock.h"
-#include "rules/names.h"
+#include "rules//names.h"
+#include "rules/iptc_frame.h"
 #include "test/netns/backends.h"
 #include "test/support/accounting_objects.h"
 #include "test/support/generators.h"
@@ -56,9 +57,8 @@ std::vector<std::uint8_t> raw_table(Family family, rules::Table table) {
   socket.read(table, shape, buffer);
   std::vector<std::uint8_t> bytes(buffer.entries().begin(), buffer.entries().end());
   const std::size_t counters = family == Family::kIpv4 ? 96 : 152;
-  const std::size_t next_field = family == Family::kIpv4 ? 90 : 146;
-  for (std::size_t at = 0; at < bytes.size();
-       at += bytes[at + next_field] + 256U * bytes[at + next_field + 1]) {
+  const std::span<std::uint8_t> all(bytes);
+  for (std::size_t at = 0; at < bytes.size(); at += rules::entry_length(all.subspan(at), family)) {
     std::fill_n(bytes.begin() + static_cast<std::ptrdiff_t>(at + counters), 16, std::uint8_t{0});
   }
   return bytes;
@@ -129,6 +129,27 @@ TEST_CASE("backends: every way to a legacy table leaves the same bytes in the ke
     for (std::size_t way = 1; way < kLegacyWays.size(); ++way) {
       CAPTURE(rules::to_string(family), name_of(kLegacyWays[way]));
       CHECK(texts[way] == texts[0]);
+      for (size_t q = 0; q < bytes[0].size(); ++q) {
+        if (bytes[way][q].size() != bytes[0][q].size())
+          printf("size %zu: %zu %zu\n", q, bytes[way][q].size(), bytes[0][q].size());
+        else
+          for (size_t z = 0; z < bytes[0][q].size(); ++z)
+            if (bytes[way][q][z] != bytes[0][q][z]) {
+              size_t at = 0;
+              std::span<const std::uint8_t> al(bytes[0][q]);
+              while (at + rules::entry_length(al.subspan(at), family) <= z)
+                at += rules::entry_length(al.subspan(at), family);
+              printf("way %zu q %zu at entry %zu + %zu len %u: %02x vs %02x\n",
+                     way,
+                     q,
+                     at,
+                     z - at,
+                     rules::entry_length(al.subspan(at), family),
+                     bytes[way][q][z],
+                     bytes[0][q][z]);
+              break;
+            }
+      }
       CHECK((bytes[way] == bytes[0]));
     }
   }

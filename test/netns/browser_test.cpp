@@ -48,10 +48,16 @@ TEST_CASE("statusz: a real browser shows 10,000 Services in pages and finds one"
   const std::string url = "http://127.0.0.1:" + std::to_string(server.port(address).value());
 
   // The document as the browser understood it, and its complaints, each as long as it loads.
-  const std::string page =
-      shell(std::string(kBrowser) + " --dump-dom '" + url + "/statusz?page=200'");
-  const std::string found =
-      shell(std::string(kBrowser) + " --dump-dom '" + url + "/statusz?q=svc-4711'");
+  const auto document = [&](const std::string& query) {
+    std::string command(kBrowser);
+    command += " --dump-dom '";
+    command += url;
+    command += query;
+    command += "'";
+    return shell(command);
+  };
+  const std::string page = document("/statusz?page=200");
+  const std::string found = document("/statusz?q=svc-4711");
 
   CHECK(count(page, "href=\"/explain?service=") == 50);
   CHECK_THAT(page, Catch::Contains("ns/svc-9999</a>") && Catch::Contains("page 200 of 200"));

@@ -80,8 +80,9 @@ class MemoryTable {
   }
 
   std::vector<std::string> texts(std::string_view chain) const {
+    const Contents all = contents();
     std::vector<std::string> lines;
-    for (const Rule& rule : contents().at(ChainName(chain))) {
+    for (const Rule& rule : all.at(ChainName(chain))) {
       lines.push_back(rules::to_string(rule, family_));
     }
     return lines;
@@ -269,7 +270,7 @@ TEST_CASE("table edit: bytes that are no table are refused", "[proxy][table]") {
 }
 
 TEST_CASE("table edit: random histories leave what the fake kernel has", "[proxy][table]") {
-  const std::uint64_t seed = GENERATE(range(1, 9));
+  const auto seed = GENERATE(range<std::uint64_t>(1, 9));
   const Family family = seed % 2 == 0 ? Family::kIpv4 : Family::kIpv6;
   CAPTURE(seed);
   test::ClusterGenerator generator(seed);
