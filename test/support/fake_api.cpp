@@ -50,12 +50,16 @@ std::string FakeApi::render(const Resource& resource,
                             std::uint64_t version,
                             const std::string& fields) const {
   return fmt::format(
-      R"({{"kind":"{}","apiVersion":"{}","metadata":{{"name":"{}",{}"resourceVersion":"{}",)"
+      R"({{"kind":"{}","apiVersion":"{}","metadata":{{"name":"{}",{}{}"resourceVersion":"{}",)"
       R"("managedFields":[{{"manager":"kubectl"}}]}}{}{}}})",
       resource.kind,
       resource.api_version,
       name.name,
       name.name_space.empty() ? "" : fmt::format("\"namespace\":\"{}\",", name.name_space),
+      // A slice belongs to the Service of its name.
+      resource.kind == "EndpointSlice"
+          ? fmt::format(R"("labels":{{"kubernetes.io/service-name":"{}"}},)", name.name)
+          : "",
       version,
       fields.empty() ? "" : ",",
       fields);

@@ -1,0 +1,182 @@
+#include <chrono>
+#include <csignal>
+#include <functional>
+#include <thread>
+
+#include <catch2/catch.hpp>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "proxy/process.h"
+#include "test/support/certificates.h"
+#include "test/support/fake_api.h"
+#include "test/support/network_namespace.h"
+#include "test/support/temporary_folder.h"
+
+// The program as a node runs it: an API server over TLS, a kubeconfig, a real kernel.
+
+using namespace std::chrono_literals;
+using Catch::Matchers::Contains;
+using test::FakeApi;
+using test::NetworkNamespace;
+using test::shell;
+
+namespace {
+
+/// An API server with one Service, its slice and this node, and a kubeconfig that leads to it.
+class ApiNode {
+ public:
+  ApiNode() {
+    api.put("nodes",
+            {"", "worker-1"},
+            R"("status":{"addresses":[{"type":"InternalIP","address":"192.168.0.2"}]})");
+    put_service("web", "10.96.0.11");
+    put_slice("10.244.1.5");
+    folder_.write("ca.pem", authority_.certificate);
+    folder_.write("token", "let-me-in");
+    kubeconfig_ = folder_
+                      .write("kubeconfig",
+                             "apiVersion: v1\nkind: Config\ncurrent-context: c\n"
+                             "clusters: [{name: k, cluster: {server: \"" +
+                                 api.url() +
+                                 "\", certificate-authority: ca.pem}}]\n"
+                                 "users: [{name: u, user: {tokenFile: token}}]\n"
+                                 "contexts: [{name: c, context: {cluster: k, user: u}}]\n")
+                      .string();
+  }
+
+  void put_service(const std::string& name, const std::string& ip) {
+    api.put("services",
+            {"shop", name},
+            R"("spec":{"clusterIP":")" + ip + R"(","ports":[{"name":"http","port":80}]})");
+  }
+
+  void put_slice(const std::string& address) {
+    api.put("endpointslices",
+            {"shop", "web"},
+            R"("addressType":"IPv4","ports":[{"name":"http","port":8080,"protocol":"TCP"}],)"
+            R"("endpoints":[{"addresses":[")" +
+                address + R"("]}])");
+  }
+
+  std::vector<std::string> command(const std::string& name) const {
+    return {IPTPROXY_PROGRAM,
+            name,
+            "--kubeconfig=" + kubeconfig_,
+            "--hostname-override=worker-1",
+            "--cluster-cidr=10.244.0.0/16",
+            "--conntrack-max-per-core=0"};
+  }
+
+ private:
+  test::TemporaryFolder folder_;
+  test::Certificate authority_ = test::make_authority();
+  std::string kubeconfig_;
+
+ public:
+  FakeApi api{{.certificate = test::issue(authority_, "IP:127.0.0.1")}};
+};
+
+bool eventually(const std::function<bool()>& condition) {
+  const auto deadline = std::chrono::steady_clock::now() + 20s;
+  while (std::chrono::steady_clock::now() < deadline) {
+    if (condition()) {
+      return true;
+    }
+    std::this_thread::sleep_for(20ms);
+  }
+  return false;
+}
+
+bool has_rule(const std::string& text) {
+  return shell("iptables-nft-save -t nat").find(text) != std::string::npos;
+}
+
+/// Starts a program; kills it at the end.
+class Daemon {
+ public:
+  explicit Daemon(const std::vector<std::string>& argv) {
+    std::vector<char*> arguments;
+    for (const std::string& word : argv) {
+      arguments.push_back(const_cast<char*>(word.c_str()));
+    }
+    arguments.push_back(nullptr);
+    REQUIRE(posix_spawn(&pid_, arguments.front(), nullptr, nullptr, arguments.data(), environ) ==
+            0);
+  }
+
+  ~Daemon() {
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+  }
+
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
+
+ private:
+  pid_t pid_ = -1;
+};
+
+}  // namespace
+
+TEST_CASE("api: one sync from an API server over TLS programs the node", "[netns][api]") {
+  const NetworkNamespace space;
+  const ApiNode node;
+
+  auto once = node.command("run");
+  once.emplace_back("--once");
+  const auto synced = proxy::run({.argv = once});
+  INFO(synced.error);
+  CHECK(synced.status == 0);
+  CHECK(has_rule("10.244.1.5:8080"));
+
+  const auto same = proxy::run({.argv = node.command("diff")});
+  INFO(same.output << same.error);
+  CHECK(same.status == 0);
+  CHECK_THAT(proxy::run({.argv = node.command("render")}).output,
+             Contains("shop/web:http cluster IP"));
+}
+
+TEST_CASE("api: the daemon follows the API server, and a flush of nat is repaired at once",
+          "[netns][api]") {
+  const NetworkNamespace space;
+  ApiNode node;
+  const Daemon daemon(node.command("run"));
+  REQUIRE(eventually([] { return has_rule("10.244.1.5:8080"); }));
+
+  node.put_slice("10.244.1.6");
+  CHECK(eventually([] { return has_rule("10.244.1.6:8080") && !has_rule("10.244.1.5:8080"); }));
+
+  node.put_service("late", "10.96.0.12");
+  CHECK(eventually([] {
+    return shell("iptables-nft-save -t filter").find("shop/late:http has no endpoints") !=
+           std::string::npos;
+  }));
+
+  shell("iptables-nft -t nat -F");
+  CHECK(eventually([] { return has_rule("10.244.1.6:8080") && has_rule("-A PREROUTING"); }));
+
+  CHECK_THAT(shell("curl -s http://127.0.0.1:10256/healthz"), Contains(R"("healthy":true)"));
+  CHECK_THAT(shell("curl -s http://127.0.0.1:10249/metrics"),
+             Contains("iptproxy_drift_repairs_total{ip_family=\"IPv4\"} 1"));
+}
+
+TEST_CASE("api: killed at any moment, it leaves a node from which the next start goes on",
+          "[netns][api]") {
+  const NetworkNamespace space;
+  ApiNode node;
+  for (int round = 0; round < 25; ++round) {
+    const std::string address = "10.244.2." + std::to_string(round + 1);
+    node.put_slice(address);
+    const Daemon daemon(node.command("run"));
+    std::this_thread::sleep_for(
+        std::chrono::milliseconds(round * 7));  // not awaited: the point is to hit anywhere
+  }
+
+  auto once = node.command("run");
+  once.emplace_back("--once");
+  CHECK(proxy::run({.argv = once}).status == 0);
+  CHECK(has_rule("10.244.2.25:8080"));
+  CHECK(proxy::run({.argv = node.command("diff")}).status == 0);
+}
