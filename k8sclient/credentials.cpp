@@ -1,5 +1,6 @@
 #include "k8sclient/credentials.h"
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 
@@ -25,6 +26,13 @@ std::string trimmed(std::string text) {
   text.erase(text.find_last_not_of(kBlank) + 1);
   text.erase(0, text.find_first_not_of(kBlank));
   return text;
+}
+
+// It becomes a line of the request.
+void check_token(std::string_view token) {
+  if (std::any_of(token.begin(), token.end(), [](char c) { return c <= ' ' || c > '~'; })) {
+    throw TransportError("the token has blanks or characters that are not ASCII");
+  }
 }
 
 }  // namespace
@@ -65,6 +73,7 @@ Identity Credentials::current(std::stop_token stop) {
       identity.client_key = exec.client_key;
     }
   }
+  check_token(identity.token);
   return identity;
 }
 

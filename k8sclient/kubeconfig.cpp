@@ -12,6 +12,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include "k8sclient/base64.h"
+#include "k8sclient/quote.h"
 #include "k8sclient/yaml_limits.h"
 
 namespace k8sclient {
@@ -79,7 +80,7 @@ class Setting {
   }
 
   [[noreturn]] void fail_unknown(std::string_view key) const {
-    fail(fmt::format("unknown key {}", key));
+    fail("unknown key " + in_quotes(key));
   }
 
   // A path, resolved against the folder of the kubeconfig.
@@ -229,7 +230,7 @@ std::optional<Setting> find_named(const Setting& list,
       }
     });
     if (!names.insert(item_name).second) {
-      item.fail(fmt::format("name {} occurs twice", item_name));
+      item.fail(fmt::format("name {} occurs twice", in_quotes(item_name)));
     }
     if (item_name == name && content) {
       found.emplace(*content);
@@ -273,7 +274,7 @@ Setting require_named(const Setting& root,
   auto found = list ? find_named(*list, inner, name) : std::nullopt;
   if (!found) {
     root.fail(name.empty() ? fmt::format("no {} is named", inner)
-                           : fmt::format("there is no {} of name {}", inner, name));
+                           : fmt::format("there is no {} of name {}", inner, in_quotes(name)));
   }
   return *found;
 }

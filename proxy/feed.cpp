@@ -52,8 +52,7 @@ Feed::Feed(const Config& config, Store& store, OnFailure on_failure) {
 }
 
 void Feed::watch_api(const Config& config, Store& store) {
-  transport_ =
-      k8sclient::make_transport(api_server(config), "iptproxy/" IPTPROXY_VERSION " (linux)");
+  transport_ = connect(config);
   services_ = reflector<k8sclient::Service>(*transport_, k8sclient::services_query(), store);
   slices_ =
       reflector<k8sclient::EndpointSlice>(*transport_, k8sclient::endpoint_slices_query(), store);
@@ -103,6 +102,10 @@ k8sclient::ApiServer api_server(const Config& config) {
     server.url = config.master;
   }
   return server;
+}
+
+std::unique_ptr<k8sclient::Transport> connect(const Config& config) {
+  return k8sclient::make_transport(api_server(config), "iptproxy/" IPTPROXY_VERSION " (linux)");
 }
 
 std::size_t load_files(const Config& config, Store& store) {

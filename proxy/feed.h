@@ -49,6 +49,9 @@ class Feed {
 /// --master replaces the address (spec §10.5). Throws k8sclient::KubeconfigError.
 k8sclient::ApiServer api_server(const Config& config);
 
+/// A connection to that API server, under our name.
+std::unique_ptr<k8sclient::Transport> connect(const Config& config);
+
 /// Fills the store once with the manifests that the configuration names, and returns how many
 /// objects were skipped as malformed; errors and notes are logged. Throws std::system_error if a
 /// path cannot be read.

@@ -178,8 +178,7 @@ int check(const Config& config, Output output, Colour colour) {
   };
   if (config.sources.empty()) {
     try {
-      const auto transport =
-          k8sclient::make_transport(api_server(config), "iptproxy/" IPTPROXY_VERSION " (linux)");
+      const auto transport = connect(config);
       add(check_authorization(
           [&](const std::string& path, const std::string& json) {
             return transport->post(path, json, {});

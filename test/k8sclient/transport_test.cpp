@@ -168,6 +168,11 @@ TEST_CASE("transport: a token file is read again while it rotates", "[k8sclient]
   CHECK(token_sent() == "Bearer second");
 }
 
+TEST_CASE("transport: a token that would break the request is refused", "[k8sclient][transport]") {
+  CHECK(failure({.url = "http://127.0.0.1:1", .token = "a\r\nX-Other: b"}) ==
+        "GET /api/v1/services: the token has blanks or characters that are not ASCII");
+}
+
 TEST_CASE("transport: an answer that is an error says status, reason and when to come back",
           "[k8sclient][transport]") {
   struct Row {

@@ -1,23 +1,19 @@
 #include <chrono>
-#include <csignal>
-#include <functional>
 #include <thread>
 
 #include <catch2/catch.hpp>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "proxy/process.h"
 #include "test/support/certificates.h"
 #include "test/support/fake_api.h"
 #include "test/support/network_namespace.h"
+#include "test/support/program.h"
 #include "test/support/temporary_folder.h"
 
 // The program as a node runs it: an API server over TLS, a kubeconfig, a real kernel.
 
-using namespace std::chrono_literals;
 using Catch::Matchers::Contains;
+using test::eventually;
 using test::FakeApi;
 using test::NetworkNamespace;
 using test::shell;
@@ -78,45 +74,9 @@ class ApiNode {
   FakeApi api{{.certificate = test::issue(authority_, "IP:127.0.0.1")}};
 };
 
-bool eventually(const std::function<bool()>& condition) {
-  const auto deadline = std::chrono::steady_clock::now() + 20s;
-  while (std::chrono::steady_clock::now() < deadline) {
-    if (condition()) {
-      return true;
-    }
-    std::this_thread::sleep_for(20ms);
-  }
-  return false;
-}
-
 bool has_rule(const std::string& text) {
   return shell("iptables-nft-save -t nat").find(text) != std::string::npos;
 }
-
-/// Starts a program; kills it at the end.
-class Daemon {
- public:
-  explicit Daemon(const std::vector<std::string>& argv) {
-    std::vector<char*> arguments;
-    for (const std::string& word : argv) {
-      arguments.push_back(const_cast<char*>(word.c_str()));
-    }
-    arguments.push_back(nullptr);
-    REQUIRE(posix_spawn(&pid_, arguments.front(), nullptr, nullptr, arguments.data(), environ) ==
-            0);
-  }
-
-  ~Daemon() {
-    kill(pid_, SIGKILL);
-    waitpid(pid_, nullptr, 0);
-  }
-
-  Daemon(const Daemon&) = delete;
-  Daemon& operator=(const Daemon&) = delete;
-
- private:
-  pid_t pid_ = -1;
-};
 
 }  // namespace
 
@@ -142,7 +102,7 @@ TEST_CASE("api: the daemon follows the API server, and a flush of nat is repaire
           "[netns][api]") {
   const NetworkNamespace space;
   ApiNode node;
-  const Daemon daemon(node.command("run"));
+  const test::Program daemon(node.command("run"));
   REQUIRE(eventually([] { return has_rule("10.244.1.5:8080"); }));
 
   node.put_slice("10.244.1.6");
@@ -169,7 +129,7 @@ TEST_CASE("api: killed at any moment, it leaves a node from which the next start
   for (int round = 0; round < 25; ++round) {
     const std::string address = "10.244.2." + std::to_string(round + 1);
     node.put_slice(address);
-    const Daemon daemon(node.command("run"));
+    const test::Program daemon(node.command("run"));
     std::this_thread::sleep_for(
         std::chrono::milliseconds(round * 7));  // not awaited: the point is to hit anywhere
   }

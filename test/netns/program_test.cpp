@@ -1,12 +1,7 @@
-#include <chrono>
-#include <csignal>
-#include <functional>
-#include <thread>
+
+#include "test/support/program.h"
 
 #include <catch2/catch.hpp>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "proxy/process.h"
 #include "rules/names.h"
@@ -20,9 +15,9 @@
 // afterwards.
 
 using namespace rules;
-using namespace std::chrono_literals;
 using Catch::Matchers::Contains;
 using proxy::ProcessResult;
+using test::eventually;
 using test::NetworkNamespace;
 using test::shell;
 
@@ -39,52 +34,6 @@ std::vector<std::string> words(std::initializer_list<std::string> first,
 ProcessResult iptproxy(std::initializer_list<std::string> first,
                        const std::vector<std::string>& rest = {}) {
   return proxy::run({.argv = words(first, rest)});
-}
-
-/// A started program; killed at the end if it still runs.
-class Started {
- public:
-  explicit Started(const std::vector<std::string>& argv) {
-    std::vector<char*> arguments;
-    for (const std::string& word : argv) {
-      arguments.push_back(const_cast<char*>(word.c_str()));
-    }
-    arguments.push_back(nullptr);
-    REQUIRE(posix_spawn(&pid_, arguments.front(), nullptr, nullptr, arguments.data(), environ) ==
-            0);
-  }
-
-  Started(const Started&) = delete;
-  Started& operator=(const Started&) = delete;
-
-  ~Started() {
-    if (pid_ > 0) {
-      kill(pid_, SIGKILL);
-      waitpid(pid_, nullptr, 0);
-    }
-  }
-
-  /// Sends SIGTERM and waits: the exit status, or -1 if a signal ended it.
-  int terminate() {
-    kill(pid_, SIGTERM);
-    int status = 0;
-    waitpid(std::exchange(pid_, -1), &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  }
-
- private:
-  pid_t pid_ = -1;
-};
-
-bool eventually(const std::function<bool()>& condition) {
-  const auto deadline = std::chrono::steady_clock::now() + 20s;
-  while (std::chrono::steady_clock::now() < deadline) {
-    if (condition()) {
-      return true;
-    }
-    std::this_thread::sleep_for(20ms);
-  }
-  return false;
 }
 
 std::string save(const std::string& variant) {
@@ -233,7 +182,8 @@ TEST_CASE("program: the daemon follows its files, and SIGTERM leaves the rules i
            ip + ", ports: [{port: 80}]}}\n";
   };
   folder.write("web.yaml", service("10.96.0.9"));
-  Started daemon(words({"--source=" + folder.path().string(), "--iptables-min-sync-period=0s"}));
+  test::Program daemon(
+      words({"--source=" + folder.path().string(), "--iptables-min-sync-period=0s"}));
   const bool appeared =
       eventually([] { return save("nft").find("10.96.0.9/32") != std::string::npos; });
   folder.write("web.yaml", service("10.96.0.77"));
