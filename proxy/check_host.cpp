@@ -84,20 +84,16 @@ Finding check_conntrack() {
                   : ""};
 }
 
-Finding check_sysctl(std::string_view setting,
-                     std::uint64_t wanted,
-                     Level if_other,
-                     std::string_view why) {
+/// A setting that should be 1.
+Finding check_sysctl(std::string_view setting, std::string_view advice) {
   std::string file(setting);
   std::replace(file.begin(), file.end(), '.', '/');
   const auto value = number_in("/proc/sys/" + file);
-  const bool good = value == wanted;
-  const std::string found = value ? std::to_string(*value) : "not there";
-  return {
-      good ? Level::kOk : if_other,
-      "sysctl",
-      fmt::format("{} is {}", setting, found),
-      good ? "" : fmt::format("{} wants {}: `run --init-only` sets what it needs", why, wanted)};
+  const bool good = value == 1;
+  return {good ? Level::kOk : Level::kWarning,
+          "sysctl",
+          fmt::format("{} is {}", setting, value ? std::to_string(*value) : "not there"),
+          good ? "" : std::string(advice)};
 }
 
 /// A process named kube-proxy would fight for the same chains.
@@ -196,10 +192,12 @@ std::vector<Finding> check_host(const Config& config) {
   const auto kernel = check_kernel(programs);
   findings.insert(findings.end(), kernel.begin(), kernel.end());
   findings.push_back(check_conntrack());
-  findings.push_back(check_sysctl("net.ipv4.ip_forward", 1, Level::kWarning, "forwarding to pods"));
+  findings.push_back(check_sysctl("net.ipv4.ip_forward",
+                                  "set it to 1 on the node: pods are reached by forwarding"));
   if (config.iptables.localhost_node_ports) {
-    findings.push_back(check_sysctl(
-        "net.ipv4.conf.all.route_localnet", 1, Level::kWarning, "node ports on 127.0.0.1"));
+    findings.push_back(
+        check_sysctl("net.ipv4.conf.all.route_localnet",
+                     "node ports on 127.0.0.1 need it: `run` and `run --init-only` set it to 1"));
   }
   findings.push_back(check_kube_proxy());
   return findings;

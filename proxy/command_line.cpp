@@ -12,7 +12,9 @@
 
 #include "k8sclient/kubeconfig.h"
 #include "proxy/commands.h"
+#include "proxy/config_file.h"
 #include "proxy/config_flags.h"
+#include "proxy/file.h"
 #include "proxy/logging.h"
 
 namespace proxy {
@@ -70,6 +72,10 @@ Colour colour_of(const CommandOptions& options) {
 }
 
 int run_command(const Config& config, const CommandOptions& options) {
+  if (!config.write_config_to.empty()) {
+    write_file(config.write_config_to, to_yaml(config));
+    return 0;
+  }
   if (config.cleanup) {
     return clean_up(config);
   }

@@ -159,6 +159,20 @@ TEST_CASE("program: input that makes no sense ends it with status 2 and a line t
   CHECK(std::count(result.error.begin(), result.error.end(), '\n') == 1);
 }
 
+TEST_CASE("program: the configuration that it writes is one that it reads", "[netns][program]") {
+  const NetworkNamespace space;
+  const test::TemporaryFolder folder;
+  const std::string file = (folder.path() / "config.yaml").string();
+
+  const ProcessResult written = iptproxy(
+      {"run", "--write-config-to=" + file, "--cluster-cidr=10.1.0.0/16", "--masquerade-all"});
+  INFO(written.error);
+  REQUIRE(written.status == 0);
+
+  CHECK_THAT(test::content(file), Contains("clusterCIDR:") && Contains("10.1.0.0/16"));
+  CHECK(iptproxy({"run", "--validate-config", "--config=" + file}).status == 0);
+}
+
 TEST_CASE("program: without root it says so", "[netns][program]") {
   const NetworkNamespace space;
   const test::TemporaryFolder folder;
