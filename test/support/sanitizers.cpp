@@ -1,14 +1,22 @@
 // What the sanitizers find in others' code and is no fault of ours. They call these functions.
 
-/// OpenSSL keeps errors and random numbers for each thread, and cpprestsdk's threads live until
-/// after OpenSSL has cleaned up. Only whole stacks show that an allocation is theirs.
 extern "C" const char* __lsan_default_suppressions();
 extern "C" const char* __asan_default_options();
+extern "C" const char* __tsan_default_suppressions();
 
+/// OpenSSL keeps errors and random numbers for each thread, and cpprestsdk's threads live until
+/// after OpenSSL has cleaned up. Only whole stacks show that an allocation is theirs.
 extern "C" const char* __lsan_default_suppressions() {
   return "leak:boost_asio_detail_posix_thread_function\n";
 }
 
 extern "C" const char* __asan_default_options() {
   return "fast_unwind_on_malloc=0:malloc_context_size=60";
+}
+
+/// Both count references to what they free here. The library's half of the counting is not
+/// instrumented, so ThreadSanitizer sees the end of an object without the hand-over before it.
+extern "C" const char* __tsan_default_suppressions() {
+  return "race:pplx::details::_CancellationTokenCallback\n"
+         "race:web::http::client::details::asio_context::~asio_context\n";
 }
