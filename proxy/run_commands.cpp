@@ -112,6 +112,16 @@ void end_soon(int status) {
   }).detach();
 }
 
+/// What of the configuration has no effect, or should be thought about.
+void log_configuration(const Config& config, const Flags& flags) {
+  for (const std::string& note : config_notes(config)) {
+    log_info("Configuration", {{"note", note}});
+  }
+  for (const std::string& flag : ignored_flags(flags)) {
+    log_warning("This flag has no effect: there is a configuration file", {{"flag", flag}});
+  }
+}
+
 }  // namespace
 
 int run_init(const Config& config) {
@@ -137,6 +147,7 @@ int run_once(const Config& config) {
 
 int run_daemon(const Config& config, const Flags& flags) {
   const sigset_t signals = block_ending_signals();
+  log_configuration(config, flags);
   std::atomic<int> status = 0;
   Store store(translate_options(config), now());
   Feed feed(config, store, [&status](const std::string& error) {
@@ -145,6 +156,7 @@ int run_daemon(const Config& config, const Flags& flags) {
     kill(getpid(), SIGTERM);
   });
   set_sysctls(config);
+  log_sysctls(Sysctl().set_oom_score_adjustment(config.oom_score_adj));
   const Node node = look_at_node(config);
   Reporter reporter(node, store, feed);
   reporter.serve();
