@@ -33,8 +33,9 @@ struct ServiceWrite {
 };
 
 /// What has to be done to the kernel. A backend may cut it into several atomic steps if each
-/// intermediate state forwards correctly: service writes (endpoint chains before those that jump to
-/// them; a service at a time), then fixed chains, then shared edits, then hooks, then removals.
+/// intermediate state forwards correctly: fixed chains (they jump to no Service, and Services jump
+/// to them), then service writes (endpoint chains before those that jump to them; a service at a
+/// time), then shared edits, then hooks, then removals.
 /// `want` makes the rules of service writes (sections()).
 struct Changes {
   Ruleset want;
