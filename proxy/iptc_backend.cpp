@@ -5,12 +5,12 @@
 #include <cerrno>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "proxy/iptc_table.h"
 #include "proxy/table_edit.h"
-#include "proxy/xtables_lock.h"
 #include "rules/iptc_entry.h"
 #include "rules/iptc_frame.h"
 
@@ -23,6 +23,8 @@ constexpr std::array kTables{rules::Table::kMangle, rules::Table::kFilter, rules
 /// Writers that do not take the lock can get in between reading and replacing a table.
 constexpr int kAttempts = 5;
 
+constexpr std::chrono::milliseconds kReadWait{100};
+
 bool is_environment_error(int error) {
   return error == EPERM || error == EACCES || error == EPROTONOSUPPORT || error == ENOPROTOOPT;
 }
@@ -33,7 +35,8 @@ bool is_transient(int error) {
 
 }  // namespace
 
-IptcBackend::IptcBackend(Settings settings) : settings_(settings), socket_(settings.family) {}
+IptcBackend::IptcBackend(Settings settings)
+    : settings_(std::move(settings)), socket_(settings_.family) {}
 
 rules::Installed IptcBackend::read(rules::Detail detail) {
   rules::InstalledReader reader(detail);
@@ -42,32 +45,47 @@ rules::Installed IptcBackend::read(rules::Detail detail) {
       continue;
     }
     const TableShape shape = socket_.shape(table);
-    if (is_large(shape.entries)) {
-      read_large(table, shape, reader);
-    } else {
+    if (!is_large(shape.entries)) {
       read_with_libiptc(settings_.family, table, reader);
+      continue;
     }
+    // Reading needs no lock, but what was read under it can be kept for the next commit.
+    const auto hold = settings_.lock->acquire(kReadWait);
+    Held held = read_large(table, shape, hold ? &*hold : nullptr);
+    feed(held, table, reader);
+    held_.insert_or_assign(table, std::move(held));
   }
   return std::move(reader).finish();
 }
 
-void IptcBackend::read_large(rules::Table table,
-                             const TableShape& shape,
-                             rules::InstalledReader& reader) {
-  EntryBuffer buffer;
-  socket_.read(table, shape, buffer);
-  const std::span<const std::uint8_t> entries = buffer.entries();
-  const TableIndex index(settings_.family, shape, entries);
-  for (const TableIndex::Chain& chain : index.chains()) {
+IptcBackend::Held IptcBackend::read_large(rules::Table table,
+                                          const TableShape& shape,
+                                          const Hold* hold) {
+  Held held{.shape = shape,
+            .entries = {},
+            .index = TableIndex(settings_.family),
+            .foreign_holds = hold != nullptr ? hold->foreign_holds() : 0};
+  if (const auto old = held_.extract(table)) {
+    held.entries = std::move(old.mapped().entries);  // never two tables at once
+  }
+  socket_.read(table, shape, held.entries);
+  held.index = TableIndex(settings_.family, shape, std::as_const(held.entries).entries());
+  return held;
+}
+
+void IptcBackend::feed(const Held& held, rules::Table table, rules::InstalledReader& reader) const {
+  const rules::Family family = settings_.family;
+  for (const TableIndex::Chain& chain : held.index.chains()) {
     const rules::ChainId id{table, chain.name};
     reader.chain(id);
-    for (std::uint32_t offset = index.first_rule(chain); offset < index.last_entry(chain);) {
-      const std::uint32_t length = rules::entry_length(entries.subspan(offset), settings_.family);
-      const auto entry = entries.subspan(offset, length);
-      offset += length;
-      const auto verdict = rules::verdict_of(entry, settings_.family);
+    const std::uint32_t end = held.index.last_entry(chain);
+    for (std::uint32_t offset = held.index.first_rule(chain); offset < end;) {
+      const auto rest = held.entries.entries().subspan(offset);
+      const auto entry = rest.first(rules::entry_length(rest, family));
+      offset += static_cast<std::uint32_t>(entry.size());
+      const auto verdict = rules::verdict_of(entry, family);
       const auto rule = rules::decode(
-          entry, verdict ? index.label(*verdict, offset) : std::string(), settings_.family);
+          entry, verdict ? held.index.label(*verdict, offset) : std::string(), family);
       if (rule) {
         reader.rule(id, *rule);
       } else {
@@ -78,8 +96,8 @@ void IptcBackend::read_large(rules::Table table,
 }
 
 std::optional<ApplyError> IptcBackend::apply(const rules::Changes& changes) {
-  const auto lock = XtablesLock::acquire(settings_.lock_wait);
-  if (!lock) {
+  const auto hold = settings_.lock->acquire(settings_.lock_wait);
+  if (!hold) {
     return ApplyError{.message = describe_lock_failure(settings_.lock_wait), .transient = true};
   }
   for (const rules::Table table : kTables) {
@@ -87,7 +105,7 @@ std::optional<ApplyError> IptcBackend::apply(const rules::Changes& changes) {
     if (of_table.empty()) {
       continue;
     }
-    if (auto error = apply_table(of_table, rules::written_rules(changes, table))) {
+    if (auto error = apply_table(of_table, rules::written_rules(changes, table), *hold)) {
       return error;
     }
   }
@@ -95,13 +113,15 @@ std::optional<ApplyError> IptcBackend::apply(const rules::Changes& changes) {
 }
 
 std::optional<ApplyError> IptcBackend::apply_table(const rules::TableChanges& changes,
-                                                   std::size_t added) {
+                                                   std::size_t added,
+                                                   const Hold& hold) {
   for (int attempt = 1;; ++attempt) {
     try {
       const TableShape shape = socket_.shape(changes.table());
       if (is_large(shape.entries + added)) {
-        apply_large(changes, shape);
+        apply_large(changes, shape, hold);
       } else {
+        held_.erase(changes.table());
         apply_with_libiptc(settings_.family, changes);
       }
       return std::nullopt;
@@ -120,19 +140,30 @@ std::optional<ApplyError> IptcBackend::apply_table(const rules::TableChanges& ch
   }
 }
 
-void IptcBackend::apply_large(const rules::TableChanges& changes, const TableShape& shape) {
-  EntryBuffer entries;
-  socket_.read(changes.table(), shape, entries);
-  const TableIndex index(settings_.family, shape, entries.entries());
-  const TablePlan plan = plan_table(settings_.family, index, entries.entries(), changes);
-  write_table(settings_.family, index, plan, changes, entries);
-
-  const TableShape wanted = plan.index.shape();
+void IptcBackend::apply_large(const rules::TableChanges& changes,
+                              const TableShape& shape,
+                              const Hold& hold) {
+  const auto known = held_.find(changes.table());
+  const bool is_current = known != held_.end() && known->second.shape == shape &&
+                          known->second.foreign_holds == hold.foreign_holds();
+  // What is held is given back at the end only: after a failure it is not what the kernel has.
+  Held held = is_current ? std::move(held_.extract(known).mapped())
+                         : read_large(changes.table(), shape, &hold);
   CounterBuffer counters;
-  counters.resize(std::max(shape.entries, wanted.entries));
-  socket_.replace(changes.table(), wanted, entries, shape.entries, counters);
-  carry_counters(plan, counters.counters());
-  socket_.add_counters(changes.table(), wanted.entries, counters);
+  {
+    TablePlan plan =
+        plan_table(settings_.family, held.index, std::as_const(held.entries).entries(), changes);
+    write_table(settings_.family, held.index, plan, changes, held.entries);
+    held.index = std::move(plan.index);
+    held.shape = held.index.shape();
+    plan.whole = {};
+    counters.resize(std::max(shape.entries, held.shape.entries));
+    socket_.replace(changes.table(), held.shape, held.entries, shape.entries, counters);
+    carry_counters(plan, counters.counters());
+  }
+  if (socket_.add_counters(changes.table(), held.shape.entries, counters)) {
+    held_.insert_or_assign(changes.table(), std::move(held));
+  }
 }
 
 }  // namespace proxy

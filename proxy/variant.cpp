@@ -146,7 +146,8 @@ std::string describe(const IptablesChoice& choice) {
 
 std::unique_ptr<Backend> make_backend(rules::Family family, const IptablesChoice& choice) {
   if (choice.in_process) {
-    return std::make_unique<IptcBackend>(IptcBackend::Settings{.family = family});
+    return std::make_unique<IptcBackend>(
+        IptcBackend::Settings{.family = family, .lock = choice.lock});
   }
   return std::make_unique<RestoreBackend>(
       RestoreBackend::Settings{.family = family, .variant = choice.variant});

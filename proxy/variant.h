@@ -9,6 +9,7 @@
 #include "proxy/backend.h"
 #include "proxy/config.h"
 #include "proxy/iptables.h"
+#include "proxy/xtables_lock.h"
 
 namespace proxy {
 
@@ -37,6 +38,8 @@ struct IptablesChoice {
   std::string version;                // as in IptablesTraces
   std::string reason;                 // one sentence
   std::vector<std::string> warnings;  // for a host on which both variants are in use
+  // Shared by the backends of all families, so that one does not take another for a stranger.
+  std::shared_ptr<XtablesLock> lock = std::make_shared<XtablesLock>();
 };
 
 /// As iptables-wrappers does (spec §4.6): the variant in which kubelet left a hint, nft first; then

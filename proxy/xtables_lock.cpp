@@ -1,15 +1,17 @@
 #include "proxy/xtables_lock.h"
 
+#include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <sstream>
 #include <thread>
-#include <utility>
 
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -60,23 +62,98 @@ std::string xtables_lock_holder() {
   return "nobody";
 }
 
-std::optional<XtablesLock> XtablesLock::acquire(std::chrono::milliseconds wait) {
-  const std::string path = xtables_lock_path();
-  Descriptor file(open(path.c_str(), O_RDONLY | O_CREAT | O_CLOEXEC, 0600));
-  if (!file) {
-    throw_errno("cannot open " + path);
-  }
+// Who else used the lock? Every user closes the file when he is done, at the latest when his
+// process ends, and before the lock is free: so whoever is not seen to close it did not use it. We
+// keep the file open ourselves, and say that we used the lock by opening and closing it once more;
+// our own watch looks away meanwhile, which misses nobody, because we hold the lock.
+
+std::optional<XtablesLock::Hold> XtablesLock::acquire(std::chrono::milliseconds wait) {
   const auto deadline = std::chrono::steady_clock::now() + wait;
-  while (flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK && errno != EINTR) {
-      throw_errno("cannot lock " + path);
-    }
+  while (!try_lock()) {
     if (std::chrono::steady_clock::now() >= deadline) {
       return std::nullopt;
     }
     std::this_thread::sleep_for(kPollInterval);
   }
-  return XtablesLock(std::move(file));
+  notice_others();
+  return Hold(*this);
+}
+
+XtablesLock::Hold::~Hold() {
+  if (lock_ != nullptr) {
+    lock_->release();
+  }
+}
+
+bool XtablesLock::try_lock() {
+  std::unique_lock guard(mutex_, std::try_to_lock);
+  if (!guard) {
+    return false;
+  }
+  if (!is_still_the_file()) {
+    open_file();
+  }
+  if (flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK && errno != EINTR) {
+      throw_errno("cannot lock " + xtables_lock_path());
+    }
+    return false;
+  }
+  guard.release();  // the Hold unlocks it
+  return true;
+}
+
+void XtablesLock::open_file() {
+  const std::string path = xtables_lock_path();
+  file_ = Descriptor(open(path.c_str(), O_RDONLY | O_CREAT | O_CLOEXEC, 0600));
+  if (!file_) {
+    throw_errno("cannot open " + path);
+  }
+  ++foreign_holds_;
+  events_ = Descriptor(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+  watch();
+}
+
+bool XtablesLock::is_still_the_file() const {
+  struct stat ours {};
+
+  struct stat theirs {};
+
+  return file_ && fstat(file_.get(), &ours) == 0 &&
+         stat(xtables_lock_path().c_str(), &theirs) == 0 && ours.st_dev == theirs.st_dev &&
+         ours.st_ino == theirs.st_ino;
+}
+
+void XtablesLock::watch() {
+  watch_ = inotify_add_watch(events_.get(), xtables_lock_path().c_str(), IN_CLOSE);
+}
+
+void XtablesLock::notice_others() {
+  if (watch_ < 0) {
+    ++foreign_holds_;  // nobody is watching
+    return;
+  }
+  alignas(inotify_event) std::array<char, 4096> buffer;
+  ssize_t size = 0;
+  while ((size = read(events_.get(), buffer.data(), buffer.size())) > 0) {
+    for (std::size_t at = 0; at < static_cast<std::size_t>(size);) {
+      inotify_event event{};
+      std::memcpy(&event, buffer.data() + at, sizeof(event));
+      at += sizeof(event) + event.len;
+      // Not the end of the watch that release() took away.
+      foreign_holds_ += (event.mask & IN_IGNORED) == 0 ? 1 : 0;
+    }
+  }
+}
+
+void XtablesLock::release() {
+  const std::unique_lock guard(mutex_, std::adopt_lock);
+  if (watch_ >= 0) {
+    inotify_rm_watch(events_.get(), watch_);
+  }
+  Descriptor(open(xtables_lock_path().c_str(), O_RDONLY | O_CLOEXEC));
+  watch();
+  flock(file_.get(), LOCK_UN);
 }
 
 std::string describe_lock_failure(std::chrono::milliseconds wait) {

@@ -1,8 +1,11 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "proxy/descriptor.h"
 
@@ -16,17 +19,46 @@ std::string xtables_lock_path();
 /// namespace", or "nobody".
 std::string xtables_lock_holder();
 
-/// Holds the lock as long as it lives.
+/// That lock, for all of this process. Thread-safe.
 class XtablesLock {
  public:
+  /// Releases the lock at its end.
+  class Hold {
+   public:
+    Hold(Hold&& other) noexcept : lock_(std::exchange(other.lock_, nullptr)) {}
+
+    Hold& operator=(Hold&&) = delete;
+    ~Hold();
+
+    /// Another number than in an earlier hold: somebody outside of this process may have held the
+    /// lock in between. Never 0.
+    std::uint64_t foreign_holds() const { return lock_->foreign_holds_; }
+
+   private:
+    friend class XtablesLock;
+
+    explicit Hold(XtablesLock& lock) : lock_(&lock) {}
+
+    XtablesLock* lock_;
+  };
+
   /// Nothing if somebody else held the lock for all of `wait`. Throws std::system_error if the file
   /// cannot be opened.
-  static std::optional<XtablesLock> acquire(std::chrono::milliseconds wait);
+  std::optional<Hold> acquire(std::chrono::milliseconds wait);
 
  private:
-  explicit XtablesLock(Descriptor file) : file_(std::move(file)) {}
+  bool try_lock();
+  void open_file();
+  bool is_still_the_file() const;
+  void watch();
+  void notice_others();
+  void release();
 
+  std::mutex mutex_;  // held as long as the lock
   Descriptor file_;
+  Descriptor events_;  // inotify
+  int watch_ = -1;
+  std::uint64_t foreign_holds_ = 1;
 };
 
 /// "the xtables lock /run/xtables.lock has been held by iptables (pid 1234) for more than 5 s".

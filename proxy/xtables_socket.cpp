@@ -1,6 +1,7 @@
 #include "proxy/xtables_socket.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <climits>
 #include <cstring>
 #include <fstream>
@@ -63,8 +64,12 @@ TableShape XtablesSocket::shape(rules::Table table) const {
   }
   TableShape shape;
   shape.valid_hooks = info.valid_hooks;
-  std::copy_n(info.hook_entry, TableShape::kHooks, shape.hook_entries.begin());
-  std::copy_n(info.underflow, TableShape::kHooks, shape.underflows.begin());
+  for (std::size_t hook = 0; hook < TableShape::kHooks; ++hook) {
+    if (shape.has_hook(hook)) {  // the others have arbitrary numbers
+      shape.hook_entries[hook] = info.hook_entry[hook];
+      shape.underflows[hook] = info.underflow[hook];
+    }
+  }
   shape.entries = info.num_entries;
   shape.size = info.size;
   return shape;
@@ -107,20 +112,20 @@ void XtablesSocket::replace(rules::Table table,
   }
 }
 
-void XtablesSocket::add_counters(rules::Table table,
+bool XtablesSocket::add_counters(rules::Table table,
                                  std::uint32_t count,
                                  CounterBuffer& counters) const {
   xt_counters_info header{};
   copy_name(header.name, table);
   header.num_counters = count;
   std::memcpy(counters.message().data(), &header, sizeof(header));
-  if (setsockopt(socket_.get(),
-                 level_,
-                 IPT_SO_SET_ADD_COUNTERS,
-                 counters.message().data(),
-                 static_cast<socklen_t>(CounterBuffer::kHeadroom + count * sizeof(Counter))) != 0) {
+  const auto size = static_cast<socklen_t>(CounterBuffer::kHeadroom + count * sizeof(Counter));
+  const int result =
+      setsockopt(socket_.get(), level_, IPT_SO_SET_ADD_COUNTERS, counters.message().data(), size);
+  if (result != 0 && errno != EINVAL && errno != EAGAIN) {
     throw_errno(about("cannot set counters of", table));
   }
+  return result == 0;
 }
 
 bool legacy_table_exists(rules::Family family, rules::Table table) {

@@ -86,8 +86,11 @@ class XtablesSocket {
                std::uint32_t replaced,
                CounterBuffer& counters) const;
 
-  /// Adds to the counters of all `count` entries.
-  void add_counters(rules::Table table, std::uint32_t count, CounterBuffer& counters) const;
+  /// Adds to the counters of all `count` entries. False if the table does not have that many: it
+  /// was replaced meanwhile.
+  [[nodiscard]] bool add_counters(rules::Table table,
+                                  std::uint32_t count,
+                                  CounterBuffer& counters) const;
 
  private:
   Descriptor socket_;

@@ -9,7 +9,7 @@
 #include "proxy/iptc_backend.h"
 #include "proxy/restore_backend.h"
 #include "proxy/xtables_lock.h"
-#include "rules//names.h"
+#include "rules/names.h"
 #include "rules/iptc_frame.h"
 #include "test/netns/backends.h"
 #include "test/support/accounting_objects.h"
@@ -175,7 +175,7 @@ TEST_CASE("backends: counters of rules that stay survive", "[netns][backend]") {
     for (std::uint32_t i = 0; i < entries; ++i) {
       counters.counters()[i] = {i + 1, 10 * i};
     }
-    socket.add_counters(rules::Table::kNat, entries, counters);
+    REQUIRE(socket.add_counters(rules::Table::kNat, entries, counters));
     const auto counted = [] {
       std::vector<std::string> lines;
       std::string line;
@@ -259,14 +259,16 @@ TEST_CASE("backends: a foreign rule that pins a chain blocks its removal only",
 TEST_CASE("backends: a lock that is held too long is a transient error that names the holder",
           "[netns][backend]") {
   const NetworkNamespace network;
-  const auto held = proxy::XtablesLock::acquire(std::chrono::seconds(1));
+  proxy::XtablesLock lock;
+  const auto held = lock.acquire(std::chrono::seconds(1));
   REQUIRE(held);
   const Ruleset want = rules::Compiler().compile(rules::make_snapshot(Family::kIpv4, {}),
                                                  rules::Context{.counts_invalid_drops = false});
   const rules::Changes changes = rules::diff(rules::Installed{}, want);
   proxy::RestoreBackend restore(
       {.variant = proxy::Variant::kLegacy, .lock_wait = std::chrono::seconds(1)});
-  proxy::IptcBackend in_process({.lock_wait = std::chrono::seconds(0)});
+  proxy::IptcBackend in_process(
+      {.lock = std::make_shared<proxy::XtablesLock>(), .lock_wait = std::chrono::seconds(0)});
 
   for (proxy::Backend* backend : std::initializer_list<proxy::Backend*>{&restore, &in_process}) {
     const auto error = backend->apply(changes);
@@ -276,4 +278,70 @@ TEST_CASE("backends: a lock that is held too long is a transient error that name
     CHECK_THAT(error->message,
                Catch::Contains("netns_test (pid " + std::to_string(getpid()) + ")"));
   }
+}
+
+TEST_CASE("table index: its shape is the one that the kernel tells", "[netns][backend]") {
+  // Else no kept table would ever be taken for current.
+  for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+    const NetworkNamespace network;
+    make_accounting_objects();
+    const auto backend = backend_of(Way::kTableEdit, family);
+    require_applied(*backend, rules::diff(rules::Installed{}, history(4, family, 1)[1]));
+    const proxy::XtablesSocket socket(family);
+    for (const rules::Table table :
+         {rules::Table::kMangle, rules::Table::kFilter, rules::Table::kNat}) {
+      CAPTURE(to_string(family), to_string(table));
+      const proxy::TableShape shape = socket.shape(table);
+      proxy::EntryBuffer entries;
+      socket.read(table, shape, entries);
+      CHECK((proxy::TableIndex(family, shape, entries.entries()).shape() == shape));
+    }
+  }
+}
+
+TEST_CASE("backends: a kept table is read again when anybody else had the lock",
+          "[netns][backend]") {
+  const NetworkNamespace network;
+  make_accounting_objects();
+  shell("iptables-legacy -t nat -N AAA; iptables-legacy -t nat -A AAA -s 10.0.0.1 -j RETURN");
+  const std::vector<Ruleset> wanted = history(11, Family::kIpv4, 3);
+  const auto ours = backend_of(Way::kTableEdit, Family::kIpv4);
+  const auto theirs = backend_of(Way::kTableEdit, Family::kIpv4);  // as of another process
+  const auto apply = [&](proxy::Backend& backend, std::size_t step) {
+    require_applied(backend, rules::diff(rules::Installed{.base = wanted[step - 1]}, wanted[step]));
+  };
+  apply(*ours, 1);
+
+  shell("iptables-legacy -t nat -R AAA 1 -s 10.0.0.2 -j RETURN");  // of the same size
+  apply(*ours, 2);
+  CHECK_THAT(shell("iptables-legacy -t nat -S AAA"), Catch::Contains("10.0.0.2"));
+
+  apply(*theirs, 3);
+  apply(*ours, 4);
+  CHECK_THAT(shell("iptables-legacy -t nat -S"), !Catch::Contains("KUBE-S"));
+}
+
+TEST_CASE("xtables lock: its holds tell whether others held it in between", "[netns][lock]") {
+  proxy::XtablesLock ours;
+  proxy::XtablesLock theirs;
+  const auto foreign_holds = [&] { return ours.acquire(std::chrono::seconds(9))->foreign_holds(); };
+
+  const auto before = foreign_holds();
+  CHECK(foreign_holds() == before);
+  CHECK(foreign_holds() == before);
+
+  SECTION("another process of ours") {
+    theirs.acquire(std::chrono::seconds(9));
+  }
+  SECTION("iptables") {
+    shell("unshare -n iptables-legacy -w 9 -t nat -N A");
+  }
+  SECTION("after the file was replaced") {
+    const std::string path = proxy::xtables_lock_path();
+    shell("rm " + path + "; unshare -n iptables-legacy -w 9 -t nat -N A");
+  }
+
+  const auto after = foreign_holds();
+  CHECK(after != before);
+  CHECK(foreign_holds() == after);
 }
