@@ -168,8 +168,7 @@ void log(spdlog::level::level_enum level,
     record += kSeparator;
     append_part(record, field.value);
   }
-  const spdlog::source_loc source(
-      where.file_name(), static_cast<int>(where.line()), where.function_name());
+  const spdlog::source_loc source(where.file, where.line, "");
   logger->log(source, level, spdlog::string_view_t(record));
 }
 

@@ -2,7 +2,6 @@
 
 #include <functional>
 #include <initializer_list>
-#include <source_location>
 #include <string>
 #include <string_view>
 
@@ -41,7 +40,17 @@ struct LogField {
 };
 
 using LogFields = std::initializer_list<LogField>;
-using SourceLocation = std::source_location;
+
+/// As std::source_location, which clang 14 (fuzzers, clang-tidy) does not have.
+struct SourceLocation {
+  const char* file;
+  int line;
+
+  static constexpr SourceLocation current(const char* file = __builtin_FILE(),
+                                          int line = __builtin_LINE()) {
+    return {file, line};
+  }
+};
 
 // One line each: a message that is the same every time, and what varies as fields:
 //   log_warning("Cannot read the node", {{"node", name}, {"error", e.what()}});
