@@ -2,17 +2,15 @@
 
 #include <cerrno>
 #include <chrono>
-#include <cstring>
 
-#include <arpa/inet.h>
 #include <catch2/catch.hpp>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/socket.h>
 
+#include "test/support/native_address.h"
 #include "test/support/network_namespace.h"
 #include "test/support/packets.h"
 
@@ -59,48 +57,6 @@ Descriptor new_namespace() {
   Descriptor made = current_namespace();
   REQUIRE(::setns(home.get(), CLONE_NEWNET) == 0);
   return made;
-}
-
-struct NativeAddress {
-  sockaddr_storage storage{};
-  socklen_t length = sizeof(sockaddr_storage);
-
-  sockaddr* get() { return static_cast<sockaddr*>(static_cast<void*>(&storage)); }
-};
-
-NativeAddress to_native(const SocketAddress& address) {
-  NativeAddress native;
-  const auto bytes = address.address.bytes();
-  if (address.address.family() == Family::kIpv4) {
-    sockaddr_in in{};
-    in.sin_family = AF_INET;
-    in.sin_port = htons(address.port);
-    std::memcpy(&in.sin_addr, bytes.data(), bytes.size());
-    std::memcpy(&native.storage, &in, sizeof in);
-    native.length = sizeof in;
-  } else {
-    sockaddr_in6 in{};
-    in.sin6_family = AF_INET6;
-    in.sin6_port = htons(address.port);
-    std::memcpy(&in.sin6_addr, bytes.data(), bytes.size());
-    std::memcpy(&native.storage, &in, sizeof in);
-    native.length = sizeof in;
-  }
-  return native;
-}
-
-IpAddress from_native(const NativeAddress& native) {
-  std::array<std::uint8_t, 16> bytes{};
-  if (native.storage.ss_family == AF_INET) {
-    sockaddr_in in{};
-    std::memcpy(&in, &native.storage, sizeof in);
-    std::memcpy(bytes.data(), &in.sin_addr, 4);
-    return IpAddress::from_bytes(std::span(bytes).first(4));
-  }
-  sockaddr_in6 in{};
-  std::memcpy(&in, &native.storage, sizeof in);
-  std::memcpy(bytes.data(), &in.sin6_addr, 16);
-  return IpAddress::from_bytes(bytes);
 }
 
 int pending_error(const Descriptor& socket) {
@@ -229,6 +185,12 @@ void NodeLab::lead_everything_else_to(Site site) {
   shell("echo 1 > /proc/sys/net/ipv6/ip_nonlocal_bind");  // IPv4 needs only the route
   for (const rules::Cidr& network : service_networks(family_)) {
     shell(fmt::format("ip -{} route add local {} dev lo", version, rules::to_string(network)));
+  }
+}
+
+void NodeLab::enter(Site site) const {
+  if (site != Site::kNode && ::setns(namespaces_.at(site).get(), CLONE_NEWNET) != 0) {
+    proxy::throw_errno("cannot enter " + link_name(site));
   }
 }
 

@@ -53,6 +53,9 @@ class NodeLab {
 
   void listen(Site site, const rules::SocketAddress& address, rules::Protocol protocol);
 
+  /// Moves the calling thread there, for good. Throws std::system_error. Thread-safe.
+  void enter(Site site) const;
+
   struct Sending {
     Site site = Site::kPod;
     rules::SocketAddress source;  // port 0: any
