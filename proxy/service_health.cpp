@@ -41,7 +41,8 @@ std::map<std::uint16_t, ServiceHealthCheck> service_health_checks(const rules::S
       continue;
     }
     for (auto begin = shard->begin(); begin != shard->end();) {
-      const auto& [name, port] = *begin;
+      const rules::ServicePortName& name = begin->first;
+      const auto& port = begin->second;
       const auto end = std::find_if(begin, shard->end(), [&](const auto& entry) {
         return entry.first.name_space != name.name_space || entry.first.service != name.service;
       });
