@@ -13,7 +13,7 @@
 
 #include "k8sclient/base64.h"
 #include "k8sclient/quote.h"
-#include "k8sclient/yaml_limits.h"
+#include "k8sclient/yaml.h"
 
 namespace k8sclient {
 
@@ -293,8 +293,10 @@ std::string read_file(const std::filesystem::path& file) {
 
 ApiServer read_kubeconfig(const std::filesystem::path& file, std::string_view context) {
   const std::string text = read_file(file);
-  if (const auto problem = find_yaml_problem(text)) {
-    throw KubeconfigError(fmt::format("{}:{}: {}", file.string(), problem->line, problem->reason));
+  try {
+    parse_yaml(text);  // has limits, which the tree below has not
+  } catch (const YamlError& error) {
+    throw KubeconfigError(fmt::format("{}:{}: {}", file.string(), error.line(), error.what()));
   }
   const auto documents = YAML::LoadAll(text);
   if (documents.size() != 1) {

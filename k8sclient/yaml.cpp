@@ -116,7 +116,13 @@ class Builder final : public YAML::EventHandler {
 
   std::vector<YamlNode> take() { return std::move(documents_); }
 
-  void OnDocumentStart(const YAML::Mark& /*mark*/) override {}
+  /// At a token that can start no node, the parser makes one empty document after another.
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    if (mark.pos == document_start_) {
+      throw YamlError(line_of(mark), "unexpected character");
+    }
+    document_start_ = mark.pos;
+  }
 
   void OnDocumentEnd() override {}
 
@@ -238,6 +244,7 @@ class Builder final : public YAML::EventHandler {
   }
 
   int depth_limit_;
+  int document_start_ = -1;
   std::vector<Open> open_;
   std::vector<YamlNode> documents_;
 };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
@@ -8,9 +9,14 @@
 #include <variant>
 #include <vector>
 
-#include "k8sclient/yaml_limits.h"
-
 namespace k8sclient {
+
+/// What a YAML text may ask of its reader. yaml-cpp itself bounds neither what aliases expand to
+/// nor the size.
+struct YamlLimits {
+  std::size_t bytes = 16U << 20U;
+  int depth = 64;
+};
 
 struct YamlField;
 

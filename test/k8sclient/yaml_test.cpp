@@ -103,6 +103,13 @@ TEST_CASE("yaml: errors say the line", "[k8sclient][yaml]") {
   CHECK(error_line("a: 1\nb: c: d\n") == 2);
 }
 
+TEST_CASE("yaml: a character that starts nothing is an error, not an endless document",
+          "[k8sclient][yaml]") {
+  CHECK(error_line(",") == 1);
+  CHECK(error_line("]") == 1);
+  CHECK(error_line("a: 1\n---\n, b\n") == 3);
+}
+
 TEST_CASE("yaml: what grows in memory is refused", "[k8sclient][yaml]") {
   CHECK(error_line("a: &x 1\n") == 1);
   CHECK(error_line("a: 1\nb: *x\n") == 2);
