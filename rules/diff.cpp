@@ -14,6 +14,11 @@ namespace {
 using ServicePointer = std::shared_ptr<const CompiledService>;
 using Services = Ruleset::Services;
 
+/// iptables finds each rule to remove by comparing it with the whole chain: above some, it writes
+/// the chain faster, whatever its length (measured with iptables-nft-restore 1.8.9, 1,000 and
+/// 10,000 rules: from 20 to 25 on).
+constexpr std::size_t kMostSingleRemovals = 25;
+
 void sort_by_name(Services& services) {
   std::sort(services.begin(), services.end(), [](const auto& a, const auto& b) {
     return a->name < b->name;
@@ -151,6 +156,9 @@ class Differ {
     }
     for (const Section& last : base->shared) {
       SharedEdit edit = edit_shared(last);
+      if (edit.remove.size() > kMostSingleRemovals) {
+        edit = rewritten(last);
+      }
       old_.erase(last.chain);
       if (edit.rewrite || !edit.remove.empty() || !edit.insert.empty() || !edit.append.empty()) {
         changes_.shared.push_back(std::move(edit));

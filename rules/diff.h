@@ -10,9 +10,10 @@
 
 namespace rules {
 
-/// Changes to a shared chain. Either it is written whole (`rewrite`: created or flushed first), or
-/// rules are removed and inserted singly, in place. Order of the chain afterwards: `insert` (in
-/// this order, at the head), then what was there, then `append`.
+/// Changes to a shared chain. Either it is written whole (`rewrite`: created or flushed first; also
+/// where many rules are to be removed), or rules are removed and inserted singly, in place. Order
+/// of the chain afterwards: `insert` (in this order, at the head), then what was there, then
+/// `append`.
 struct SharedEdit {
   struct Insertion {
     std::shared_ptr<const CompiledService> service;

@@ -103,6 +103,31 @@ TEST_CASE("diff: a service that comes or goes edits single rules of the shared c
   CHECK(edit.append.empty());
 }
 
+TEST_CASE("diff: when many services go at once, the shared chain is written whole",
+          "[rules][diff]") {
+  Ports ports;
+  for (int i = 1; i <= 100; ++i) {
+    ports[named("svc-" + std::to_string(i))] = service_port("10.96.0." + std::to_string(i), {1});
+  }
+  Compiler compiler;
+  const Installed have{.base = compiler.compile(snapshot_of(ports), node())};
+  test::FakeKernel kernel;
+  REQUIRE_FALSE(kernel.apply(diff(Installed{}, have.base)));
+
+  for (int i = 1; i <= 50; ++i) {
+    ports.erase(named("svc-" + std::to_string(i)));
+  }
+  const Ruleset want = compiler.compile(snapshot_of(ports), node());
+  const Changes changes = diff(have, want);
+
+  REQUIRE(changes.shared.size() == 1);
+  CHECK(changes.shared.front().rewrite);
+  CHECK(changes.shared.front().remove.empty());
+  CHECK(changes.shared.front().insert.size() == 50);
+  REQUIRE_FALSE(kernel.apply(changes));
+  CHECK(diff(kernel.read(Detail::kContents), want).empty());
+}
+
 TEST_CASE("diff: a service that loses its endpoints moves from nat to a reject in filter",
           "[rules][diff]") {
   Ports ports{{named("a"), service_port("10.96.0.1", {1})}};
