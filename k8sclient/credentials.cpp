@@ -35,7 +35,22 @@ void check_token(std::string_view token) {
   }
 }
 
+// What a kubeconfig calls it. Credential plugins give certificates, too.
+std::string name_of(const Pem& pem, std::string_view key) {
+  if (pem.empty()) {
+    return fmt::format("{} of the credential plugin", key);
+  }
+  return pem.file.empty() ? fmt::format("{}-data", key)
+                          : fmt::format("{} {}", key, pem.file.string());
+}
+
 }  // namespace
+
+IdentityNames names_of(const ApiServer& server) {
+  return {.ca = name_of(server.ca, "certificate-authority"),
+          .client_certificate = name_of(server.client_certificate, "client-certificate"),
+          .client_key = name_of(server.client_key, "client-key")};
+}
 
 std::string load_pem(const Pem& pem) {
   if (!pem.text.empty() || pem.file.empty()) {

@@ -21,6 +21,15 @@ struct Identity {
   bool operator==(const Identity&) const = default;
 };
 
+/// What messages call the parts of an identity: `client-key /etc/proxy.key`.
+struct IdentityNames {
+  std::string ca;
+  std::string client_certificate;
+  std::string client_key;
+};
+
+IdentityNames names_of(const ApiServer& server);
+
 /// The text, from its file if there is one. Throws TransportError when that cannot be read.
 std::string load_pem(const Pem& pem);
 

@@ -29,8 +29,19 @@ int policy_index() {
   return index;
 }
 
+// Connections may be made of their own; the policy hangs on the context.
+void note_alert_of(const SSL* connection, int where, int value) {
+  constexpr std::string_view kCloseNotify = "close notify";
+  const std::string_view alert = ::SSL_alert_desc_string_long(value);
+  const auto* policy = static_cast<const PolicyPointer*>(
+      ::SSL_CTX_get_ex_data(::SSL_get_SSL_CTX(connection), policy_index()));
+  if ((where & SSL_CB_ALERT) != 0 && alert != kCloseNotify && policy != nullptr) {
+    (*policy)->note_alert((where & SSL_CB_WRITE) != 0, alert);
+  }
+}
+
 // Only these authorities count, not the system's that the context came with.
-void set_authorities(SSL_CTX* context, const std::string& pem) {
+void set_authorities(SSL_CTX* context, const std::string& pem, const std::string& name) {
   ::SSL_CTX_set_cert_store(context, ::X509_STORE_new());
   const std::unique_ptr<BIO, decltype(&::BIO_free)> bio(
       ::BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), ::BIO_free);
@@ -42,11 +53,19 @@ void set_authorities(SSL_CTX* context, const std::string& pem) {
   }
   ::ERR_clear_error();
   if (count == 0) {
-    throw TransportError("no certificate in the certificate authority's PEM");
+    throw TransportError(name + ": has no certificate");
   }
 }
 
-void set_client_certificate(boost::asio::ssl::context& context, const Identity& identity) {
+// PKCS #8 says so in its first line, the older formats in a header.
+bool is_encrypted(std::string_view pem) {
+  return pem.find("-----BEGIN ENCRYPTED PRIVATE KEY-----") != std::string_view::npos ||
+         pem.find("Proc-Type: 4,ENCRYPTED") != std::string_view::npos;
+}
+
+void set_client_certificate(boost::asio::ssl::context& context,
+                            const Identity& identity,
+                            const IdentityNames& names) {
   namespace asio = boost::asio;
   // Else OpenSSL asks for the passphrase of an encrypted key on the terminal.
   context.set_password_callback(
@@ -54,11 +73,15 @@ void set_client_certificate(boost::asio::ssl::context& context, const Identity& 
   boost::system::error_code error;
   context.use_certificate_chain(asio::buffer(identity.client_certificate), error);
   if (error) {
-    throw TransportError(fmt::format("client certificate: {}", error.message()));
+    throw TransportError(fmt::format("{}: {}", names.client_certificate, error.message()));
+  }
+  if (is_encrypted(identity.client_key)) {
+    throw TransportError(names.client_key +
+                         ": is encrypted; it must be a key without a passphrase");
   }
   context.use_private_key(asio::buffer(identity.client_key), asio::ssl::context::pem, error);
   if (error) {
-    throw TransportError(fmt::format("client key: {}", error.message()));
+    throw TransportError(fmt::format("{}: {}", names.client_key, error.message()));
   }
 }
 
@@ -70,8 +93,11 @@ bool is_ip_address(const std::string& host) {
          ::inet_pton(AF_INET6, host.c_str(), bytes.data()) == 1;
 }
 
-std::shared_ptr<TlsPolicy> TlsPolicy::make(Identity identity, std::string server_name) {
-  std::shared_ptr<TlsPolicy> policy(new TlsPolicy(std::move(identity), std::move(server_name)));
+std::shared_ptr<TlsPolicy> TlsPolicy::make(Identity identity,
+                                           std::string server_name,
+                                           IdentityNames names) {
+  std::shared_ptr<TlsPolicy> policy(
+      new TlsPolicy(std::move(identity), std::move(server_name), std::move(names)));
   boost::asio::ssl::context trial(boost::asio::ssl::context::tls_client);
   policy->apply(trial);
   return policy;
@@ -81,10 +107,10 @@ void TlsPolicy::apply(boost::asio::ssl::context& context) const {
   SSL_CTX* native = context.native_handle();
   ::SSL_CTX_set_min_proto_version(native, TLS1_2_VERSION);
   if (!identity_.ca.empty()) {
-    set_authorities(native, identity_.ca);
+    set_authorities(native, identity_.ca, names_.ca);
   }
   if (!identity_.client_certificate.empty()) {
-    set_client_certificate(context, identity_);
+    set_client_certificate(context, identity_, names_);
   }
   auto self = std::make_unique<PolicyPointer>(shared_from_this());
   const auto verify_chain = [](X509_STORE_CTX* chain, void* pointer) {
@@ -92,6 +118,17 @@ void TlsPolicy::apply(boost::asio::ssl::context& context) const {
   };
   ::SSL_CTX_set_cert_verify_callback(native, verify_chain, self.get());
   ::SSL_CTX_set_ex_data(native, policy_index(), self.release());
+  ::SSL_CTX_set_info_callback(native, note_alert_of);
+}
+
+void TlsPolicy::note_alert(bool is_ours, std::string_view alert) const {
+  const std::lock_guard lock(mutex_);
+  if (refusal_.empty()) {  // ours to a bad certificate says less
+    refusal_ = fmt::format("{} sent the TLS alert \"{}\"{}",
+                           is_ours ? "we" : "the server",
+                           alert,
+                           alert == "protocol version" ? " (TLS 1.2 or newer is needed)" : "");
+  }
 }
 
 int TlsPolicy::verify(X509_STORE_CTX* chain) const {

@@ -3,6 +3,8 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "k8sclient/credentials.h"
 
@@ -19,24 +21,35 @@ namespace k8sclient {
 class TlsPolicy : public std::enable_shared_from_this<TlsPolicy> {
  public:
   /// `server_name` is a DNS name or an IP address without brackets. Throws TransportError when a
-  /// certificate or key cannot be used.
-  static std::shared_ptr<TlsPolicy> make(Identity identity, std::string server_name);
+  /// certificate or key cannot be used, with its name.
+  static std::shared_ptr<TlsPolicy> make(Identity identity,
+                                         std::string server_name,
+                                         IdentityNames names = {"certificate-authority",
+                                                                "client-certificate",
+                                                                "client-key"});
 
   /// Sets up one connection. The context keeps this policy alive.
   void apply(boost::asio::ssl::context& context) const;
 
-  /// Why the server's certificate was refused the last time; empty if it was not. Forgets it.
+  /// Why there was no handshake the last time: what is wrong with the server's certificate, or the
+  /// alert that one side sent. Empty if there was one. Forgets it.
   std::string take_refusal() const;
+
+  /// An alert was sent or received, in OpenSSL's words.
+  void note_alert(bool is_ours, std::string_view alert) const;
 
   /// Whether the certificate chain that a server presents is good: 1 or 0, for OpenSSL.
   int verify(x509_store_ctx_st* chain) const;
 
  private:
-  TlsPolicy(Identity identity, std::string server_name)
-      : identity_(std::move(identity)), server_name_(std::move(server_name)) {}
+  TlsPolicy(Identity identity, std::string server_name, IdentityNames names)
+      : identity_(std::move(identity)),
+        server_name_(std::move(server_name)),
+        names_(std::move(names)) {}
 
   const Identity identity_;
   const std::string server_name_;
+  const IdentityNames names_;
   mutable std::mutex mutex_;
   mutable std::string refusal_;
 };

@@ -359,7 +359,7 @@ class HttpTransport : public Transport {
       config.set_proxy(*proxy_);
     }
     if (is_tls()) {
-      client.tls = TlsPolicy::make(identity, tls_name());
+      client.tls = TlsPolicy::make(identity, tls_name(), names_of(server_));
       config.set_validate_certificates(!server_.insecure_skip_tls_verify);
       config.set_tlsext_sni_enabled(!is_ip_address(tls_name()));
       config.set_ssl_context_callback(

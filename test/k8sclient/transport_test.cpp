@@ -5,6 +5,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "test/support/failure.h"
 #include "test/support/fake_api.h"
 #include "test/support/temporary_folder.h"
 
@@ -14,6 +15,7 @@ using k8sclient::make_transport;
 using k8sclient::Stopped;
 using k8sclient::TooLarge;
 using k8sclient::TransportError;
+using test::failure;
 using test::FakeApi;
 using test::Fault;
 using test::HttpConnection;
@@ -22,22 +24,7 @@ using test::HttpServer;
 
 namespace {
 
-constexpr auto kServices = "/api/v1/services?limit=500";
-
-const test::Certificate& authority() {
-  static const test::Certificate certificate = test::make_authority();
-  return certificate;
-}
-
-// One GET; "" when it went well, else the message.
-std::string failure(ApiServer server) {
-  try {
-    make_transport(std::move(server), "test")->get(kServices, {});
-    return {};
-  } catch (const std::runtime_error& error) {
-    return error.what();
-  }
-}
+constexpr auto kServices = test::kFailurePath;
 
 // A server that answers each request with {} and remembers the last one.
 struct Recorder {
@@ -79,54 +66,6 @@ TEST_CASE("transport: a post carries its JSON", "[k8sclient][transport]") {
   CHECK(recorder.last.body == R"({"a":1})");
 }
 
-TEST_CASE("transport: the server is trusted only if authority, name and time are right",
-          "[k8sclient][transport]") {
-  const FakeApi api({.certificate = test::issue(authority(), "DNS:kubernetes,IP:127.0.0.1")});
-  const FakeApi named({.certificate = test::issue(authority(), "DNS:kubernetes")});
-  const FakeApi expired({.certificate = test::issue_expired(authority(), "IP:127.0.0.1")});
-  const FakeApi ipv6({.certificate = test::issue(authority(), "IP:::1"), .is_ipv6 = true});
-  const std::string ca = authority().certificate;
-  const std::string other = test::make_authority().certificate;
-
-  CHECK(failure({.url = api.url(), .ca = {ca, {}}}) == "");
-  CHECK(failure({.url = ipv6.url(), .ca = {ca, {}}}) == "");
-  CHECK(failure({.url = named.url(), .ca = {ca, {}}, .tls_server_name = "kubernetes"}) == "");
-  CHECK(failure({.url = expired.url(), .insecure_skip_tls_verify = true}) == "");
-  CHECK_THAT(failure({.url = api.url(), .ca = {other, {}}}), Catch::Contains("issuer certificate"));
-  CHECK_THAT(failure({.url = api.url()}), Catch::Contains("issuer certificate"));
-  CHECK_THAT(failure({.url = named.url(), .ca = {ca, {}}}), Catch::Contains("IP address mismatch"));
-  CHECK_THAT(failure({.url = api.url(), .ca = {ca, {}}, .tls_server_name = "other"}),
-             Catch::Contains("hostname mismatch"));
-  CHECK_THAT(failure({.url = expired.url(), .ca = {ca, {}}}), Catch::Contains("expired"));
-}
-
-TEST_CASE("transport: a client certificate is shown, and read again when its file changes",
-          "[k8sclient][transport]") {
-  const test::TemporaryFolder folder;
-  const auto write = [&](const test::Certificate& certificate) {
-    folder.write("crt", certificate.certificate);
-    folder.write("key", certificate.key);
-  };
-  FakeApi api({.certificate = test::issue(authority(), "IP:127.0.0.1"),
-               .client_authority = authority().certificate});
-  ApiServer server{.url = api.url(),
-                   .ca = {authority().certificate, {}},
-                   .client_certificate = {{}, folder.path() / "crt"},
-                   .client_key = {{}, folder.path() / "key"}};
-  write(test::issue(authority(), "DNS:client"));
-  const auto transport = make_transport(server, "test");
-
-  transport->get(kServices, {});
-  CHECK(api.requests().back().client_name == "DNS:client");
-
-  write(test::issue(authority(), "DNS:renewed"));
-  transport->get(kServices, {});
-  CHECK(api.requests().back().client_name == "DNS:renewed");
-
-  server.client_certificate = {};
-  CHECK(failure(server) != "");
-}
-
 TEST_CASE("transport: connections are used again", "[k8sclient][transport]") {
   FakeApi api;
   const auto transport = make_transport({.url = api.url()}, "test");
@@ -136,17 +75,6 @@ TEST_CASE("transport: connections are used again", "[k8sclient][transport]") {
   }
 
   CHECK(api.connections() < 20);
-}
-
-TEST_CASE("transport: bad certificates and keys are named", "[k8sclient][transport]") {
-  ApiServer server{.url = "https://127.0.0.1:1", .ca = {"-----BEGIN nonsense-----", {}}};
-  CHECK_THAT(failure(server), Catch::Contains("no certificate in the certificate authority"));
-  server.ca = {};
-  server.client_certificate = {"nonsense", {}};
-  CHECK_THAT(failure(server), Catch::Contains("client certificate: "));
-  server.client_certificate = {authority().certificate, {}};
-  server.client_key = {test::make_authority().key, {}};
-  CHECK_THAT(failure(server), Catch::Contains("client key: "));
 }
 
 TEST_CASE("transport: a token file is read again while it rotates", "[k8sclient][transport]") {

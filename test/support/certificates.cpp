@@ -101,6 +101,21 @@ Certificate issue(const Certificate& authority, const std::string& names) {
   return issue_from(authority, names, -60);
 }
 
+std::string encrypted(const Certificate& certificate, KeyForm form, const std::string& passphrase) {
+  const Key key(::PEM_read_bio_PrivateKey(open(certificate.key).get(), nullptr, nullptr, nullptr));
+  const Bio pem(::BIO_new(::BIO_s_mem()));
+  const auto* bytes = reinterpret_cast<const unsigned char*>(passphrase.data());
+  const int size = static_cast<int>(passphrase.size());
+  if (form == KeyForm::kPkcs8) {
+    ::PEM_write_bio_PKCS8PrivateKey(
+        pem.get(), key.get(), ::EVP_aes_256_cbc(), passphrase.data(), size, nullptr, nullptr);
+  } else {
+    ::PEM_write_bio_PrivateKey_traditional(
+        pem.get(), key.get(), ::EVP_aes_256_cbc(), bytes, size, nullptr, nullptr);
+  }
+  return content(pem);
+}
+
 Certificate issue_expired(const Certificate& authority, const std::string& names) {
   return issue_from(authority, names, -2 * kDay);
 }

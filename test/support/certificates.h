@@ -20,4 +20,9 @@ Certificate issue(const Certificate& authority, const std::string& names);
 /// The same, but of yesterday.
 Certificate issue_expired(const Certificate& authority, const std::string& names);
 
+enum class KeyForm { kPkcs8, kTraditional };
+
+/// The certificate's key as PEM that needs the passphrase.
+std::string encrypted(const Certificate& certificate, KeyForm form, const std::string& passphrase);
+
 }  // namespace test

@@ -25,11 +25,19 @@ std::unique_ptr<BIO, decltype(&::BIO_free)> open_pem(const std::string& pem) {
   return {::BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), ::BIO_free};
 }
 
+void limit_tls(SSL_CTX* context, Tls newest) {
+  constexpr int kVersions[] = {TLS1_1_VERSION, TLS1_2_VERSION, TLS1_3_VERSION};
+  ::SSL_CTX_set_security_level(context, 0);  // others forbid 1.1
+  ::SSL_CTX_set_min_proto_version(context, TLS1_VERSION);
+  ::SSL_CTX_set_max_proto_version(context, kVersions[static_cast<int>(newest)]);
+}
+
 SslContext make_tls(const HttpServerOptions& options) {
   if (!options.certificate) {
     return nullptr;
   }
   SslContext context(::SSL_CTX_new(::TLS_server_method()), ::SSL_CTX_free);
+  limit_tls(context.get(), options.newest_tls);
   X509* certificate = ::PEM_read_bio_X509(
       open_pem(options.certificate->certificate).get(), nullptr, nullptr, nullptr);
   EVP_PKEY* key = ::PEM_read_bio_PrivateKey(

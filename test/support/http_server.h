@@ -46,10 +46,13 @@ class HttpConnection {
   void end_chunks() { write("0\r\n\r\n"); }
 };
 
+enum class Tls { k1_1, k1_2, k1_3 };
+
 struct HttpServerOptions {
   std::optional<Certificate> certificate;       // TLS
   std::optional<std::string> client_authority;  // PEM; client certificates are required
   bool is_ipv6 = false;
+  Tls newest_tls = Tls::k1_3;  // versions from 1.0 to this one are offered
 };
 
 /// A server on loopback, on a port of its own. Each connection has a thread, which calls the
