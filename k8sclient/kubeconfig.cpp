@@ -291,6 +291,16 @@ std::string read_file(const std::filesystem::path& file) {
 
 }  // namespace
 
+std::vector<std::string> warnings(const ApiServer& server) {
+  std::vector<std::string> result;
+  if (server.insecure_skip_tls_verify) {
+    result.push_back(fmt::format(
+        "insecure-skip-tls-verify: whoever answers at {} is believed and is sent the credentials",
+        server.url));
+  }
+  return result;
+}
+
 ApiServer read_kubeconfig(const std::filesystem::path& file, std::string_view context) {
   const std::string text = read_file(file);
   try {

@@ -48,6 +48,10 @@ struct ApiServer {
   bool operator==(const ApiServer&) const = default;
 };
 
+/// What is allowed but should not stay so, one line each, for the log: a server that anybody can
+/// pretend to be.
+std::vector<std::string> warnings(const ApiServer& server);
+
 /// A setting that cannot be used. what() is one line: `/etc/kubeconfig:12: clusters[0].cluster:
 /// unknown key "sever"`.
 class KubeconfigError : public std::runtime_error {

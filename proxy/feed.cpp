@@ -105,7 +105,11 @@ k8sclient::ApiServer api_server(const Config& config) {
 }
 
 std::unique_ptr<k8sclient::Transport> connect(const Config& config) {
-  return k8sclient::make_transport(api_server(config), "iptproxy/" IPTPROXY_VERSION " (linux)");
+  k8sclient::ApiServer server = api_server(config);
+  for (const std::string& warning : k8sclient::warnings(server)) {
+    log_warning("Connection to the API server", {{"warning", warning}});
+  }
+  return k8sclient::make_transport(std::move(server), "iptproxy/" IPTPROXY_VERSION " (linux)");
 }
 
 std::size_t load_files(const Config& config, Store& store) {

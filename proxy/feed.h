@@ -49,7 +49,7 @@ class Feed {
 /// --master replaces the address (spec §10.5). Throws k8sclient::KubeconfigError.
 k8sclient::ApiServer api_server(const Config& config);
 
-/// A connection to that API server, under our name.
+/// A connection to that API server, under our name. Logs the warnings about it.
 std::unique_ptr<k8sclient::Transport> connect(const Config& config);
 
 /// Fills the store once with the manifests that the configuration names, and returns how many

@@ -155,6 +155,19 @@ TEST_CASE("kubeconfig: what cannot be used is refused with file, line and key",
   CHECK_THAT(refusal(text), Catch::StartsWith(message));
 }
 
+TEST_CASE("kubeconfig: insecure-skip-tls-verify is warned of, and nothing else",
+          "[k8sclient][kubeconfig]") {
+  const test::TemporaryFolder folder;
+  const auto warnings_of = [&](const std::string& cluster) {
+    return k8sclient::warnings(read_kubeconfig(folder.write("config", kubeconfig(cluster, ""))));
+  };
+
+  CHECK(warnings_of("    insecure-skip-tls-verify: true\n") ==
+        std::vector<std::string>{"insecure-skip-tls-verify: whoever answers at https://api:6443 is "
+                                 "believed and is sent the credentials"});
+  CHECK(warnings_of("    insecure-skip-tls-verify: false\n").empty());
+}
+
 TEST_CASE("kubeconfig: a file that is not there is named", "[k8sclient][kubeconfig]") {
   CHECK_THROWS_WITH(read_kubeconfig("/nonexistent/config"),
                     "/nonexistent/config: cannot read: No such file or directory");

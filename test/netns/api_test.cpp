@@ -23,7 +23,8 @@ namespace {
 /// An API server with one Service, its slice and this node, and a kubeconfig that leads to it.
 class ApiNode {
  public:
-  ApiNode() {
+  /// `trust` says in the kubeconfig how to know the server.
+  explicit ApiNode(const std::string& trust = "certificate-authority: ca.pem") {
     api.put("nodes",
             {"", "worker-1"},
             R"("status":{"addresses":[{"type":"InternalIP","address":"192.168.0.2"}]})");
@@ -35,9 +36,8 @@ class ApiNode {
                       .write("kubeconfig",
                              "apiVersion: v1\nkind: Config\ncurrent-context: c\n"
                              "clusters: [{name: k, cluster: {server: \"" +
-                                 api.url() +
-                                 "\", certificate-authority: ca.pem}}]\n"
-                                 "users: [{name: u, user: {tokenFile: token}}]\n"
+                                 api.url() + "\", " + trust +
+                                 "}}]\nusers: [{name: u, user: {tokenFile: token}}]\n"
                                  "contexts: [{name: c, context: {cluster: k, user: u}}]\n")
                       .string();
   }
@@ -96,6 +96,17 @@ TEST_CASE("api: one sync from an API server over TLS programs the node", "[netns
   CHECK(same.status == 0);
   CHECK_THAT(proxy::run({.argv = node.command("render")}).output,
              Contains("shop/web:http cluster IP"));
+}
+
+TEST_CASE("api: a server whose certificate is not checked is warned of", "[netns][api]") {
+  const NetworkNamespace space;
+  const ApiNode node("insecure-skip-tls-verify: true");
+
+  const auto rendered = proxy::run({.argv = node.command("render")});
+
+  CHECK(rendered.status == 0);
+  CHECK_THAT(rendered.error,
+             Contains("insecure-skip-tls-verify: whoever answers at " + node.api.url()));
 }
 
 TEST_CASE("api: the daemon follows the API server, and a flush of nat is repaired at once",
