@@ -1,11 +1,13 @@
 #include "proxy/check.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <exception>
 
 #include <fmt/format.h>
 
+#include "proxy/health.h"
 #include "proxy/json.h"
 
 namespace proxy {
@@ -27,7 +29,7 @@ std::string_view name_of(Level level) {
 }
 
 /// What the proxy asks of the API server (spec §10.5).
-struct Request {
+struct Access {
   std::string_view verb;
   std::string_view group;
   std::string_view resource;
@@ -35,7 +37,7 @@ struct Request {
   Level if_denied;
 };
 
-constexpr Request kRequests[] = {
+constexpr Access kRequests[] = {
     {"list", "", "services", false, Level::kError},
     {"watch", "", "services", false, Level::kError},
     {"list", "discovery.k8s.io", "endpointslices", false, Level::kError},
@@ -45,7 +47,7 @@ constexpr Request kRequests[] = {
     {"create", "events.k8s.io", "events", false, Level::kWarning},
 };
 
-std::string review_of(const Request& request, std::string_view node_name) {
+std::string review_of(const Access& request, std::string_view node_name) {
   const std::string name = request.own_node ? fmt::format(R"(,"name":{})", to_json(node_name)) : "";
   return fmt::format(
       R"({{"apiVersion":"authorization.k8s.io/v1","kind":"SelfSubjectAccessReview","spec":{{"resourceAttributes":{{)"
@@ -73,7 +75,7 @@ std::size_t count(const std::vector<Finding>& findings, Level level) {
 
 std::vector<Finding> check_authorization(const PostJson& post, std::string_view node_name) {
   std::vector<Finding> findings;
-  for (const Request& request : kRequests) {
+  for (const Access& request : kRequests) {
     const std::string what = fmt::format("{} {}", request.verb, request.resource);
     try {
       const bool allowed = is_allowed(post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
@@ -99,7 +101,7 @@ std::vector<Finding> check_authorization(const PostJson& post, std::string_view 
 std::vector<Finding> check_daemon(std::string_view metrics) {
   constexpr std::string_view kWatchAge = "iptproxy_watch_age_seconds{resource=\"";
   constexpr std::string_view kQuarantined = "iptproxy_quarantined_services{";
-  constexpr double kStaleSeconds = 300;  // the API server sends a bookmark each minute
+  constexpr double kStaleSeconds = std::chrono::duration<double>(kWatchDeadline).count();
   std::vector<Finding> findings;
   while (!metrics.empty()) {
     const std::string_view line = metrics.substr(0, metrics.find('\n'));
@@ -111,7 +113,7 @@ std::vector<Finding> check_daemon(std::string_view metrics) {
     const double value = std::strtod(std::string(line.substr(blank + 1)).c_str(), nullptr);
     if (line.starts_with(kWatchAge)) {
       const std::string_view rest = line.substr(kWatchAge.size());
-      const bool is_stale = value > kStaleSeconds;
+      const bool is_stale = value >= kStaleSeconds;
       findings.push_back(
           {is_stale ? Level::kError : Level::kOk,
            "daemon",

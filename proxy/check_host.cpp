@@ -8,6 +8,7 @@
 #include "proxy/check.h"
 #include "proxy/file.h"
 #include "proxy/iptables.h"
+#include "proxy/per_family.h"
 #include "proxy/process.h"
 #include "proxy/variant.h"
 #include "rules/names.h"
@@ -185,7 +186,7 @@ std::vector<Finding> check_host(const Config& config) {
         {Level::kWarning, "iptables", warning, "remove the rules of the variant that is not used"});
   }
   std::vector<std::string> programs;
-  for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+  for (const Family family : kFamilies) {
     programs.push_back(program(family, choice.variant, "-restore"));
     findings.push_back(check_rules(family, choice));
   }

@@ -5,6 +5,7 @@
 #include "proxy/commands.h"
 #include "proxy/iptables.h"
 #include "proxy/logging.h"
+#include "proxy/per_family.h"
 #include "proxy/process.h"
 #include "proxy/restore_backend.h"
 #include "proxy/variant.h"
@@ -83,7 +84,7 @@ int clean_up(const Config& /*config*/) {
     if (!traced.has_programs) {
       continue;
     }
-    for (const rules::Family family : {rules::Family::kIpv4, rules::Family::kIpv6}) {
+    for (const rules::Family family : kFamilies) {
       all_gone = clean(family, variant) && all_gone;
     }
   }

@@ -108,6 +108,17 @@ Family other(Family family) {
   return family == Family::kIpv4 ? Family::kIpv6 : Family::kIpv4;
 }
 
+void check_server_address(FamilyFindings& findings,
+                          std::string_view field,
+                          std::string_view text,
+                          Family primary) {
+  const auto socket = rules::SocketAddress::parse(text);
+  if (socket && socket->address.family() != primary && !socket->address.is_unspecified()) {
+    findings.warnings.push_back(
+        fmt::format("{} is {}, but this host has {} only", field, text, rules::to_string(primary)));
+  }
+}
+
 }  // namespace
 
 std::string node_name(const Config& config, std::string_view host_name) {
@@ -205,6 +216,11 @@ FamilyFindings check_families(const Config& config,
   const Presence node_ports(parsed(config.node_port_addresses));
   const bool single_stack = families.size() < 2;
 
+  if (std::ranges::find(families, primary) == families.end()) {
+    findings.fatal.push_back(fmt::format("the node's primary family is {}, which this host lacks",
+                                         rules::to_string(primary)));
+    return findings;
+  }
   const bool looks_dual = cluster.both() || pods.both() || node_ports.both();
   if (node_ports.lacks(primary)) {
     findings.warnings.push_back(
@@ -230,6 +246,10 @@ FamilyFindings check_families(const Config& config,
     auto& list = config.detect_local_mode == "NodeCIDR" ? findings.fatal : findings.warnings;
     list.push_back(fmt::format("spec.podCIDRs of the node has no {} network, its primary family",
                                rules::to_string(primary)));
+  }
+  if (single_stack) {
+    check_server_address(findings, "healthzBindAddress", config.healthz_bind_address, primary);
+    check_server_address(findings, "metricsBindAddress", config.metrics_bind_address, primary);
   }
   return findings;
 }

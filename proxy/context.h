@@ -69,7 +69,8 @@ struct FamilyFindings {
   bool operator==(const FamilyFindings&) const = default;
 };
 
-/// Settings that miss an IP family. `families` are those that the host supports.
+/// Settings that miss an IP family, or a host that does. `families` are those that the host
+/// supports.
 FamilyFindings check_families(const Config& config,
                               rules::Family primary,
                               std::span<const rules::Family> families,

@@ -23,6 +23,9 @@ struct Moment {
   static Moment now();
 };
 
+/// The API server sends a bookmark each minute; a watch silent for longer than this is stale.
+inline constexpr std::chrono::seconds kWatchDeadline{300};
+
 struct FamilyHealth {
   rules::Family family = rules::Family::kIpv4;
   std::chrono::system_clock::time_point updated{};  // last successful sync
@@ -48,8 +51,7 @@ class HealthState {
     // A sync that is wanted (because of a change or a failure) must succeed within this time:
     // 2 × syncPeriod.
     std::chrono::nanoseconds sync_deadline = std::chrono::seconds(60);
-    // The API server sends a bookmark each minute; a watch silent for longer than this is stale.
-    std::chrono::nanoseconds watch_deadline = std::chrono::minutes(5);
+    std::chrono::nanoseconds watch_deadline = kWatchDeadline;
   };
 
   explicit HealthState(Settings settings);

@@ -14,6 +14,7 @@
 #include "proxy/iptables.h"
 #include "proxy/logging.h"
 #include "proxy/node_addresses.h"
+#include "proxy/per_family.h"
 #include "proxy/process.h"
 #include "proxy/rule_diff.h"
 #include "proxy/variant.h"
@@ -63,7 +64,7 @@ class HeldRules {
 };
 
 std::vector<rules::Family> chosen_families(const std::optional<rules::Family>& family) {
-  return family ? std::vector{*family} : std::vector{rules::Family::kIpv4, rules::Family::kIpv6};
+  return family ? std::vector{*family} : std::vector(kFamilies.begin(), kFamilies.end());
 }
 
 template <typename Explanation>
@@ -81,7 +82,7 @@ std::string in_form(const Explanation& explanation, Output output, Colour colour
 
 int explain_of_service(Cluster& cluster, const ExplainOptions& options) {
   std::string text;
-  for (const rules::Family family : {rules::Family::kIpv4, rules::Family::kIpv6}) {
+  for (const rules::Family family : kFamilies) {
     for (const auto& explanation : explain_service(cluster.ruleset(family), options.service)) {
       text += in_form(explanation, options.output, options.colour);
     }

@@ -323,7 +323,8 @@ Status Reporter::status() const {
                 .now = std::chrono::system_clock::now(),
                 .problems = verdict.problems};
   for (const WatchAge& age : scrape().watches) {
-    status.watches.push_back({age.resource, age.seconds, age.seconds > 300});
+    const bool is_stale = age.seconds >= std::chrono::duration<double>(kWatchDeadline).count();
+    status.watches.push_back({age.resource, age.seconds, is_stale});
   }
   for (const Family family : node_.families) {
     const FamilyView view = this->view(family);

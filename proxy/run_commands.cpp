@@ -15,6 +15,7 @@
 #include "proxy/logging.h"
 #include "proxy/node_addresses.h"
 #include "proxy/reporter.h"
+#include "proxy/start_check.h"
 #include "proxy/sysctl.h"
 
 namespace proxy {
@@ -135,6 +136,7 @@ int run_once(const Config& config) {
       load(config, store);  // before anything is changed, so that bad input changes nothing
   set_sysctls(config);
   const Node node = look_at_node(config);
+  report_findings(check_families(node, *store.latest(rules::Family::kIpv4)));
   bool all_applied = skipped == 0;
   for (const rules::Family family : node.families) {
     FamilySync sync(node, family, store, {});
@@ -150,22 +152,28 @@ int run_daemon(const Config& config, const Flags& flags) {
   log_configuration(config, flags);
   std::atomic<int> status = 0;
   Store store(translate_options(config), now());
-  Feed feed(config, store, [&status](const std::string& error) {
+  const auto give_up = [&status](const std::string& error) {
     log_error("Cannot go on", {{"error", error}});
     status = 1;
     kill(getpid(), SIGTERM);
-  });
+  };
+  Feed feed(config, store, give_up);
   set_sysctls(config);
   log_sysctls(Sysctl().set_oom_score_adjustment(config.oom_score_adj));
   const Node node = look_at_node(config);
   Reporter reporter(node, store, feed);
   reporter.serve();
+  StartCheck start_check(node, store, give_up);
   std::vector<std::unique_ptr<FamilySync>> families;
   std::vector<std::jthread> workers;
   for (const rules::Family family : node.families) {
     auto& sync = families.emplace_back(
         std::make_unique<FamilySync>(node, family, store, reporter.hooks(family)));
-    workers.emplace_back([&worker = sync->worker()](std::stop_token stop) { worker.run(stop); });
+    workers.emplace_back([&, family, &worker = sync->worker()](std::stop_token stop) {
+      if (start_check.passes(family, stop)) {
+        worker.run(stop);
+      }
+    });
   }
   const std::jthread config_watch = follow_config(flags, node, store);
   int signal = -1;

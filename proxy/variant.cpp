@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "proxy/iptc_backend.h"
+#include "proxy/per_family.h"
 #include "proxy/process.h"
 #include "proxy/restore_backend.h"
 #include "proxy/xtables_socket.h"
@@ -16,8 +17,6 @@
 namespace proxy {
 
 namespace {
-
-constexpr std::array kFamilies{rules::Family::kIpv4, rules::Family::kIpv6};
 
 void collect_kube_chains(rules::Family family, Variant variant, std::vector<std::string>& chains) {
   Command save{.argv = {program(family, variant, "-save"), "-t", "mangle"}, .input = {}};

@@ -133,6 +133,29 @@ TEST_CASE("api: the daemon follows the API server, and a flush of nat is repaire
              Contains("iptproxy_drift_repairs_total{ip_family=\"IPv4\"} 1"));
 }
 
+TEST_CASE("api: a configuration that does not suit the node is told before any rule is written",
+          "[netns][api]") {
+  const NetworkNamespace space;
+  const auto* command = GENERATE("run", "run --once");
+  CAPTURE(command);
+  ApiNode node;
+  node.api.put("nodes",
+               {"", "worker-1"},
+               R"("spec":{"podCIDRs":["fd00:244::/64"]},)"
+               R"("status":{"addresses":[{"type":"InternalIP","address":"192.168.0.2"}]})");
+  auto argv = node.command("run");
+  argv.emplace_back("--detect-local-mode=NodeCIDR");
+  if (std::string(command) != "run") {
+    argv.emplace_back("--once");
+  }
+
+  const auto ended = proxy::run({.argv = argv});
+
+  CHECK(ended.status == 1);
+  CHECK_THAT(ended.error, Contains("spec.podCIDRs of the node has no IPv4 network"));
+  CHECK(!has_rule("KUBE-"));
+}
+
 TEST_CASE("api: killed at any moment, it leaves a node from which the next start goes on",
           "[netns][api]") {
   const NetworkNamespace space;

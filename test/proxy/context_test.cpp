@@ -234,6 +234,18 @@ TEST_CASE("context: settings that miss a family are reported", "[proxy][context]
     config.detect_local_mode = "NodeCIDR";
     CHECK(check(single, {}).fatal.empty());
   }
+  SECTION("a host without the node's primary family is fatal") {
+    CHECK(check({Family::kIpv6}, {}).fatal ==
+          std::vector<std::string>{"the node's primary family is IPv4, which this host lacks"});
+  }
+  SECTION("servers on addresses that a single-stack host lacks") {
+    config.healthz_bind_address = "[fd00::1]:10256";
+    config.metrics_bind_address = "[::]:10249";
+    CHECK(check(both, {}) == proxy::FamilyFindings{});
+    CHECK(check(single, {}).warnings ==
+          std::vector<std::string>{
+              "healthzBindAddress is [fd00::1]:10256, but this host has IPv4 only"});
+  }
   SECTION("podCIDRs of the other family are fatal in mode NodeCIDR") {
     CHECK(check(both, {"fd00::/64"}).warnings.size() == 1);
     config.detect_local_mode = "NodeCIDR";

@@ -1,0 +1,55 @@
+#include "proxy/start_check.h"
+
+#include <chrono>
+#include <stdexcept>
+
+#include <fmt/format.h>
+
+#include "proxy/logging.h"
+#include "proxy/translate.h"
+
+namespace proxy {
+
+FamilyFindings check_families(const Node& node, const Store::Update& update) {
+  const NodeFacts facts = update.node ? translate(*update.node) : NodeFacts{};
+  const rules::Family primary = node_ips(node.config, facts.addresses).primary;
+  return check_families(node.config, primary, node.families, facts.pod_cidrs);
+}
+
+void report_findings(const FamilyFindings& findings) {
+  for (const std::string& warning : findings.warnings) {
+    log_warning("The configuration may be incomplete or incorrect", {{"reason", warning}});
+  }
+  if (!findings.fatal.empty()) {
+    throw std::runtime_error(fmt::format("the configuration does not suit this node: {}",
+                                         fmt::join(findings.fatal, "; ")));
+  }
+}
+
+bool StartCheck::passes(rules::Family family, const std::stop_token& stop) {
+  std::optional<Store::Update> update;
+  while (!update) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::hours(1);
+    update = store_.wait(family, 0, deadline, stop);
+    if (stop.stop_requested()) {
+      return false;
+    }
+  }
+  const std::lock_guard lock(mutex_);
+  if (!verdict_) {
+    verdict_ = check(*update);
+  }
+  return *verdict_;
+}
+
+bool StartCheck::check(const Store::Update& update) {
+  try {
+    report_findings(check_families(node_, update));
+    return true;
+  } catch (const std::runtime_error& error) {
+    on_fatal_(error.what());
+    return false;
+  }
+}
+
+}  // namespace proxy
