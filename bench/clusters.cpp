@@ -78,8 +78,7 @@ rules::Snapshot with_moved_endpoint(const rules::Snapshot& snapshot,
   for (const auto& entry : *snapshot.shards[rules::shard_of(name.name_space, name.service)]) {
     if (entry.first == name) {
       rules::ServicePort port = *entry.second;
-      port.endpoints.front().address.address =
-          address(kPodNetwork, kSpareAddresses + service * 100 + round % 100);
+      port.endpoints.front().address.address = address(kPodNetwork, kSpareAddresses + round);
       return with(snapshot, {name, std::make_shared<const rules::ServicePort>(std::move(port))});
     }
   }

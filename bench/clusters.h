@@ -10,8 +10,8 @@ namespace bench {
 /// and 10.128.0.0/9: what kube-proxy's own figures are about.
 rules::Snapshot plain_cluster(std::size_t services, std::size_t endpoints);
 
-/// The same cluster after the first endpoint of service `service` moved to another address. The
-/// other service ports are the very same objects.
+/// The same cluster after the first endpoint of service `service` moved to another address, to
+/// which no other `round` leads. The other service ports are the very same objects.
 rules::Snapshot with_moved_endpoint(const rules::Snapshot& snapshot,
                                     std::size_t service,
                                     std::size_t round);

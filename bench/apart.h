@@ -1,0 +1,18 @@
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "bench/sync_figures.h"
+
+namespace bench {
+
+using Sink = std::function<void(const Figures&)>;
+
+/// Runs `work` in a child process, which has a network namespace of its own and a resident set
+/// that no other run has touched. Returns what it handed to the sink. Throws std::runtime_error if
+/// the child failed; it has printed why. Throws std::system_error without the right to make a
+/// namespace.
+std::vector<Figures> run_apart(const std::function<void(const Sink&)>& work);
+
+}  // namespace bench

@@ -1,0 +1,58 @@
+#include "bench/sync_figures.h"
+
+namespace bench {
+
+Quantiles quantiles(const Timing& timing) {
+  return {.runs = static_cast<std::uint32_t>(timing.runs_ms.size()),
+          .p50 = timing.percentile(0.5),
+          .p90 = timing.percentile(0.9),
+          .p99 = timing.percentile(0.99)};
+}
+
+std::string_view name_of(Event event) {
+  switch (event) {
+    case Event::kColdStart:
+      return "cold start";
+    case Event::kRestart:
+      return "restart";
+    case Event::kOneEndpoint:
+      return "one endpoint";
+    case Event::kOneService:
+      return "one Service";
+    case Event::kHundredEndpoints:
+      return "100 endpoints";
+    case Event::kNothing:
+      return "nothing";
+  }
+  return "";
+}
+
+std::string_view name_of(Way way) {
+  switch (way) {
+    case Way::kLibiptc:
+      return "libiptc";
+    case Way::kRestoreLegacy:
+      return "restore-legacy";
+    case Way::kRestoreNft:
+      return "restore-nft";
+  }
+  return "";
+}
+
+std::string_view variant_of(Way way) {
+  return way == Way::kRestoreNft ? "nft" : "legacy";
+}
+
+std::string_view name_of(Subject subject) {
+  switch (subject) {
+    case Subject::kSyncer:
+      return "syncer";
+    case Subject::kIptproxy:
+      return "iptproxy run";
+    case Subject::kKubeProxy:
+      return "kube-proxy";
+  }
+  return "";
+}
+
+}  // namespace bench

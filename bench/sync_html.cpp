@@ -1,0 +1,236 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "bench/log_plot.h"
+#include "bench/sync_report.h"
+#include "proxy/html.h"
+
+namespace bench {
+
+namespace {
+
+using proxy::html_escaped;
+
+constexpr double kMegabyte = 1e6;
+
+constexpr std::string_view kStyle = R"(
+:root { color-scheme: light dark; --text: #1c2024; --dim: #667079; --page: #fff; --line: #e0e4e8;
+  --legacy: #1668c7; --nft: #b35900; --rival: #b3264e; --good: #1a7f37; --bad: #c4212f; }
+@media (prefers-color-scheme: dark) { :root { --text: #e4e8ec; --dim: #98a2ad; --page: #14171a;
+  --line: #30363c; --legacy: #6cb0ff; --nft: #ffa657; --rival: #ff7a9c; --good: #4cc26a;
+  --bad: #ff7b72; } }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--text); background: var(--page);
+  max-width: 76rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2.2rem; } p { color: var(--dim); }
+.plots { display: grid; margin-top: 1.2rem; grid-template-columns: repeat(auto-fill, minmax(320px, 1fr)); gap: 1.5rem; }
+svg text { font: 11px system-ui, sans-serif; fill: var(--dim); }
+svg text.title { font-size: 13px; font-weight: 600; fill: var(--text); }
+svg .scale { stroke: var(--line); } polyline { fill: none; stroke-width: 2; }
+.legacy { --ink: var(--legacy); } .nft { --ink: var(--nft); }
+.rival.legacy, .rival.nft { --ink: var(--rival); } .bare { opacity: .55; }
+g polyline { stroke: var(--ink); } g circle { fill: var(--ink); }
+.bare polyline { stroke-dasharray: 5 4; } .daemon polyline { stroke-dasharray: 9 3; }
+.rival.nft polyline { stroke-dasharray: 2 3; }
+.key { display: inline-flex; align-items: center; gap: .4rem; margin-right: 1.4rem; }
+.key svg { width: 2.2rem; height: .8rem; }
+.wide { overflow-x: auto; } table { border-collapse: collapse; white-space: nowrap; }
+th, td { padding: .3rem .7rem; text-align: right; border-bottom: 1px solid var(--line); }
+th { color: var(--dim); font-weight: 600; } th:first-child, td:first-child { text-align: left; }
+.met { color: var(--good); } .missed { color: var(--bad); font-weight: 600; }
+)";
+
+std::string legend_name(const Figures& figures) {
+  return fmt::format("{}, {}", name_of(figures.subject), name_of(figures.way));
+}
+
+std::string style_of(const Figures& figures) {
+  const char* kind = figures.subject == Subject::kKubeProxy  ? "rival "
+                     : figures.subject == Subject::kIptproxy ? "daemon "
+                                                             : "";
+  return fmt::format("{}{}", kind, variant_of(figures.way));
+}
+
+/// One line for each subject and way, from the figures of all sizes; in the order of the report.
+template <typename Value>
+std::vector<PlotLine> lines_of(const Report& report, Value value) {
+  std::vector<PlotLine> lines;
+  for (const Figures& figures : report.figures) {
+    const std::string name = legend_name(figures);
+    auto line = std::ranges::find(lines, name, &PlotLine::name);
+    if (line == lines.end()) {
+      lines.push_back({.name = name, .style = style_of(figures)});
+      line = lines.end() - 1;
+    }
+    line->points.push_back({.x = static_cast<double>(figures.size.services), .y = value(figures)});
+  }
+  return lines;
+}
+
+std::vector<PlotLine> bare_lines_of(const Report& report) {
+  auto lines = lines_of(report, [](const Figures& figures) { return figures.bare_commit.p50; });
+  std::erase_if(lines, [](const PlotLine& line) {
+    return std::ranges::none_of(line.points, [](const PlotPoint& point) { return point.y > 0; });
+  });
+  for (PlotLine& line : lines) {
+    line.name = "bare commit" + line.name.substr(line.name.find(','));
+    line.style = "bare " + line.style;
+  }
+  return lines;
+}
+
+std::string plots(const Report& report) {
+  std::string html = R"(<div class="plots">)";
+  for (const Event event : kEvents) {
+    Plot plot{
+        .title = std::string(name_of(event)),
+        .unit = "ms",
+        .x_name = "Services",
+        .lines = lines_of(report, [event](const Figures& figures) { return figures[event].p50; })};
+    if (event == Event::kOneEndpoint) {
+      std::ranges::move(bare_lines_of(report), std::back_inserter(plot.lines));
+    }
+    html += to_svg(plot) + "\n";
+  }
+  html +=
+      to_svg({.title = "peak RSS with the largest child",
+              .unit = "MB",
+              .x_name = "Services",
+              .lines = lines_of(report, [](const Figures& figures) {
+                return static_cast<double>(figures.rss_bytes + figures.child_rss_bytes) / kMegabyte;
+              })});
+  return html + "</div>\n";
+}
+
+std::string legend(const Report& report) {
+  auto lines = lines_of(report, [](const Figures&) { return 1.0; });
+  std::ranges::move(bare_lines_of(report), std::back_inserter(lines));
+  std::string html = "<div>";
+  for (const PlotLine& line : lines) {
+    html += fmt::format(
+        R"(<span class="key"><svg viewBox="0 0 36 12"><g class="{}"><polyline points="0,6 36,6"/>)"
+        R"(</g></svg>{}</span>)",
+        line.style,
+        html_escaped(line.name));
+  }
+  return html + "</div>\n";
+}
+
+std::string row(const std::vector<std::string>& cells, std::string_view element) {
+  std::string html = "<tr>";
+  for (const std::string& cell : cells) {
+    html += fmt::format("<{0}>{1}</{0}>", element, cell);
+  }
+  return html + "</tr>\n";
+}
+
+std::string table(const std::vector<std::vector<std::string>>& rows) {
+  std::string html = R"(<div class="wide"><table>)";
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    html += row(rows[i], i == 0 ? "th" : "td");
+  }
+  return html + "</table></div>\n";
+}
+
+std::string size_text(const Size& size) {
+  return fmt::format("{} × {}", size.services, size.endpoints);
+}
+
+std::string time_cell(const Quantiles& time) {
+  return time.runs == 0
+             ? "–"
+             : fmt::format(R"(<span title="p90 {:.4g}, p99 {:.4g}, {} runs">{:.4g}</span>)",
+                           time.p90,
+                           time.p99,
+                           time.runs,
+                           time.p50);
+}
+
+std::string memory_cell(std::size_t bytes) {
+  return bytes == 0 ? "–" : fmt::format("{:.0f}", static_cast<double>(bytes) / kMegabyte);
+}
+
+std::string figures_table(const Report& report) {
+  std::vector<std::vector<std::string>> rows{{"subject", "way", "size"}};
+  for (const Event event : kEvents) {
+    rows.front().emplace_back(name_of(event));
+  }
+  for (const char* name : {"bare commit", "RSS, MB", "largest child, MB"}) {
+    rows.front().emplace_back(name);
+  }
+  for (const Figures& figures : report.figures) {
+    std::vector<std::string> cells{std::string(name_of(figures.subject)),
+                                   std::string(name_of(figures.way)),
+                                   size_text(figures.size)};
+    for (const Event event : kEvents) {
+      cells.push_back(time_cell(figures[event]));
+    }
+    cells.push_back(time_cell(figures.bare_commit));
+    cells.push_back(memory_cell(figures.rss_bytes));
+    cells.push_back(memory_cell(figures.child_rss_bytes));
+    rows.push_back(std::move(cells));
+  }
+  return "<h2>All figures: medians in ms</h2>\n" + table(rows);
+}
+
+std::string judgements_table(const Report& report) {
+  std::vector<std::vector<std::string>> rows{
+      {"what", "subject", "way", "size", "measured", "allowed", "set by", ""}};
+  for (const Judgement& judgement : judge(report)) {
+    rows.push_back({html_escaped(judgement.what),
+                    std::string(name_of(judgement.of.subject)),
+                    std::string(name_of(judgement.of.way)),
+                    size_text(judgement.of.size),
+                    fmt::format("{:.4g} {}", judgement.value, judgement.unit),
+                    fmt::format("{:.4g} {}", judgement.allowed, judgement.unit),
+                    html_escaped(judgement.limit),
+                    judgement.is_met() ? R"(<span class="met">met</span>)"
+                                       : R"(<span class="missed">not met</span>)"});
+  }
+  return rows.size() == 1 ? "" : "<h2>Against the budgets</h2>\n" + table(rows);
+}
+
+std::string comparisons_table(const Report& report) {
+  std::vector<std::vector<std::string>> rows{{"variant", "size"}};
+  for (const Event event : kEvents) {
+    rows.front().emplace_back(name_of(event));
+  }
+  rows.front().emplace_back("RSS");
+  const auto cell = [](std::optional<double> ratio) {
+    return ratio ? fmt::format("{:.1f}", *ratio) : "–";
+  };
+  for (const Comparison& comparison : compare(report)) {
+    std::vector<std::string> cells{std::string(variant_of(comparison.iptproxy.way)),
+                                   size_text(comparison.iptproxy.size)};
+    for (const Event event : kEvents) {
+      cells.push_back(cell(comparison.ratio(event)));
+    }
+    cells.push_back(cell(comparison.rss_ratio()));
+    rows.push_back(std::move(cells));
+  }
+  return rows.size() == 1
+             ? ""
+             : "<h2>kube-proxy over iptproxy run: how many times as much</h2>\n" + table(rows);
+}
+
+}  // namespace
+
+std::string to_html(const Report& report) {
+  const Machine& machine = report.machine;
+  return fmt::format(
+             "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+             "<meta name=\"viewport\" content=\"width=device-width\">"
+             "<title>iptproxy: what a sync costs</title><style>{}</style></head><body>\n"
+             "<h1>What a sync costs until it is in the kernel</h1>\n"
+             "<p>{}, {} cores, Linux {}, {}; {}. Medians; compare within this page only.</p>\n",
+             kStyle,
+             html_escaped(machine.processor),
+             machine.cores,
+             html_escaped(machine.kernel),
+             html_escaped(machine.iptables),
+             html_escaped(machine.clock)) +
+         legend(report) + plots(report) + judgements_table(report) + comparisons_table(report) +
+         figures_table(report) + "</body></html>\n";
+}
+
+}  // namespace bench

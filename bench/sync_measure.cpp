@@ -1,0 +1,140 @@
+#include "bench/sync_measure.h"
+
+#include <algorithm>
+#include <memory>
+#include <stdexcept>
+
+#include "bench/clusters.h"
+#include "proxy/syncer.h"
+#include "proxy/variant.h"
+#include "proxy/xtables_socket.h"
+
+namespace bench {
+
+namespace {
+
+constexpr int kMostRestarts = 3;
+constexpr std::size_t kMovedAtOnce = 100;
+
+std::unique_ptr<proxy::Backend> backend_of(Way way) {
+  proxy::IptablesChoice choice;
+  choice.variant = way == Way::kRestoreNft ? proxy::Variant::kNft : proxy::Variant::kLegacy;
+  choice.in_process = way == Way::kLibiptc;
+  return proxy::make_backend(rules::Family::kIpv4, choice);
+}
+
+void require(const std::optional<proxy::ApplyError>& error) {
+  if (error) {
+    throw std::runtime_error(error->message);
+  }
+}
+
+void require(const proxy::SyncReport& report) {
+  require(report.error);
+  if (!report.quarantined.empty()) {
+    throw std::runtime_error("the kernel refused a service port");
+  }
+}
+
+void clean_up(proxy::Backend& backend) {
+  const auto have = backend.read(rules::Detail::kNames);
+  require(backend.apply(rules::diff(have, rules::Ruleset())));
+}
+
+/// The table is replaced by itself.
+Timing bare_replace(Clock clock, int runs) {
+  const proxy::XtablesSocket socket(rules::Family::kIpv4);
+  const proxy::TableShape shape = socket.shape(rules::Table::kNat);
+  proxy::EntryBuffer entries;
+  socket.read(rules::Table::kNat, shape, entries);
+  proxy::CounterBuffer counters;
+  counters.resize(shape.entries);
+  return measure(clock, runs, [&] {
+    socket.replace(rules::Table::kNat, shape, entries, shape.entries, counters);
+  });
+}
+
+/// The one rule of a fixed chain is written again.
+Timing bare_transaction(Clock clock, int runs, const rules::Ruleset& wanted) {
+  rules::Changes changes{.want = wanted};
+  for (const rules::Section& section : wanted.base()->chains) {
+    if (section.chain.name.view() == "KUBE-MARK-MASQ") {
+      changes.chains.push_back(section);
+    }
+  }
+  const auto backend = backend_of(Way::kRestoreNft);
+  return measure(clock, runs, [&] { require(backend->apply(changes)); });
+}
+
+/// A cluster on a node, and what happens to it.
+class Node {
+ public:
+  Node(Way way, const Size& size)
+      : size_(size),
+        cluster_(plain_cluster(size.services, size.endpoints)),
+        context_(node_of(cluster_)),
+        backend_(backend_of(way)),
+        syncer_(std::make_unique<proxy::Syncer>(*backend_)) {
+    context_.counts_invalid_drops = false;  // the accounting objects are not there
+    context_.counts_localhost_node_ports = false;
+  }
+
+  void make_empty() {
+    forget();
+    clean_up(*backend_);
+  }
+
+  void forget() { syncer_ = std::make_unique<proxy::Syncer>(*backend_); }
+
+  void sync() { require(syncer_->sync(cluster_, context_)); }
+
+  void move_endpoints(std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+      ++round_;
+      cluster_ = with_moved_endpoint(cluster_, round_ * 7 % size_.services, round_);
+    }
+  }
+
+  void add_service() {
+    cluster_ = with_added_service(cluster_, size_.services + ++round_, size_.endpoints);
+  }
+
+  const rules::Ruleset& wanted() const { return syncer_->wanted(); }
+
+ private:
+  Size size_;
+  rules::Snapshot cluster_;
+  rules::Context context_;
+  std::unique_ptr<proxy::Backend> backend_;
+  std::unique_ptr<proxy::Syncer> syncer_;
+  std::size_t round_ = 0;
+};
+
+}  // namespace
+
+Figures measure_syncer(Way way, const Size& size, Clock clock, int runs) {
+  Node node(way, size);
+  Figures figures{.subject = Subject::kSyncer, .way = way, .size = size};
+  const auto timed = [&](Event event, int count, const std::function<void()>& prepare) {
+    figures[event] = quantiles(measure(
+        clock, count, [&] { node.sync(); }, prepare));
+  };
+
+  timed(Event::kColdStart, 1, [&] { node.make_empty(); });
+  figures.nat_rules = node.wanted().rule_count(rules::Table::kNat);
+  timed(Event::kRestart, std::min(runs, kMostRestarts), [&] { node.forget(); });
+  timed(Event::kOneEndpoint, runs, [&] { node.move_endpoints(1); });
+  timed(Event::kHundredEndpoints, runs, [&] {
+    node.move_endpoints(std::min(size.services, kMovedAtOnce));
+  });
+  timed(Event::kOneService, runs, [&] { node.add_service(); });
+  timed(Event::kNothing, runs, {});
+  figures.rss_bytes = peak_rss_bytes();
+  figures.child_rss_bytes = children_peak_rss_bytes();
+  figures.bare_commit =
+      quantiles(way == Way::kRestoreNft ? bare_transaction(clock, runs, node.wanted())
+                                        : bare_replace(clock, runs));
+  return figures;
+}
+
+}  // namespace bench

@@ -1,0 +1,146 @@
+#include "bench/sync_report.h"
+
+#include <regex>
+
+#include <catch2/catch.hpp>
+#include <simdjson.h>
+
+using namespace bench;
+using Catch::Matchers::Contains;
+
+namespace {
+
+constexpr Size kLarge{.services = 10'000, .endpoints = 10};
+
+Quantiles time(double p50) {
+  return {.runs = 7, .p50 = p50, .p90 = p50 * 2, .p99 = p50 * 3};
+}
+
+Figures figures(Subject subject, Way way, const Size& size) {
+  Figures made{.subject = subject,
+               .way = way,
+               .size = size,
+               .nat_rules = 320'005,
+               .rss_bytes = 80'000'000,
+               .child_rss_bytes = 30'000'000};
+  made[Event::kColdStart] = time(1400);
+  made[Event::kOneEndpoint] = time(123.5);
+  made[Event::kNothing] = time(0.0625);
+  return made;
+}
+
+Report report_of(std::vector<Figures> all) {
+  return {.machine = {.processor = "Some <CPU> & \"Co\"",
+                      .cores = 2,
+                      .kernel = "6.1",
+                      .iptables = "iptables v1.8.9",
+                      .clock = "wall time"},
+          .figures = std::move(all)};
+}
+
+Report example() {
+  Figures syncer = figures(Subject::kSyncer, Way::kLibiptc, kLarge);
+  syncer.bare_commit = time(100);
+  Figures rival = figures(Subject::kKubeProxy, Way::kRestoreLegacy, {100, 10});
+  rival[Event::kOneEndpoint] = time(494);
+  rival.rss_bytes = 160'000'000;
+  return report_of({syncer, figures(Subject::kIptproxy, Way::kLibiptc, {100, 10}), rival});
+}
+
+const Judgement& judgement(const std::vector<Judgement>& all, const std::string& what) {
+  const auto found =
+      std::find_if(all.begin(), all.end(), [&](const auto& one) { return one.what == what; });
+  REQUIRE(found != all.end());
+  return *found;
+}
+
+}  // namespace
+
+TEST_CASE("report: a change on legacy may take 1.3 times the bare commit of its own size",
+          "[bench][report]") {
+  const auto [bare, is_met] = GENERATE(table<double, bool>({{95.0, true}, {94.9, false}}));
+  const auto size = GENERATE(Size{100, 10}, kLarge);
+  Figures syncer = figures(Subject::kSyncer, Way::kLibiptc, size);
+  syncer.bare_commit = time(bare);
+  CAPTURE(bare, size.services);
+
+  const auto all = judge(report_of({syncer}));
+
+  CHECK(judgement(all, "one endpoint").value == 123.5);
+  CHECK(judgement(all, "one endpoint").allowed == Approx(1.3 * bare));
+  CHECK(judgement(all, "one endpoint").is_met() == is_met);
+}
+
+TEST_CASE("report: the budgets are those of 10,000 Services, memory includes the largest child",
+          "[bench][report]") {
+  const auto legacy = judge(report_of({figures(Subject::kSyncer, Way::kLibiptc, kLarge)}));
+  CHECK(judgement(legacy, "cold start").allowed == 1500);
+  CHECK(judgement(legacy, "peak RSS with the largest child").value == 110);
+  CHECK(judgement(legacy, "peak RSS with the largest child").is_met());
+
+  const auto nft = judge(report_of({figures(Subject::kSyncer, Way::kRestoreNft, kLarge)}));
+  CHECK(judgement(nft, "cold start").allowed == 12'000);
+  CHECK(judgement(nft, "one endpoint").allowed == 40);
+  CHECK_FALSE(judgement(nft, "one endpoint").is_met());
+
+  CHECK(judge(report_of({figures(Subject::kSyncer, Way::kRestoreNft, {1000, 10})})).empty());
+  CHECK(judge(report_of({figures(Subject::kKubeProxy, Way::kLibiptc, kLarge)})).empty());
+}
+
+TEST_CASE("report: kube-proxy is compared with the daemon at the same size on the same variant",
+          "[bench][report]") {
+  const auto comparisons = compare(example());
+  REQUIRE(comparisons.size() == 1);
+  CHECK(comparisons[0].ratio(Event::kOneEndpoint) == 4.0);
+  CHECK(comparisons[0].rss_ratio() == 2.0);
+  CHECK_FALSE(comparisons[0].ratio(Event::kOneService));
+
+  const auto other_variant = report_of({figures(Subject::kIptproxy, Way::kRestoreNft, {100, 10}),
+                                        figures(Subject::kKubeProxy, Way::kLibiptc, {100, 10}),
+                                        figures(Subject::kKubeProxy, Way::kRestoreNft, kLarge)});
+  CHECK(compare(other_variant).empty());
+}
+
+TEST_CASE("report: the JSON is JSON and has every figure", "[bench][report]") {
+  simdjson::dom::parser parser;
+  const std::string text = to_json(example());
+  INFO(text);
+  const simdjson::dom::element json = parser.parse(text);
+
+  CHECK(std::string_view(json.at_pointer("/machine/processor")) == "Some <CPU> & \"Co\"");
+  CHECK(json["figures"].get_array().size() == 3);
+  CHECK(double(json.at_pointer("/figures/0/ms/one_endpoint/p90")) == 247);
+  CHECK(double(json.at_pointer("/figures/0/ms/bare_commit/p50")) == 100);
+  CHECK(json.at_pointer("/figures/0/ms/restart").is_null());
+  CHECK(std::uint64_t(json.at_pointer("/figures/0/rss")) == 80'000'000);
+  CHECK(json["judgements"].get_array().size() == judge(example()).size());
+  CHECK(bool(json.at_pointer("/judgements/0/met")));
+  CHECK(double(json.at_pointer("/kube_proxy_over_iptproxy/0/one_endpoint")) == 4.0);
+  CHECK(parser.parse(to_json(report_of({}))).error() == simdjson::SUCCESS);
+}
+
+TEST_CASE("report: the page refers to nothing outside of it and shows no code of others",
+          "[bench][report]") {
+  const std::string page = to_html(example());
+
+  CHECK_FALSE(std::regex_search(page, std::regex("https?:|//[a-z]|\\b(src|href)=|@import|url\\(")));
+  CHECK_THAT(page, !Contains("<script") && !Contains("<CPU>"));
+  CHECK_THAT(page, Contains("prefers-color-scheme: dark"));
+  CHECK_THAT(page, Catch::EndsWith("</body></html>\n"));
+}
+
+TEST_CASE("report: text and page tell the same numbers and verdicts", "[bench][report]") {
+  for (const std::string& report : {to_text(example()), to_html(example())}) {
+    INFO(report);
+    CHECK_THAT(report, Contains("123.5") && Contains("0.0625") && Contains("494"));
+    CHECK_THAT(report, Contains("1.3 × bare commit") && Contains("130 ms"));
+    CHECK_THAT(report, Contains("peak RSS with the largest child") && Contains("110"));
+    CHECK(std::regex_search(report, std::regex("kube-proxy (/|over) iptproxy run")));
+    CHECK(std::regex_search(report, std::regex("\\bmet\\b")));
+  }
+  Report slow = example();
+  slow.figures[0].bare_commit = time(50);
+  for (const std::string& report : {to_text(slow), to_html(slow)}) {
+    CHECK_THAT(report, Contains("not met"));
+  }
+}
