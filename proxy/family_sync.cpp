@@ -1,7 +1,10 @@
 #include "proxy/family_sync.h"
 
+#include <algorithm>
 #include <stdexcept>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -47,6 +50,41 @@ void log_sync(const SyncRecord& record) {
                 {{"family", family}, {"error", report.error ? report.error->message : ""}});
       return;
   }
+}
+
+constexpr std::size_t kNamedInLog = 5;
+
+/// What another hand has changed, for people: Services and chains by name, the first few.
+std::string describe_drift(const rules::Changes& repair) {
+  std::vector<std::string> all;
+  const auto add_chain = [&](std::string_view what, const rules::ChainId& chain) {
+    all.push_back(fmt::format("{} {} of {}", what, chain.name.view(), to_string(chain.table)));
+  };
+  for (const auto& write : repair.services) {
+    all.push_back("Service " + to_string(write.service->name));
+  }
+  for (const auto& section : repair.chains) {
+    add_chain("chain", section.chain);
+  }
+  for (const auto& chain : repair.present) {
+    add_chain("chain", chain);
+  }
+  for (const auto& edit : repair.shared) {
+    add_chain("chain", edit.chain);
+  }
+  for (const auto& hook : repair.insert_hooks) {
+    add_chain("jump from", hook.chain);
+  }
+  for (const auto& chain : repair.remove) {
+    add_chain("leftover chain", chain);
+  }
+  const std::size_t named = std::min(all.size(), kNamedInLog);
+  std::string text = fmt::format(
+      "{}", fmt::join(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(named), ", "));
+  if (all.size() > named) {
+    text += fmt::format(", and {} more", all.size() - named);
+  }
+  return text;
 }
 
 }  // namespace
@@ -114,11 +152,7 @@ void FamilySync::after_sync(const SyncRecord& record) {
 
 void FamilySync::after_drift(const rules::Changes& repair) const {
   log_warning("Another hand changed our rules; repairing",
-              {{"family", to_string(family_)},
-               {"chains", repair.services.size() + repair.chains.size() + repair.present.size()},
-               {"sharedChains", repair.shared.size()},
-               {"hooks", repair.insert_hooks.size()},
-               {"leftovers", repair.remove.size()}});
+              {{"family", to_string(family_)}, {"what", describe_drift(repair)}});
   if (hooks_.on_drift) {
     hooks_.on_drift(repair);
   }
