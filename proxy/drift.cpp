@@ -31,17 +31,45 @@ constexpr std::array<std::string_view, 2> kOwnPrograms{"iptables-nft-re", "ip6ta
 /// What one netlink message says about a transaction.
 struct Message {
   bool is_commit = false;    // the last message of a transaction
+  int chain_attribute = 0;   // which attribute names the chain; 0 for what is in no chain
   std::string_view table;    // that it changes; empty for a commit
+  std::string_view chain;    // likewise; empty for what is in no chain
   std::string_view program;  // who committed
 };
 
-int read_table(const nlattr* attribute, void* data) {
-  constexpr std::uint16_t kTableAttribute =
-      1;  // NFTA_TABLE_NAME, NFTA_CHAIN_TABLE and NFTA_RULE_TABLE alike
-  if (mnl_attr_get_type(attribute) == kTableAttribute) {
-    static_cast<Message*>(data)->table = mnl_attr_get_str(attribute);
+int chain_attribute(int type) {
+  switch (type) {
+    case NFT_MSG_NEWRULE:
+    case NFT_MSG_DELRULE:
+      return NFTA_RULE_CHAIN;
+    case NFT_MSG_NEWCHAIN:
+    case NFT_MSG_DELCHAIN:
+      return NFTA_CHAIN_NAME;
+    default:
+      return 0;
+  }
+}
+
+int read_place(const nlattr* attribute, void* data) {
+  constexpr int kTableAttribute = 1;  // NFTA_TABLE_NAME, NFTA_CHAIN_TABLE and NFTA_RULE_TABLE alike
+  Message& said = *static_cast<Message*>(data);
+  const int type = mnl_attr_get_type(attribute);
+  if (type == kTableAttribute) {
+    said.table = mnl_attr_get_str(attribute);
+  } else if (type == said.chain_attribute) {
+    said.chain = mnl_attr_get_str(attribute);
   }
   return MNL_CB_OK;
+}
+
+/// Other tools have chains of their own in our tables, and change them with every pod: no reason to
+/// read ours.
+bool concerns_us(const Message& said) {
+  constexpr std::array<std::string_view, 5> kBuiltIn{
+      "PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"};
+  return rules::parse_table(said.table) &&
+         (said.chain.empty() || said.chain.starts_with("KUBE-") ||
+          std::find(kBuiltIn.begin(), kBuiltIn.end(), said.chain) != kBuiltIn.end());
 }
 
 int read_commit(const nlattr* attribute, void* data) {
@@ -95,7 +123,7 @@ class NftEvents {
     for (; mnl_nlmsg_ok(message, size); message = mnl_nlmsg_next(message, &size)) {
       const Message said = read(message);
       if (!said.is_commit) {
-        concerns_us_ = concerns_us_ || rules::parse_table(said.table).has_value();
+        concerns_us_ = concerns_us_ || concerns_us(said);
         continue;
       }
       const bool is_ours =
@@ -113,14 +141,15 @@ class NftEvents {
     if (said.is_commit) {
       mnl_attr_parse(message, sizeof(nfgenmsg), read_commit, &said);
     } else if (header->nfgen_family == family_) {
-      mnl_attr_parse(message, sizeof(nfgenmsg), read_table, &said);
+      said.chain_attribute = chain_attribute(type);
+      mnl_attr_parse(message, sizeof(nfgenmsg), read_place, &said);
     }
     return said;
   }
 
   int family_;
   Descriptor socket_;
-  bool concerns_us_ = false;  // the transaction that is being announced changes a table of ours
+  bool concerns_us_ = false;  // the transaction that is being announced changes what is ours
 };
 
 /// The shapes of the legacy tables that exist.

@@ -19,8 +19,8 @@ struct DriftWatch {
   std::function<void()> settle;
 };
 
-/// nft: listens to the kernel's transactions (NFNLGRP_NFTABLES) on mangle, filter and nat. Legacy:
-/// compares the number of entries, the size and the hooks of these tables. Without the right to
+/// nft: listens to the kernel's transactions (NFNLGRP_NFTABLES) on our chains and the built-in ones
+/// of mangle, filter and nat. Legacy: compares the number of entries, the size and the hooks of these tables. Without the right to
 /// ask, it always says no; logged once.
 DriftWatch watch_drift(rules::Family family, Variant variant);
 

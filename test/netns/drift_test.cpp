@@ -32,6 +32,11 @@ TEST_CASE("drift: another hand's change is noticed, our own is not, nor what con
   CHECK(watch.has_changed());
   CHECK(!watch.has_changed());
 
+  const std::string other_chain =
+      iptables + " -t nat -N CNI-HOSTPORT && " + iptables + " -t nat -A CNI-HOSTPORT -j RETURN";
+  shell(other_chain);
+  CHECK(watch.has_changed() == (variant == Variant::kLegacy));  // which tells no chains apart
+
   shell("ip6tables-" + std::string(to_string(variant)) + " -t nat -N OTHER");
   shell("nft add table inet unrelated");
   CHECK(!watch.has_changed());
