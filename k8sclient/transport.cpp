@@ -158,10 +158,14 @@ class Exchange {
 
 class HttpTransport : public Transport {
  public:
-  HttpTransport(ApiServer server, std::string user_agent, TransportLimits limits)
+  HttpTransport(ApiServer server,
+                std::string user_agent,
+                TransportLimits limits,
+                OnRequest on_request)
       : server_(std::move(server)),
         user_agent_(std::move(user_agent)),
         limits_(limits),
+        on_request_(std::move(on_request)),
         url_(parse_url(server_.url, "server")),
         credentials_(server_) {
     size_thread_pool();
@@ -232,12 +236,14 @@ class HttpTransport : public Transport {
       const Identity identity = credentials_.current(stop);
       const Client client = client_for(identity);
       Exchange exchange(client.http, make_request(method, path, json, identity.token));
-      const auto give_up_at = BodyBuffer::Clock::now() + limits_.head;
-      check(exchange.body().wait_for_head(give_up_at, stop), "no answer", limits_.head);
-      if (exchange.body().is_finished() && !exchange.body().error().empty()) {
-        const std::string refusal = client.tls ? client.tls->take_refusal() : "";
-        throw TransportError(exchange.body().error() + (refusal.empty() ? "" : ": ") + refusal);
+      const auto start = BodyBuffer::Clock::now();
+      try {
+        await_head(exchange, client, start + limits_.head, stop);
+      } catch (const TransportError&) {
+        tell(method, "<error>", start);
+        throw;
       }
+      tell(method, std::to_string(exchange.response().status_code()), start);
       if (exchange.response().status_code() / 100 != 2 || !is_json(exchange.response())) {
         refuse(what, exchange, stop);
       }
@@ -248,6 +254,26 @@ class HttpTransport : public Transport {
       throw TransportError(fmt::format("{}: {}", what, error.what()));
     } catch (const http::http_exception& error) {
       throw TransportError(fmt::format("{}: {}", what, error.what()));
+    }
+  }
+
+  void await_head(Exchange& exchange,
+                  const Client& client,
+                  BodyBuffer::Clock::time_point give_up_at,
+                  const std::stop_token& stop) const {
+    check(exchange.body().wait_for_head(give_up_at, stop), "no answer", limits_.head);
+    if (exchange.body().is_finished() && !exchange.body().error().empty()) {
+      const std::string refusal = client.tls ? client.tls->take_refusal() : "";
+      throw TransportError(exchange.body().error() + (refusal.empty() ? "" : ": ") + refusal);
+    }
+  }
+
+  void tell(const std::string& method,
+            std::string code,
+            BodyBuffer::Clock::time_point start) const {
+    if (on_request_) {
+      const std::string port = url_.is_port_default() ? "" : fmt::format(":{}", url_.port());
+      on_request_({method, url_.host() + port, std::move(code), BodyBuffer::Clock::now() - start});
     }
   }
 
@@ -372,6 +398,7 @@ class HttpTransport : public Transport {
   const ApiServer server_;
   const std::string user_agent_;
   const TransportLimits limits_;
+  const OnRequest on_request_;
   const web::uri url_;
   std::optional<web::web_proxy> proxy_;
   Credentials credentials_;
@@ -383,8 +410,10 @@ class HttpTransport : public Transport {
 
 std::unique_ptr<Transport> make_transport(ApiServer server,
                                           std::string user_agent,
-                                          TransportLimits limits) {
-  return std::make_unique<HttpTransport>(std::move(server), std::move(user_agent), limits);
+                                          TransportLimits limits,
+                                          OnRequest on_request) {
+  return std::make_unique<HttpTransport>(
+      std::move(server), std::move(user_agent), limits, std::move(on_request));
 }
 
 }  // namespace k8sclient

@@ -99,11 +99,23 @@ struct TransportLimits {
   std::size_t body_bytes = 1U << 30U;
 };
 
+/// A request as client-go's metrics count it.
+struct RequestOutcome {
+  std::string method;               // "GET"
+  std::string host;                 // of the server's URL, with its port if that names one
+  std::string code;                 // HTTP status; "<error>" if there was no answer
+  std::chrono::nanoseconds took{};  // until the head of the answer, or the failure
+};
+
+/// Called by the thread that makes the request, and by several at once. Must not throw.
+using OnRequest = std::function<void(const RequestOutcome& outcome)>;
+
 /// HTTP/1.1 by cpprestsdk. Files of credentials are read again for each request; when they have
 /// changed, new connections are made. `user_agent` as in spec §10.5. Throws TransportError when the
-/// server's address makes no sense.
+/// server's address makes no sense. `on_request` may be empty.
 std::unique_ptr<Transport> make_transport(ApiServer server,
                                           std::string user_agent,
-                                          TransportLimits limits = {});
+                                          TransportLimits limits = {},
+                                          OnRequest on_request = {});
 
 }  // namespace k8sclient

@@ -43,16 +43,19 @@ std::unique_ptr<k8sclient::Reflector<T>> reflector(k8sclient::Transport& transpo
 
 }  // namespace
 
-Feed::Feed(const Config& config, Store& store, OnFailure on_failure) {
+Feed::Feed(const Config& config,
+           Store& store,
+           OnFailure on_failure,
+           k8sclient::OnRequest on_request) {
   if (config.sources.empty()) {
-    watch_api(config, store);
+    watch_api(config, store, std::move(on_request));
   } else {
     watch_files(config, store, std::move(on_failure));
   }
 }
 
-void Feed::watch_api(const Config& config, Store& store) {
-  transport_ = connect(config);
+void Feed::watch_api(const Config& config, Store& store, k8sclient::OnRequest on_request) {
+  transport_ = connect(config, std::move(on_request));
   services_ = reflector<k8sclient::Service>(*transport_, k8sclient::services_query(), store);
   slices_ =
       reflector<k8sclient::EndpointSlice>(*transport_, k8sclient::endpoint_slices_query(), store);
@@ -104,12 +107,14 @@ k8sclient::ApiServer api_server(const Config& config) {
   return server;
 }
 
-std::unique_ptr<k8sclient::Transport> connect(const Config& config) {
+std::unique_ptr<k8sclient::Transport> connect(const Config& config,
+                                              k8sclient::OnRequest on_request) {
   k8sclient::ApiServer server = api_server(config);
   for (const std::string& warning : k8sclient::warnings(server)) {
     log_warning("Connection to the API server", {{"warning", warning}});
   }
-  return k8sclient::make_transport(std::move(server), "iptproxy/" IPTPROXY_VERSION " (linux)");
+  return k8sclient::make_transport(
+      std::move(server), "iptproxy/" IPTPROXY_VERSION " (linux)", {}, std::move(on_request));
 }
 
 std::size_t load_files(const Config& config, Store& store) {

@@ -23,7 +23,11 @@ class Feed {
 
   /// Starts at once. Throws when the configuration leads nowhere: ConfigErrors (no such file),
   /// k8sclient::KubeconfigError, k8sclient::TransportError.
-  Feed(const Config& config, Store& store, OnFailure on_failure);
+  /// `on_request` is told of each request to the API server; it may be empty.
+  Feed(const Config& config,
+       Store& store,
+       OnFailure on_failure,
+       k8sclient::OnRequest on_request = {});
 
   /// How well each watch is doing; empty for files.
   std::vector<k8sclient::WatchStatus> watches() const;
@@ -35,7 +39,7 @@ class Feed {
   k8sclient::Transport* transport() { return transport_.get(); }
 
  private:
-  void watch_api(const Config& config, Store& store);
+  void watch_api(const Config& config, Store& store, k8sclient::OnRequest on_request);
   void watch_files(const Config& config, Store& store, OnFailure on_failure);
 
   std::unique_ptr<k8sclient::Transport> transport_;
@@ -50,7 +54,8 @@ class Feed {
 k8sclient::ApiServer api_server(const Config& config);
 
 /// A connection to that API server, under our name. Logs the warnings about it.
-std::unique_ptr<k8sclient::Transport> connect(const Config& config);
+std::unique_ptr<k8sclient::Transport> connect(const Config& config,
+                                              k8sclient::OnRequest on_request = {});
 
 /// Fills the store once with the manifests that the configuration names, and returns how many
 /// objects were skipped as malformed; errors and notes are logged. Throws std::system_error if a

@@ -1,11 +1,14 @@
 #include "proxy/metrics.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include <prometheus/metric_family.h>
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
+
+#include "rules/names.h"
 
 namespace proxy {
 
@@ -68,6 +71,12 @@ void add_process(std::vector<MetricFamily>& families, const ProcessStats& stats)
         stats.max_virtual_bytes);
 }
 
+/// "KUBE-SVC" of KUBE-SVC-ERIFXISQEP7F7OF4, whole names of chains that exist once.
+std::string_view kind_of(const rules::ChainId& chain) {
+  const std::string_view name = chain.name.view();
+  return rules::is_service_chain(chain) ? name.substr(0, name.rfind('-')) : name;
+}
+
 void add_accounting(std::vector<MetricFamily>& families, const Scrape& scrape) {
   if (scrape.invalid_drops) {
     add_single(families,
@@ -96,9 +105,26 @@ void add_watches(std::vector<MetricFamily>& families, const std::vector<WatchAge
   families.push_back(std::move(ages));
 }
 
+void add_rules(std::vector<MetricFamily>& families, const std::vector<RuleCount>& counts) {
+  MetricFamily rules{"iptproxy_rules",
+                     "Rules in the kernel after the last successful sync, by table and by the kind "
+                     "of chain that they are in",
+                     MetricType::Gauge,
+                     {}};
+  for (const RuleCount& count : counts) {
+    rules.metric.push_back(sample(static_cast<double>(count.rules),
+                                  {{"ip_family", std::string(rules::to_string(count.family))},
+                                   {"kind", count.kind},
+                                   {"table", std::string(rules::to_string(count.table))}}));
+  }
+  families.push_back(std::move(rules));
+}
+
 void add_traffic(std::vector<MetricFamily>& families, const std::vector<ServiceTraffic>& traffic) {
   MetricFamily packets{"iptproxy_service_packets_total",
-                       "Packets that began a connection to a service port, by its rules' counters",
+                       "Packets that began a connection to a service port, by its rules' counters. "
+                       "Ports without any are left out, all if table nat is legacy and larger than "
+                       "32 MiB",
                        MetricType::Counter,
                        {}};
   MetricFamily bytes{"iptproxy_service_bytes_total",
@@ -120,6 +146,41 @@ void add_traffic(std::vector<MetricFamily>& families, const std::vector<ServiceT
 }
 
 }  // namespace
+
+std::vector<RuleCount> count_by_kind(const rules::Ruleset& ruleset) {
+  std::map<std::pair<rules::Table, std::string>, std::size_t> counts;
+  const auto add = [&](const rules::ChainId& chain, std::size_t rules) {
+    counts[{chain.table, std::string(kind_of(chain))}] += rules;
+  };
+  for (const auto& shard : ruleset.shards()) {
+    if (!shard) {
+      continue;
+    }
+    for (const auto& service : *shard) {
+      for (const auto& chain : service->chains) {
+        add(chain.id, chain.rules);
+      }
+      for (const auto& entries : service->entries) {
+        add(entries.chain, entries.rules.size());
+      }
+    }
+  }
+  if (ruleset.base()) {
+    for (const auto* sections : {&ruleset.base()->chains, &ruleset.base()->shared}) {
+      for (const rules::Section& section : *sections) {
+        add(section.chain, section.rules.size());
+      }
+    }
+  }
+  std::vector<RuleCount> list;
+  for (const auto& [kind, rules] : counts) {
+    list.push_back({.family = ruleset.context() ? ruleset.context()->family : rules::Family::kIpv4,
+                    .table = kind.first,
+                    .kind = kind.second,
+                    .rules = rules});
+  }
+  return list;
+}
 
 std::vector<double> sync_duration_bounds() {
   std::vector<double> bounds;
@@ -159,11 +220,19 @@ Metrics::Metrics() {
                              {"platform", "linux"}});
 }
 
+void Metrics::count(const k8sclient::RequestOutcome& outcome) {
+  rest_client_requests_total.add(
+      1, {{"code", outcome.code}, {"host", outcome.host}, {"method", outcome.method}});
+  rest_client_request_duration_seconds.observe(std::chrono::duration<double>(outcome.took).count(),
+                                               {{"host", outcome.host}, {"verb", outcome.method}});
+}
+
 std::string Metrics::exposition(const Scrape& scrape) const {
   std::vector<MetricFamily> families = registry->Collect();
   add_process(families, scrape.process);
   add_accounting(families, scrape);
   add_watches(families, scrape.watches);
+  add_rules(families, scrape.rules);
   add_traffic(families, scrape.traffic);
   std::erase_if(families, [](const MetricFamily& family) { return family.metric.empty(); });
   // Series of a family come out of a hash table; people and tests read them in order.

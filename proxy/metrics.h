@@ -6,9 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "k8sclient/transport.h"
 #include "proxy/metric_families.h"
 #include "proxy/process_stats.h"
-#include "rules/service.h"
+#include "rules/compile.h"
 
 namespace proxy {
 
@@ -26,6 +27,20 @@ struct ServiceTraffic {
   std::uint64_t bytes = 0;
 };
 
+/// Rules of one family in chains of one kind.
+struct RuleCount {
+  rules::Family family = rules::Family::kIpv4;
+  rules::Table table = rules::Table::kNat;
+  std::string kind;  // the chains' name, without what only one of them has: "KUBE-SEP"
+  std::size_t rules = 0;
+
+  bool operator==(const RuleCount&) const = default;
+};
+
+/// How many rules the Ruleset has in each kind of chain, hooks not counted; by table and kind.
+/// Pure.
+std::vector<RuleCount> count_by_kind(const rules::Ruleset& ruleset);
+
 struct WatchAge {
   std::string resource;  // "services"
   double seconds = 0;    // since the last sign of life
@@ -37,6 +52,7 @@ struct Scrape {
   std::optional<std::uint64_t> invalid_drops;         // nothing: the kernel does not count them
   std::optional<std::uint64_t> localhost_node_ports;  // likewise
   std::vector<WatchAge> watches;
+  std::vector<RuleCount> rules;
   std::vector<ServiceTraffic> traffic;
 };
 
@@ -48,6 +64,9 @@ struct Metrics {
 
   /// The text exposition, version 0.0.4, families sorted by name.
   std::string exposition(const Scrape& scrape) const;
+
+  /// As client-go counts its requests, watches included: a duration ends when the answer begins.
+  void count(const k8sclient::RequestOutcome& outcome);
 
   std::shared_ptr<prometheus::Registry> registry = make_registry();
 
@@ -156,11 +175,10 @@ struct Metrics {
       *registry, {"iptproxy_drift_repairs_total", "Times that another hand had changed our rules"}};
   HistogramFamily xtables_lock_wait_seconds{
       *registry,
-      {"iptproxy_xtables_lock_wait_seconds", "Time waited for the xtables lock"},
+      {"iptproxy_xtables_lock_wait_seconds",
+       "Time waited for the xtables lock, also in vain. Legacy in process only: "
+       "iptables-legacy-restore waits by itself, and nft takes no lock"},
       sync_duration_bounds()};
-  GaugeFamily rules_by_kind{
-      *registry,
-      {"iptproxy_rules", "Rules in the kernel by table and by what kind of chain they are in"}};
 };
 
 }  // namespace proxy

@@ -80,6 +80,14 @@ std::vector<EndpointStatus> endpoint_statuses(const rules::ServicePort& port,
   return all;
 }
 
+std::optional<Counter> counter_of(const Traffic* traffic, const rules::ServicePortName& name) {
+  if (traffic == nullptr) {
+    return std::nullopt;
+  }
+  const auto found = traffic->find(name);
+  return found == traffic->end() ? Counter{} : found->second;
+}
+
 HealthState::Settings health_settings(const Node& node) {
   return {.families = node.families, .sync_deadline = 2 * node.config.iptables.sync_period};
 }
@@ -99,11 +107,15 @@ std::unique_ptr<ClusterEvents> make_events(Feed& feed, const Node& node) {
 
 }  // namespace
 
-Reporter::Reporter(const Node& node, Store& store, Feed& feed)
+Reporter::Reporter(const Node& node, Store& store, Feed& feed, Metrics& metrics)
     : node_(node),
       store_(store),
       feed_(feed),
+      metrics_(metrics),
       health_(health_settings(node)),
+      traffic_meter_([variant = node.iptables.variant](Family family) {
+        return read_entrances(family, variant);
+      }),
       events_(make_events(feed, node)) {
   service_health_ = std::make_unique<ServiceHealth>(
       server_,
@@ -248,6 +260,9 @@ void Reporter::remember(const SyncRecord& record) {
     view.syncs.pop_front();
   }
   view.ruleset = record.syncer.wanted();
+  if (outcome != SyncPoint::Outcome::kFailed) {
+    view.programmed = view.ruleset;
+  }
   view.quarantine = record.syncer.quarantine();
   view.update = record.update;
 }
@@ -308,7 +323,22 @@ Scrape Reporter::scrape() const {
       scrape.watches.push_back({watch.resource, seconds(Clock::now() - *watch.last_heard)});
     }
   }
+  for (const Family family : node_.families) {
+    const FamilyView view = this->view(family);
+    const auto counts = count_by_kind(view.programmed);
+    scrape.rules.insert(scrape.rules.end(), counts.begin(), counts.end());
+    const auto traffic = this->traffic(family, view);
+    for (const auto& [name, counter] : traffic ? *traffic : Traffic{}) {
+      if (counter.packets > 0) {
+        scrape.traffic.push_back({name, family, counter.packets, counter.bytes});
+      }
+    }
+  }
   return scrape;
+}
+
+std::shared_ptr<const Traffic> Reporter::traffic(Family family, const FamilyView& view) const {
+  return traffic_meter_.traffic(family, view.programmed, Clock::now());
 }
 
 Status Reporter::status() const {
@@ -328,10 +358,12 @@ Status Reporter::status() const {
   }
   for (const Family family : node_.families) {
     const FamilyView view = this->view(family);
+    const auto traffic = this->traffic(family, view);
     status.families.push_back({.family = family,
                                .backend = describe(node_.iptables),
                                .filter_rules = view.ruleset.rule_count(Table::kFilter),
                                .nat_rules = view.ruleset.rule_count(Table::kNat),
+                               .counts_traffic = traffic != nullptr,
                                .syncs = {view.syncs.begin(), view.syncs.end()}});
     if (!view.update || !view.ruleset.context()) {
       continue;
@@ -343,6 +375,7 @@ Status Reporter::status() const {
                                  .cluster_address = {port->cluster_ip, port->port},
                                  .node_port = port->node_port,
                                  .endpoints = endpoint_statuses(*port, *view.ruleset.context()),
+                                 .traffic = counter_of(traffic.get(), name),
                                  .quarantine_reason = quarantined == view.quarantine.end()
                                                           ? ""
                                                           : quarantined->second.reason});

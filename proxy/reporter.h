@@ -17,6 +17,7 @@
 #include "proxy/per_family.h"
 #include "proxy/service_health.h"
 #include "proxy/status.h"
+#include "proxy/traffic.h"
 
 namespace proxy {
 
@@ -25,8 +26,8 @@ namespace proxy {
 /// Thread-safe.
 class Reporter {
  public:
-  /// `node`, `store` and `feed` must outlive it.
-  Reporter(const Node& node, Store& store, Feed& feed);
+  /// All of them must outlive it.
+  Reporter(const Node& node, Store& store, Feed& feed, Metrics& metrics);
 
   /// Opens the health and metrics servers. A port that cannot be had is retried, or, with
   /// bindAddressHardFail, ends it with std::runtime_error.
@@ -42,7 +43,8 @@ class Reporter {
   /// The newest of what one family's worker did.
   struct FamilyView {
     std::deque<SyncPoint> syncs;
-    rules::Ruleset ruleset;
+    rules::Ruleset ruleset;     // what is wanted
+    rules::Ruleset programmed;  // what was wanted by the last sync that succeeded
     Quarantine quarantine;
     std::optional<Store::Update> update;
   };
@@ -63,13 +65,15 @@ class Reporter {
   Status status() const;
   std::optional<std::string> explain(std::string_view service) const;
   FamilyView view(rules::Family family) const;
+  std::shared_ptr<const Traffic> traffic(rules::Family family, const FamilyView& view) const;
 
   const Node& node_;
   Store& store_;
   Feed& feed_;
   const std::chrono::system_clock::time_point started_ = std::chrono::system_clock::now();
-  Metrics metrics_;
+  Metrics& metrics_;
   HealthState health_;
+  mutable TrafficMeter traffic_meter_;
   std::unique_ptr<ClusterEvents> events_;  // null without an API server
   mutable std::mutex mutex_;               // of what follows
   PerFamily<FamilyView> views_;

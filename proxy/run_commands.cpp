@@ -157,11 +157,17 @@ int run_daemon(const Config& config, const Flags& flags) {
     status = 1;
     kill(getpid(), SIGTERM);
   };
-  Feed feed(config, store, give_up);
+  Metrics metrics;
+  Feed feed(config, store, give_up, [&metrics](const k8sclient::RequestOutcome& outcome) {
+    metrics.count(outcome);
+  });
   set_sysctls(config);
   log_sysctls(Sysctl().set_oom_score_adjustment(config.oom_score_adj));
   const Node node = look_at_node(config);
-  Reporter reporter(node, store, feed);
+  node.iptables.lock->tell_waits([&metrics](std::chrono::nanoseconds waited) {
+    metrics.xtables_lock_wait_seconds.observe(std::chrono::duration<double>(waited).count());
+  });
+  Reporter reporter(node, store, feed, metrics);
   reporter.serve();
   StartCheck start_check(node, store, give_up);
   std::vector<std::unique_ptr<FamilySync>> families;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "proxy/counter.h"
 #include "rules/service.h"
 
 namespace proxy {
@@ -27,6 +28,7 @@ struct FamilyStatus {
   std::string backend;  // "iptables-restore (nf_tables)"
   std::size_t filter_rules = 0;
   std::size_t nat_rules = 0;
+  bool counts_traffic = true;    // false: it cannot be read, or would cost too much
   std::vector<SyncPoint> syncs;  // the newest few hundred, in order of time
 };
 
@@ -50,9 +52,8 @@ struct ServiceStatus {
   rules::SocketAddress cluster_address;
   std::uint16_t node_port = 0;  // 0: none
   std::vector<EndpointStatus> endpoints;
-  std::optional<std::uint64_t> packets;  // that began a connection; nothing: not known
-  std::optional<std::uint64_t> bytes;
-  std::string quarantine_reason;  // empty: not in quarantine
+  std::optional<Counter> traffic;  // packets that began a connection; nothing: not known
+  std::string quarantine_reason;   // empty: not in quarantine
 };
 
 struct Status {

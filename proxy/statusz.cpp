@@ -70,12 +70,13 @@ std::string family_section(const FamilyStatus& family, const Status& status) {
                                              duration_text(status.now - family.syncs.back().at),
                                              family.syncs.back().seconds * 1000);
   return fmt::format(
-      "<h2>{} <span class=\"quiet\">{}</span></h2><p>{} rules in nat, {} in filter; {}</p>{}",
+      "<h2>{} <span class=\"quiet\">{}</span></h2><p>{} rules in nat, {} in filter; {}{}</p>{}",
       rules::to_string(family.family),
       html_escaped(family.backend),
       family.nat_rules,
       family.filter_rules,
       last,
+      family.counts_traffic ? "" : "; traffic is not counted",
       sync_plot(family, status.now));
 }
 
@@ -118,11 +119,10 @@ std::string endpoint_list(const ServiceStatus& service) {
 }
 
 std::string traffic_cells(const ServiceStatus& service) {
-  const auto cell = [](const std::optional<std::uint64_t>& count) {
-    return count ? fmt::format("<td class=\"number\">{}</td>", *count)
-                 : std::string("<td class=\"number quiet\">–</td>");
-  };
-  return cell(service.packets) + cell(service.bytes);
+  return service.traffic ? fmt::format("<td class=\"number\">{}</td><td class=\"number\">{}</td>",
+                                       service.traffic->packets,
+                                       service.traffic->bytes)
+                         : "<td class=\"number quiet\">–</td><td class=\"number quiet\">–</td>";
 }
 
 std::string service_row(const ServiceStatus& service) {

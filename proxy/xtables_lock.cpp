@@ -68,12 +68,17 @@ std::string xtables_lock_holder() {
 // our own watch looks away meanwhile, which misses nobody, because we hold the lock.
 
 std::optional<XtablesLock::Hold> XtablesLock::acquire(std::chrono::milliseconds wait) {
-  const auto deadline = std::chrono::steady_clock::now() + wait;
-  while (!try_lock()) {
-    if (std::chrono::steady_clock::now() >= deadline) {
-      return std::nullopt;
-    }
+  const auto start = std::chrono::steady_clock::now();
+  bool is_ours = try_lock();
+  while (!is_ours && std::chrono::steady_clock::now() < start + wait) {
     std::this_thread::sleep_for(kPollInterval);
+    is_ours = try_lock();
+  }
+  if (on_wait_) {
+    on_wait_(std::chrono::steady_clock::now() - start);
+  }
+  if (!is_ours) {
+    return std::nullopt;
   }
   notice_others();
   return Hold(*this);

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -42,6 +43,11 @@ class XtablesLock {
     XtablesLock* lock_;
   };
 
+  using OnWait = std::function<void(std::chrono::nanoseconds waited)>;
+
+  /// `on_wait` is told how long each acquire() took, also in vain. To be set before the first one.
+  void tell_waits(OnWait on_wait) { on_wait_ = std::move(on_wait); }
+
   /// Nothing if somebody else held the lock for all of `wait`. Throws std::system_error if the file
   /// cannot be opened.
   std::optional<Hold> acquire(std::chrono::milliseconds wait);
@@ -54,6 +60,7 @@ class XtablesLock {
   void notice_others();
   void release();
 
+  OnWait on_wait_;
   std::mutex mutex_;  // held as long as the lock
   Descriptor file_;
   Descriptor events_;  // inotify

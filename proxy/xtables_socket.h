@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "proxy/counter.h"
 #include "proxy/descriptor.h"
 #include "proxy/page_buffer.h"
 #include "rules/rule.h"
@@ -24,13 +25,6 @@ struct TableShape {
   bool has_hook(std::size_t hook) const { return (valid_hooks >> hook & 1) != 0; }
 
   bool operator==(const TableShape&) const = default;
-};
-
-struct Counter {
-  std::uint64_t packets = 0;
-  std::uint64_t bytes = 0;
-
-  bool operator==(const Counter&) const = default;
 };
 
 /// The entries of a table, with room before them for what the kernel wants to find there.

@@ -66,6 +66,29 @@ TEST_CASE("transport: a post carries its JSON", "[k8sclient][transport]") {
   CHECK(recorder.last.body == R"({"a":1})");
 }
 
+TEST_CASE("transport: each request is told with method, host and code, as client-go counts them",
+          "[k8sclient][transport]") {
+  FakeApi api;
+  std::vector<std::string> told;
+  const auto remember = [&](const k8sclient::RequestOutcome& outcome) {
+    CHECK(outcome.took.count() > 0);
+    told.push_back(outcome.method + " " + outcome.host + " " + outcome.code);
+  };
+  const auto transport = make_transport({.url = api.url()}, "test", {}, remember);
+
+  transport->get(kServices, {});
+  api.fail_next("services", {Fault::kUnavailable, Fault::kDropped});
+  CHECK_THROWS_AS(transport->get(kServices, {}), ApiError);
+  CHECK_THROWS_AS(transport->get(kServices, {}), TransportError);
+  CHECK_THROWS_AS(transport->post("/nowhere", "{}", {}), ApiError);
+
+  const std::string host = api.url().substr(std::string("http://").size());
+  CHECK(told == std::vector<std::string>{"GET " + host + " 200",
+                                         "GET " + host + " 503",
+                                         "GET " + host + " <error>",
+                                         "POST " + host + " 404"});
+}
+
 TEST_CASE("transport: connections are used again", "[k8sclient][transport]") {
   FakeApi api;
   const auto transport = make_transport({.url = api.url()}, "test");

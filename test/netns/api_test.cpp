@@ -129,8 +129,13 @@ TEST_CASE("api: the daemon follows the API server, and a flush of nat is repaire
   CHECK(eventually([] { return has_rule("10.244.1.6:8080") && has_rule("-A PREROUTING"); }));
 
   CHECK_THAT(shell("curl -s http://127.0.0.1:10256/healthz"), Contains(R"("healthy":true)"));
-  CHECK_THAT(shell("curl -s http://127.0.0.1:10249/metrics"),
-             Contains("iptproxy_drift_repairs_total{ip_family=\"IPv4\"} 1"));
+  const std::string metrics = shell("curl -s http://127.0.0.1:10249/metrics");
+  CHECK_THAT(metrics, Contains("iptproxy_drift_repairs_total{ip_family=\"IPv4\"} 1"));
+  CHECK_THAT(metrics, Contains(R"(kind="KUBE-SEP",table="nat"} 2)"));
+  const std::string host = node.api.url().substr(std::string("https://").size());
+  CHECK_THAT(
+      metrics,
+      Contains(R"(rest_client_requests_total{code="200",host=")" + host + R"(",method="GET"})"));
 }
 
 TEST_CASE("api: a configuration that does not suit the node is told before any rule is written",

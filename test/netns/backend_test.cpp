@@ -321,6 +321,22 @@ TEST_CASE("backends: a kept table is read again when anybody else had the lock",
   CHECK_THAT(shell("iptables-legacy -t nat -S"), !Catch::Contains("KUBE-S"));
 }
 
+TEST_CASE("xtables lock: every wait is told, also one in vain", "[netns][lock]") {
+  proxy::XtablesLock ours;
+  proxy::XtablesLock theirs;
+  std::vector<std::chrono::nanoseconds> waits;
+  ours.tell_waits([&](std::chrono::nanoseconds waited) { waits.push_back(waited); });
+
+  ours.acquire(std::chrono::seconds(9));
+  {
+    const auto hold = theirs.acquire(std::chrono::seconds(9));
+    CHECK(!ours.acquire(std::chrono::milliseconds(50)));
+  }
+
+  REQUIRE(waits.size() == 2);
+  CHECK(waits[1] >= std::chrono::milliseconds(50));
+}
+
 TEST_CASE("xtables lock: its holds tell whether others held it in between", "[netns][lock]") {
   proxy::XtablesLock ours;
   proxy::XtablesLock theirs;

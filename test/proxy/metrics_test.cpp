@@ -10,6 +10,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "test/support/packets.h"
+
 using proxy::ip_family;
 using proxy::Metrics;
 using rules::Family;
@@ -120,6 +122,44 @@ TEST_CASE("metrics: traffic of Services and ages of watches are looked up at a s
   CHECK(lines_of(text, "iptproxy_service_bytes_total").back() ==
         R"(iptproxy_service_bytes_total{ip_family="IPv4",namespace="ns",port="p\"53",)"
         R"(protocol="udp",service="dns"} 180)");
+}
+
+TEST_CASE("metrics: rules are counted by kind of chain, and add up to all rules",
+          "[proxy][metrics]") {
+  const auto port = [](const char* cluster_ip, std::vector<rules::Endpoint> endpoints) {
+    return rules::ServicePort{.cluster_ip = *rules::IpAddress::parse(cluster_ip),
+                              .port = 80,
+                              .endpoints = std::move(endpoints)};
+  };
+  const auto snapshot = rules::make_snapshot(
+      Family::kIpv4,
+      {test::service("ns/served:p/tcp",
+                     port("10.96.0.1",
+                          {{.address = *rules::SocketAddress::parse("10.0.0.1:80")},
+                           {.address = *rules::SocketAddress::parse("10.0.0.2:80")}})),
+       test::service("ns/refused:p/tcp", port("10.96.0.2", {}))});
+  const auto ruleset = rules::Compiler().compile(snapshot, {.family = Family::kIpv4});
+
+  const auto counts = proxy::count_by_kind(ruleset);
+  const auto rules_in = [&](const std::string& kind, rules::Table table) {
+    const auto found = std::find_if(counts.begin(), counts.end(), [&](const auto& count) {
+      return count.kind == kind && count.table == table;
+    });
+    return found == counts.end() ? 0 : found->rules;
+  };
+
+  CHECK(rules_in("KUBE-SEP", rules::Table::kNat) == 4);
+  CHECK(rules_in("KUBE-SERVICES", rules::Table::kNat) == 2);     // to the Service, to node ports
+  CHECK(rules_in("KUBE-SERVICES", rules::Table::kFilter) == 1);  // the refusal
+  for (const auto table : {rules::Table::kNat, rules::Table::kFilter}) {
+    std::size_t all = 0;
+    for (const auto& count : counts) {
+      all += count.table == table ? count.rules : 0;
+    }
+    CHECK(all == ruleset.rule_count(table));
+  }
+  CHECK_THAT(Metrics().exposition({.rules = counts}),
+             Catch::Contains(R"(iptproxy_rules{ip_family="IPv4",kind="KUBE-SEP",table="nat"} 4)"));
 }
 
 TEST_CASE("metrics: families are sorted by name and each appears once", "[proxy][metrics]") {

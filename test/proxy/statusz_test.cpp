@@ -30,8 +30,7 @@ Status small_cluster() {
                 .now = kNow};
   auto web = service("web", "10.96.0.1:80");
   web.node_port = 30080;
-  web.packets = 12;
-  web.bytes = 720;
+  web.traffic = {.packets = 12, .bytes = 720};
   web.endpoints = {
       {.address = rules::SocketAddress::parse("10.244.0.1:8080").value(),
        .local = true,

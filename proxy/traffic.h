@@ -1,0 +1,66 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "proxy/entrance.h"
+#include "proxy/per_family.h"
+#include "rules/compile.h"
+
+namespace proxy {
+
+/// What began at each service port: packets that began a connection to it, and their bytes.
+using Traffic = std::map<rules::ServicePortName, Counter>;
+
+/// Adds up what the entrances of one family's service ports count, so that the sums only ever grow:
+/// a rule that is new, or was written again, begins at zero in the kernel. What a rule counted
+/// between the last look at it and its end is not known. Pure.
+class TrafficSum {
+ public:
+  /// `wanted` says whose chain is whose. Ports that it does not have are forgotten.
+  void add(const rules::Ruleset& wanted, const std::vector<EntranceCount>& entrances);
+
+  const Traffic& traffic() const { return traffic_; }
+
+ private:
+  std::unordered_map<std::uint64_t, Counter> last_;  // by rule
+  Traffic traffic_;
+};
+
+/// Traffic, looked up in the kernel only when somebody asks, and not again before a second is over,
+/// or a hundred times as long as the last look took. Thread-safe.
+class TrafficMeter {
+ public:
+  using Clock = std::chrono::steady_clock;
+  using Read = std::function<std::optional<std::vector<EntranceCount>>(rules::Family family)>;
+
+  explicit TrafficMeter(Read read) : read_(std::move(read)) {}
+
+  /// Of the service ports in `wanted`; null if the kernel's tables are too large to be read, or
+  /// never could be. If they cannot be read now, that is logged and what was known stays.
+  std::shared_ptr<const Traffic> traffic(rules::Family family,
+                                         const rules::Ruleset& wanted,
+                                         Clock::time_point now);
+
+ private:
+  struct OfFamily {
+    TrafficSum sum;
+    std::shared_ptr<const Traffic> known;
+    Clock::time_point next_look{};
+  };
+
+  void look(rules::Family family, const rules::Ruleset& wanted, OfFamily& state);
+
+  const Read read_;
+  std::mutex mutex_;
+  PerFamily<OfFamily> families_;
+};
+
+}  // namespace proxy
