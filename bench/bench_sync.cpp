@@ -1,8 +1,10 @@
 // What a sync costs until it is in the kernel: see README.md. Needs root.
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <fstream>
+#include <iterator>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -14,6 +16,7 @@
 #include <unistd.h>
 
 #include "bench/apart.h"
+#include "bench/live_measure.h"
 #include "bench/sync_measure.h"
 #include "bench/sync_report.h"
 #include "proxy/iptables.h"
@@ -82,17 +85,35 @@ void write_file(const std::string& path, const std::string& content) {
   }
 }
 
-void run(const Options& options) {
+void append(std::vector<bench::Figures>& all, const std::vector<bench::Figures>& more) {
+  all.insert(all.end(), more.begin(), more.end());
+}
+
+bench::Report measure(const Options& options) {
   const auto clock = options.is_cpu ? bench::Clock::kCpu : bench::Clock::kWall;
-  bench::Report report{.machine = this_machine(clock)};
-  for (const std::string& text : options.sizes) {
-    for (const std::string& name : options.ways) {
-      const auto figures = bench::run_apart([&](const bench::Sink& sink) {
-        sink(bench::measure_syncer(way_of(name), size_of(text), clock, options.runs));
-      });
-      report.figures.insert(report.figures.end(), figures.begin(), figures.end());
+  bench::Report report{.machine = this_machine(clock), .figures = {}};
+  std::vector<bench::Size> sizes;
+  std::transform(options.sizes.begin(), options.sizes.end(), std::back_inserter(sizes), size_of);
+  std::vector<bench::Way> ways;
+  std::transform(options.ways.begin(), options.ways.end(), std::back_inserter(ways), way_of);
+  const auto programs = test::ClusterPrograms::from_environment();
+  for (const bench::Size& size : sizes) {
+    for (const bench::Way way : ways) {
+      append(report.figures, bench::run_apart([&](const bench::Sink& sink) {
+               sink(bench::measure_syncer(way, size, clock, options.runs));
+             }));
+    }
+    if (programs) {
+      append(report.figures, bench::run_apart([&](const bench::Sink& sink) {
+               bench::measure_live(*programs, ways, size, options.runs, sink);
+             }));
     }
   }
+  return report;
+}
+
+void run(const Options& options) {
+  const bench::Report report = measure(options);
   std::fputs((options.is_json ? to_json(report) : to_text(report)).c_str(), stdout);
   if (!options.html.empty()) {
     write_file(options.html, to_html(report));

@@ -1,0 +1,231 @@
+#include "bench/live_measure.h"
+
+#include <algorithm>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "bench/live_node.h"
+#include "rules/names.h"
+
+namespace bench {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using test::LiveCluster;
+using test::LiveService;
+
+constexpr std::size_t kManyEndpoints = 100;
+constexpr int kManyRuns = 3;
+// Longer than both proxies wait between two syncs, so that a change is not held back by the last.
+constexpr std::chrono::milliseconds kQuiet{1500};
+
+std::string address(unsigned network, std::size_t offset) {
+  return fmt::format(
+      "10.{}.{}.{}", network + offset / 62'500, offset / 250 % 250, offset % 250 + 1);
+}
+
+LiveService service_of(std::size_t number, std::size_t endpoints) {
+  LiveService service{.name = fmt::format("service-{}", number),
+                      .cluster_ip = address(97, number),
+                      .endpoints = {}};
+  for (std::size_t i = 0; i < endpoints; ++i) {
+    service.endpoints.push_back(address(128, number * endpoints + i));
+  }
+  return service;
+}
+
+std::string chain_of(const LiveService& service) {
+  return std::string(
+      rules::cluster_policy_chain({"default", service.name, "http", rules::Protocol::kTcp}).view());
+}
+
+/// The changes that one proxy is measured with, and undone for the next one.
+class Script {
+ public:
+  Script(LiveCluster& cluster, LiveNode& node, Figures& figures, std::vector<std::string> argv)
+      : cluster_(cluster), node_(node), figures_(figures), argv_(std::move(argv)) {}
+
+  void run(int runs) {
+    figures_[Event::kColdStart] = quantiles(once([&] { return start(); }));
+    add_endpoint();  // at 1,000 endpoints it may change the comments of all rules
+    figures_[Event::kOneEndpoint] = quantiles(repeat(runs, [&] { return add_endpoint(); }));
+    figures_[Event::kHundredEndpoints] =
+        quantiles(repeat(std::min(runs, kManyRuns), [&] { return add_many_endpoints(); }));
+    figures_[Event::kOneService] = quantiles(repeat(runs, [&] { return add_service(); }));
+    figures_[Event::kRestart] = quantiles(once([&] { return restart(); }));
+    node_.stop();
+    figures_.rss_bytes = node_.rss_bytes();
+    figures_.child_rss_bytes = node_.child_rss_bytes();
+    undo();
+  }
+
+ private:
+  static Timing once(const std::function<double()>& work) { return {.runs_ms = {work()}}; }
+
+  static Timing repeat(int runs, const std::function<double()>& work) {
+    Timing timing;
+    for (int run = 0; run < runs; ++run) {
+      std::this_thread::sleep_for(kQuiet);
+      timing.runs_ms.push_back(work());
+    }
+    std::sort(timing.runs_ms.begin(), timing.runs_ms.end());
+    return timing;
+  }
+
+  LiveCluster::Reader reader() const {
+    return figures_.subject == Subject::kKubeProxy ? LiveCluster::Reader::kKubeProxy
+                                                   : LiveCluster::Reader::kIptproxy;
+  }
+
+  bool is_legacy() const { return variant_of(figures_.way) == "legacy"; }
+
+  double start() {
+    const auto begin = Clock::now();
+    node_.start(argv_);
+    const Size& size = figures_.size;
+    const std::size_t least =
+        is_legacy() ? size.services * (2 + 3 * size.endpoints) : size.services;
+    return node_.await(begin, [&] { return node_.rules_in("KUBE-SERVICES") >= least; });
+  }
+
+  /// Of another Service each time.
+  LiveService& next_service() {
+    const std::size_t number = next_++ % figures_.size.services;
+    const auto known = std::ranges::find(changed_, service_of(number, 0).name, &LiveService::name);
+    if (known != changed_.end()) {
+      return *known;
+    }
+    return changed_.emplace_back(service_of(number, figures_.size.endpoints));
+  }
+
+  /// The Service with one endpoint more, of which nobody knows yet.
+  LiveService& grow() {
+    LiveService& service = next_service();
+    service.endpoints.push_back(address(200, added_++));
+    return service;
+  }
+
+  double add_endpoint() {
+    const LiveService& service = grow();
+    const std::string chain = chain_of(service);
+    const std::size_t before = node_.rules_in(chain);
+    const auto begin = Clock::now();
+    cluster_.change_endpoints(service, reader());
+    const double time = node_.await(begin, [&] { return node_.rules_in(chain) > before; });
+    each_adds_ = node_.rules_in(chain) - before;
+    return time;
+  }
+
+  double add_many_endpoints() {
+    std::vector<LiveService> services;
+    std::vector<std::string> chains;
+    for (std::size_t i = 0; i < std::min(kManyEndpoints, figures_.size.services); ++i) {
+      services.push_back(grow());
+      chains.push_back(chain_of(services.back()));
+    }
+    const auto rules = [&] {
+      std::size_t sum = 0;
+      for (const std::string& chain : is_legacy() ? std::vector<std::string>{""} : chains) {
+        sum += node_.rules_in(chain);
+      }
+      return sum;
+    };
+    const std::size_t wanted = rules() + services.size() * each_adds_;
+    const auto begin = Clock::now();
+    for (const LiveService& service : services) {
+      cluster_.change_endpoints(service, reader());
+    }
+    return node_.await(begin, [&] { return rules() >= wanted; });
+  }
+
+  double add_service() {
+    const LiveService service =
+        service_of(figures_.size.services + new_.size(), figures_.size.endpoints);
+    new_.push_back(service);
+    cluster_.add_endpoints(service);
+    std::this_thread::sleep_for(kQuiet);  // kube-proxy syncs for them alone
+    const std::size_t before = node_.rules_in("KUBE-SERVICES");
+    const auto begin = Clock::now();
+    cluster_.add_service(service);
+    return node_.await(begin, [&] { return node_.rules_in("KUBE-SERVICES") > before; });
+  }
+
+  double restart() {
+    node_.stop();
+    const LiveService& service = grow();
+    const std::string chain = chain_of(service);
+    const std::size_t before = node_.rules_in(chain);
+    cluster_.change_endpoints(service, reader());
+    const auto begin = Clock::now();
+    node_.start(argv_);
+    return node_.await(begin, [&] { return node_.rules_in(chain) > before; });
+  }
+
+  void undo() {
+    for (const LiveService& service : new_) {
+      cluster_.remove(service);
+    }
+    for (LiveService& service : changed_) {
+      service.endpoints.resize(figures_.size.endpoints);
+      cluster_.change_endpoints(service, reader());
+    }
+  }
+
+  LiveCluster& cluster_;
+  LiveNode& node_;
+  Figures& figures_;
+  std::vector<std::string> argv_;
+  std::vector<LiveService> changed_;
+  std::vector<LiveService> new_;
+  std::size_t next_ = 0;
+  std::size_t added_ = 0;
+  std::size_t each_adds_ = 1;
+};
+
+std::vector<std::string> command_of(Subject subject,
+                                    const test::ClusterPrograms& programs,
+                                    const LiveCluster& cluster) {
+  const bool is_ours = subject == Subject::kIptproxy;
+  std::vector<std::string> argv{is_ours ? IPTPROXY_PROGRAM : programs.kube_proxy};
+  const auto flags =
+      cluster.flags(is_ours ? LiveCluster::Reader::kIptproxy : LiveCluster::Reader::kKubeProxy);
+  argv.insert(argv.end(), flags.begin(), flags.end());
+  return argv;
+}
+
+}  // namespace
+
+void measure_live(const test::ClusterPrograms& programs,
+                  const std::vector<Way>& ways,
+                  const Size& size,
+                  int runs,
+                  const Sink& sink) {
+  become_control_plane();
+  LiveCluster cluster(programs, kApiAddress);
+  for (std::size_t i = 0; i < size.services; ++i) {
+    const LiveService service = service_of(i, size.endpoints);
+    cluster.add_endpoints(service);
+    cluster.add_service(service);
+  }
+  for (const Way way : ways) {
+    for (const Subject subject : {Subject::kKubeProxy, Subject::kIptproxy}) {
+      // kube-proxy has no other way than iptables-restore.
+      Figures figures{
+          .subject = subject,
+          .way = subject == Subject::kKubeProxy && way == Way::kLibiptc ? Way::kRestoreLegacy : way,
+          .size = size};
+      LiveNode node(std::string(variant_of(way)), cluster.folder());
+      auto argv = command_of(subject, programs, cluster);
+      if (subject == Subject::kIptproxy) {
+        argv.emplace_back(way == Way::kLibiptc ? "--iptables-backend=libiptc"
+                                               : "--iptables-backend=restore");
+      }
+      Script(cluster, node, figures, std::move(argv)).run(runs);
+      sink(figures);
+    }
+  }
+}
+
+}  // namespace bench

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <vector>
+
+#include "bench/apart.h"
+#include "test/support/live_cluster.h"
+
+namespace bench {
+
+/// Fills a real cluster and measures kube-proxy and iptproxy's daemon on it, one after the other,
+/// each on a node of its own with the same changes: from the write to the API server until the rule
+/// is in the kernel, start until all rules are. Hands the figures of each to `sink`. A restart
+/// counts until a change that was made meanwhile is in the kernel; that nothing changes cannot be
+/// seen from outside and is not measured. Throws std::system_error and std::runtime_error.
+void measure_live(const test::ClusterPrograms& programs,
+                  const std::vector<Way>& ways,
+                  const Size& size,
+                  int runs,
+                  const Sink& sink);
+
+}  // namespace bench
