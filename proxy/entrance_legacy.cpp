@@ -1,19 +1,16 @@
 #include <cerrno>
-#include <cstring>
-#include <functional>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <utility>
 
-#include <linux/netfilter_ipv4/ip_tables.h>
-#include <linux/netfilter_ipv6/ip6_tables.h>
-
 #include "proxy/entrance.h"
 #include "proxy/table_index.h"
 #include "proxy/xtables_socket.h"
+#include "rules/iptc_entry.h"
 #include "rules/iptc_frame.h"
 #include "rules/names.h"
+#include "rules/ruleset.h"
 
 namespace proxy {
 
@@ -22,47 +19,11 @@ namespace {
 /// Somebody may replace the table between its size and its entries.
 constexpr int kAttempts = 5;
 
-/// Where things stand in an entry.
-struct Layout {
-  std::size_t addresses_size;
-  std::size_t target_offset;
-  std::size_t counters;
-  std::size_t size;
-};
-
-constexpr Layout layout_of(rules::Family family) {
-  return family == rules::Family::kIpv4 ? Layout{sizeof(ipt_ip),
-                                                 offsetof(ipt_entry, target_offset),
-                                                 offsetof(ipt_entry, counters),
-                                                 sizeof(ipt_entry)}
-                                        : Layout{sizeof(ip6t_ip6),
-                                                 offsetof(ip6t_entry, target_offset),
-                                                 offsetof(ip6t_entry, counters),
-                                                 sizeof(ip6t_entry)};
-}
-
-std::string_view characters(std::span<const std::uint8_t> bytes) {
-  return {static_cast<const char*>(static_cast<const void*>(bytes.data())), bytes.size()};
-}
-
-/// Of all that the rule says, and of nothing that moves when others come and go: jumps are offsets.
-std::uint64_t identity(std::span<const std::uint8_t> entry,
-                       const Layout& layout,
-                       std::string_view chain) {
-  std::uint16_t target = 0;
-  std::memcpy(&target, entry.data() + layout.target_offset, sizeof target);
-  std::string said(characters(entry.first(layout.addresses_size)));
-  said += characters(entry.subspan(layout.size, target - layout.size));
-  said += chain;
-  return std::hash<std::string>()(said);
-}
-
 void collect(const TableIndex& index,
              std::span<const std::uint8_t> entries,
              const TableIndex::Chain& chain,
              rules::Family family,
              std::vector<EntranceCount>& found) {
-  const Layout layout = layout_of(family);
   const std::uint32_t end = index.last_entry(chain);
   for (std::uint32_t offset = index.first_rule(chain); offset < end;) {
     const auto rest = entries.subspan(offset);
@@ -73,9 +34,13 @@ void collect(const TableIndex& index,
       continue;
     }
     const std::string target = index.label(*verdict, offset);
-    EntranceCount count{.rule = identity(entry, layout, target), .chain = rules::ChainName(target)};
-    std::memcpy(&count.counter, entry.data() + layout.counters, sizeof count.counter);
-    found.push_back(count);
+    // Jumps are offsets, which move when other rules come and go; what the rule says does not.
+    const auto rule = rules::decode(entry, target, family);
+    const rules::EntryCounters counters = rules::counters_of(entry, family);
+    found.push_back(
+        {.rule = static_cast<std::uint64_t>(rules::digest(rule.value_or(rules::Rule{}))),
+         .chain = rules::ChainName(target),
+         .counter = {counters.packets, counters.bytes}});
   }
 }
 

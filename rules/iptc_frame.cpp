@@ -101,6 +101,13 @@ std::optional<std::int32_t> verdict_of(std::span<const std::uint8_t> entry, Fami
   return load<std::int32_t>(target.subspan(offsetof(xt_standard_target, verdict)));
 }
 
+EntryCounters counters_of(std::span<const std::uint8_t> entry, Family family) {
+  const std::size_t offset =
+      family == Family::kIpv4 ? offsetof(ipt_entry, counters) : offsetof(ip6t_entry, counters);
+  const auto counters = load<xt_counters>(entry.subspan(offset));
+  return {.packets = counters.pcnt, .bytes = counters.bcnt};
+}
+
 void set_verdict(std::span<std::uint8_t> entry, Family family, std::int32_t verdict) {
   store(entry.subspan(target_offset(entry, family) + offsetof(xt_standard_target, verdict)),
         verdict);

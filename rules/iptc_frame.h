@@ -37,6 +37,16 @@ std::optional<std::string_view> head_name(std::span<const std::uint8_t> entry, F
 /// The verdict or jump of an entry with a standard target.
 std::optional<std::int32_t> verdict_of(std::span<const std::uint8_t> entry, Family family);
 
+/// What the kernel has counted for an entry.
+struct EntryCounters {
+  std::uint64_t packets = 0;
+  std::uint64_t bytes = 0;
+
+  bool operator==(const EntryCounters&) const = default;
+};
+
+EntryCounters counters_of(std::span<const std::uint8_t> entry, Family family);
+
 /// For an entry with a standard target.
 void set_verdict(std::span<std::uint8_t> entry, Family family, std::int32_t verdict);
 
