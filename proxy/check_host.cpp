@@ -175,6 +175,11 @@ std::vector<Finding> check_host(const Config& config) {
              "no iptables-save and iptables-restore in PATH",
              "install the package iptables"}};
   }
+  for (const auto* variant : {&traces.nft, &traces.legacy}) {
+    if (!variant->unreadable.empty()) {
+      findings.push_back({Level::kError, "iptables", variant->unreadable, "run as root"});
+    }
+  }
   const IptablesChoice choice = choose_iptables(config.iptables_backend, traces);
   findings.push_back(
       {Level::kOk,

@@ -74,6 +74,7 @@ bool clean(rules::Family family, Variant variant) {
 
 int clean_up(const Config& /*config*/) {
   const IptablesTraces traces = look_for_iptables();
+  require_readable(traces);
   if (!traces.legacy.has_programs && !traces.nft.has_programs) {
     throw std::runtime_error(
         "iptables is not available on this host: no iptables-save and iptables-restore in PATH");

@@ -48,7 +48,9 @@ class HeldRules {
       saved_ = read_file(file);
       return;
     }
-    choice_ = choose_iptables(config.iptables_backend, look_for_iptables());
+    const IptablesTraces traces = look_for_iptables();
+    require_readable(traces);
+    choice_ = choose_iptables(config.iptables_backend, traces);
     for (const std::string& warning : choice_.warnings) {
       log_warning("Mixed iptables", {{"warning", warning}});
     }

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <stdexcept>
 #include <system_error>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -11,6 +13,7 @@
 #include "proxy/per_family.h"
 #include "proxy/process.h"
 #include "proxy/restore_backend.h"
+#include "proxy/table_index.h"
 #include "proxy/xtables_socket.h"
 #include "rules/text.h"
 
@@ -18,27 +21,66 @@ namespace proxy {
 
 namespace {
 
-void collect_kube_chains(rules::Family family, Variant variant, std::vector<std::string>& chains) {
-  Command save{.argv = {program(family, variant, "-save"), "-t", "mangle"}, .input = {}};
-  save.on_line = [&](std::string_view text) {
-    const rules::SaveLine line = rules::parse_save_line(text);
-    if (line.kind == rules::SaveLine::Kind::kChain && line.name.starts_with("KUBE-") &&
-        std::find(chains.begin(), chains.end(), line.name) == chains.end()) {
-      chains.emplace_back(line.name);
-    }
-  };
-  run(save);
+void add_kube_chain(std::string_view name, std::vector<std::string>& chains) {
+  if (name.starts_with("KUBE-") && std::find(chains.begin(), chains.end(), name) == chains.end()) {
+    chains.emplace_back(name);
+  }
+}
+
+/// What iptables says to those who may not.
+bool is_refusal(std::string_view error) {
+  constexpr std::array<std::string_view, 3> kWords{
+      "Permission denied", "Operation not permitted", "must be root"};
+  return std::any_of(kWords.begin(), kWords.end(), [&](std::string_view words) {
+    return error.find(words) != std::string_view::npos;
+  });
+}
+
+void collect_nft_chains(rules::Family family, std::vector<std::string>& chains) {
+  const std::string save = program(family, Variant::kNft, "-save");
+  const ProcessResult result =
+      run({.argv = {save, "-t", "mangle"}, .input = {}, .on_line = [&](std::string_view text) {
+             const rules::SaveLine line = rules::parse_save_line(text);
+             if (line.kind == rules::SaveLine::Kind::kChain) {
+               add_kube_chain(line.name, chains);
+             }
+           }});
+  // Other failures mean that there is no such thing here: a kernel without nftables, say.
+  if (result.status != 0 && is_refusal(result.error)) {
+    throw std::runtime_error(
+        fmt::format("{} failed with status {}: {}", save, result.status, result.error));
+  }
+}
+
+void collect_legacy_chains(rules::Family family, std::vector<std::string>& chains) {
+  if (!legacy_table_exists(family, rules::Table::kMangle)) {
+    return;
+  }
+  const XtablesSocket socket(family);
+  const TableShape shape = socket.shape(rules::Table::kMangle);
+  EntryBuffer buffer;
+  socket.read(rules::Table::kMangle, shape, buffer);
+  const TableIndex index(family, shape, std::as_const(buffer).entries());
+  for (const TableIndex::Chain& chain : index.chains()) {
+    add_kube_chain(chain.name.view(), chains);
+  }
 }
 
 IptablesTraces::OfVariant look_for(Variant variant) {
   IptablesTraces::OfVariant found;
   const std::string stem = fmt::format("iptables-{}", to_string(variant));
   found.has_programs = is_in_path(stem + "-save") && is_in_path(stem + "-restore");
-  for (const rules::Family family : kFamilies) {
-    if (found.has_programs &&
-        (variant == Variant::kNft || legacy_table_exists(family, rules::Table::kMangle))) {
-      collect_kube_chains(family, variant, found.kube_chains);
+  try {
+    for (const rules::Family family : kFamilies) {
+      if (variant == Variant::kLegacy) {
+        collect_legacy_chains(family, found.kube_chains);
+      } else if (found.has_programs) {
+        collect_nft_chains(family, found.kube_chains);
+      }
     }
+  } catch (const std::runtime_error& error) {
+    found.unreadable = error.what();
+    std::replace(found.unreadable.begin(), found.unreadable.end(), '\n', ' ');
   }
   return found;
 }
@@ -121,6 +163,15 @@ IptablesTraces look_for_iptables() {
   return traces;
 }
 
+void require_readable(const IptablesTraces& traces) {
+  for (const auto* variant : {&traces.nft, &traces.legacy}) {
+    if (!variant->unreadable.empty()) {
+      throw std::runtime_error(fmt::format(
+          "cannot read this node's rules: {}; it needs root, or NET_ADMIN", variant->unreadable));
+    }
+  }
+}
+
 IptablesChoice choose_iptables(IptablesBackend option, const IptablesTraces& traces) {
   IptablesChoice choice;
   if (option == IptablesBackend::kLibiptc) {
@@ -146,7 +197,9 @@ std::string describe(const IptablesChoice& choice) {
 std::unique_ptr<Backend> make_backend(rules::Family family, const IptablesChoice& choice) {
   if (choice.in_process) {
     return std::make_unique<IptcBackend>(
-        IptcBackend::Settings{.family = family, .lock = choice.lock});
+        may_use_libiptc(family)
+            ? IptcBackend::Settings{.family = family, .lock = choice.lock}
+            : IptcBackend::Settings{.family = family, .lock = choice.lock, .libiptc_rules = 0});
   }
   return std::make_unique<RestoreBackend>(
       RestoreBackend::Settings{.family = family, .variant = choice.variant});

@@ -18,6 +18,7 @@ struct IptablesTraces {
   struct OfVariant {
     bool has_programs = false;             // save and restore are in PATH
     std::vector<std::string> kube_chains;  // KUBE-* chains of table mangle, either family
+    std::string unreadable;                // why they are not known; empty: they are
   };
 
   OfVariant legacy;
@@ -26,9 +27,13 @@ struct IptablesTraces {
 };
 
 /// Looks at the host: PATH, and the table mangle of both families and variants, where kubelet and
-/// kube-proxy keep their canaries. Does not make the kernel create a table. What cannot be read
-/// counts as empty.
+/// kube-proxy keep their canaries. Does not make the kernel create a table. Legacy tables are read
+/// without programs, which would need NET_RAW.
 IptablesTraces look_for_iptables();
+
+/// Throws std::runtime_error if something there could not be read: whoever took it for empty would
+/// choose the wrong variant, and write all rules a second time.
+void require_readable(const IptablesTraces& traces);
 
 /// How rules are to be programmed, and why.
 struct IptablesChoice {
@@ -50,6 +55,7 @@ IptablesChoice choose_iptables(IptablesBackend option, const IptablesTraces& tra
 /// "libiptc (legacy)" or "iptables-nft-restore".
 std::string describe(const IptablesChoice& choice);
 
+/// Legacy in process does without libiptc where that is not permitted.
 std::unique_ptr<Backend> make_backend(rules::Family family, const IptablesChoice& choice);
 
 }  // namespace proxy

@@ -46,12 +46,11 @@ std::span<Counter> CounterBuffer::counters() {
 }
 
 XtablesSocket::XtablesSocket(rules::Family family)
-    : socket_(socket(family == rules::Family::kIpv4 ? AF_INET : AF_INET6,
-                     SOCK_RAW | SOCK_CLOEXEC,
-                     IPPROTO_RAW)),
+    : socket_(socket(
+          family == rules::Family::kIpv4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0)),
       level_(family == rules::Family::kIpv4 ? IPPROTO_IP : IPPROTO_IPV6) {
   if (!socket_) {
-    throw_errno("cannot open a raw socket");
+    throw_errno("cannot open a socket");
   }
 }
 
@@ -128,9 +127,23 @@ bool XtablesSocket::add_counters(rules::Table table,
   return result == 0;
 }
 
+bool may_use_libiptc(rules::Family family) {
+  const Descriptor raw(socket(
+      family == rules::Family::kIpv4 ? AF_INET : AF_INET6, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW));
+  if (!raw && errno != EPERM && errno != EACCES) {
+    throw_errno("cannot open a raw socket");
+  }
+  return static_cast<bool>(raw);
+}
+
 bool legacy_table_exists(rules::Family family, rules::Table table) {
-  std::ifstream names(family == rules::Family::kIpv4 ? "/proc/net/ip_tables_names"
-                                                     : "/proc/net/ip6_tables_names");
+  const char* path =
+      family == rules::Family::kIpv4 ? "/proc/net/ip_tables_names" : "/proc/net/ip6_tables_names";
+  errno = 0;
+  std::ifstream names(path);
+  if (!names && errno != ENOENT) {  // which means that the module is not loaded: no table
+    throw_errno(std::string("cannot read ") + path);
+  }
   std::string name;
   while (names >> name) {
     if (name == rules::to_string(table)) {

@@ -61,7 +61,8 @@ class CounterBuffer {
   PageBuffer pages_;
 };
 
-/// The kernel's legacy tables of one family, by socket options. Methods throw std::system_error.
+/// The kernel's legacy tables of one family, by socket options. Needs NET_ADMIN and nothing else:
+/// any socket of the family will do. Methods throw std::system_error.
 class XtablesSocket {
  public:
   explicit XtablesSocket(rules::Family family);
@@ -91,7 +92,11 @@ class XtablesSocket {
   int level_;
 };
 
-/// Whether the legacy table exists in this network namespace; looking does not create it.
+/// Whether libiptc works: it opens a raw socket, for which it needs NET_RAW.
+bool may_use_libiptc(rules::Family family);
+
+/// Whether the legacy table exists in this network namespace; looking does not create it. Throws
+/// std::system_error if the kernel does not tell: it must not be taken for empty.
 bool legacy_table_exists(rules::Family family, rules::Table table);
 
 }  // namespace proxy

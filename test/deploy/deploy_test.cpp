@@ -198,8 +198,7 @@ TEST_CASE("deploy: only the init container is privileged", "[deploy]") {
   const YamlNode security = field(containers().back(), "securityContext");
 
   CHECK(texts(field(security, "capabilities", "drop")) == std::vector<std::string>{"ALL"});
-  CHECK(texts(field(security, "capabilities", "add")) ==
-        std::vector<std::string>{"NET_ADMIN", "NET_RAW"});
+  CHECK(texts(field(security, "capabilities", "add")) == std::vector<std::string>{"NET_ADMIN"});
   CHECK(std::get<bool>(field(security, "allowPrivilegeEscalation").value) == false);
 }
 

@@ -29,7 +29,7 @@ Program::Program(const std::vector<std::string>& argv) {
     arguments.push_back(const_cast<char*>(word.c_str()));
   }
   arguments.push_back(nullptr);
-  REQUIRE(posix_spawn(&pid_, arguments.front(), nullptr, nullptr, arguments.data(), environ) == 0);
+  REQUIRE(posix_spawnp(&pid_, arguments.front(), nullptr, nullptr, arguments.data(), environ) == 0);
 }
 
 Program::~Program() {
