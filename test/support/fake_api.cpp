@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "test/support/fake_api_text.h"
+
 namespace test {
 
 namespace {
@@ -14,19 +16,6 @@ namespace {
 using k8sclient::ObjectName;
 
 constexpr auto kPatience = std::chrono::seconds(20);
-constexpr auto kTick = std::chrono::milliseconds(20);
-
-std::string status(int code, std::string_view reason, std::string_view message) {
-  return fmt::format(
-      R"({{"kind":"Status","apiVersion":"v1","status":"Failure","message":"{}","reason":"{}","code":{}}})",
-      message,
-      reason,
-      code);
-}
-
-std::string event(std::string_view type, std::string_view object) {
-  return fmt::format("{{\"type\":\"{}\",\"object\":{}}}\n", type, object);
-}
 
 std::string last_part(const std::string& path) {
   return path.substr(path.rfind('/') + 1);
@@ -47,8 +36,11 @@ FakeApi::FakeApi(HttpServerOptions options) {
 
 std::string FakeApi::render(const Resource& resource,
                             const ObjectName& name,
-                            std::uint64_t version,
-                            const std::string& fields) const {
+                            const Object& object) {
+  std::string labels;
+  for (const auto& [key, value] : object.labels) {
+    labels += fmt::format(R"({}"{}":"{}")", labels.empty() ? "" : ",", key, value);
+  }
   return fmt::format(
       R"({{"kind":"{}","apiVersion":"{}","metadata":{{"name":"{}",{}{}"resourceVersion":"{}",)"
       R"("managedFields":[{{"manager":"kubectl"}}]}}{}{}}})",
@@ -56,23 +48,29 @@ std::string FakeApi::render(const Resource& resource,
       resource.api_version,
       name.name,
       name.name_space.empty() ? "" : fmt::format("\"namespace\":\"{}\",", name.name_space),
-      // A slice belongs to the Service of its name.
-      resource.kind == "EndpointSlice"
-          ? fmt::format(R"("labels":{{"kubernetes.io/service-name":"{}"}},)", name.name)
-          : "",
-      version,
-      fields.empty() ? "" : ",",
-      fields);
+      labels.empty() ? "" : fmt::format("\"labels\":{{{}}},", labels),
+      object.version,
+      object.fields.empty() ? "" : ",",
+      object.fields);
 }
 
-void FakeApi::put(const std::string& resource_name, const ObjectName& name, std::string fields) {
+void FakeApi::put(const std::string& resource_name,
+                  const ObjectName& name,
+                  std::string fields,
+                  Labels labels) {
   const std::lock_guard lock(mutex_);
   Resource& resource = resources_.at(resource_name);
-  const bool is_new = !resource.objects.contains(name);
-  const auto version = ++version_;
-  resource.history.push_back(
-      {version, is_new ? "ADDED" : "MODIFIED", render(resource, name, version, fields)});
-  resource.objects[name] = {version, std::move(fields)};
+  if (resource.kind == "EndpointSlice") {
+    labels.try_emplace("kubernetes.io/service-name", name.name);
+  }
+  const auto found = resource.objects.find(name);
+  Happening happening{.version = ++version_, .name = name};
+  if (found != resource.objects.end()) {
+    happening.before = found->second;
+  }
+  happening.after = Object{version_, std::move(fields), std::move(labels)};
+  resource.objects[name] = *happening.after;
+  resource.history.push_back(std::move(happening));
   changed_.notify_all();
 }
 
@@ -83,9 +81,7 @@ void FakeApi::remove(const std::string& resource_name, const ObjectName& name) {
   if (found == resource.objects.end()) {
     throw std::logic_error("no such object");
   }
-  const auto version = ++version_;
-  resource.history.push_back(
-      {version, "DELETED", render(resource, name, version, found->second.second)});
+  resource.history.push_back({.version = ++version_, .name = name, .before = found->second});
   resource.objects.erase(found);
   changed_.notify_all();
 }
@@ -95,7 +91,7 @@ std::vector<std::string> FakeApi::objects(const std::string& resource_name) cons
   const Resource& resource = resources_.at(resource_name);
   std::vector<std::string> result;
   for (const auto& [name, object] : resource.objects) {
-    result.push_back(render(resource, name, object.first, object.second));
+    result.push_back(render(resource, name, object));
   }
   return result;
 }
@@ -208,42 +204,36 @@ bool FakeApi::handle(const HttpRequest& request,
                                          : list(request, *resource, connection);
 }
 
-// Faults in place of an answer.
-bool FakeApi::fail(Fault fault,
-                   Resource& resource,
-                   HttpConnection& connection,
-                   const std::stop_token& stop) {
-  constexpr auto kJson = "application/json";
-  constexpr auto kPage = "<!DOCTYPE html><html>\n<body>Log in</body></html>";
-  switch (fault) {
-    case Fault::kDropped:
-      return false;
-    case Fault::kHtml:
-      connection.answer(200, "text/html; charset=utf-8", kPage);
-      return true;
-    case Fault::kBadGateway:
-      connection.answer(502, "text/html", kPage);
-      return true;
-    case Fault::kTooManyRequests:
-      connection.answer(
-          429, kJson, status(429, "TooManyRequests", "slow down"), "Retry-After: 1\r\n");
-      return true;
-    case Fault::kUnavailable:
-      connection.answer(503, kJson, status(503, "ServiceUnavailable", "starting"));
-      return true;
-    case Fault::kUnauthorized:
-      connection.answer(401, kJson, status(401, "Unauthorized", "Unauthorized"));
-      return true;
-    case Fault::kGone:
-      connection.answer(410, kJson, status(410, "Expired", "too old resource version"));
-      return true;
-    case Fault::kNoAnswer:
-      wait_for_end(connection, stop);
-      return false;
-    default:
-      connection.start_chunks();
-      return strike_watch(fault, resource, connection, stop);
+bool FakeApi::selects(const HttpRequest& request, const ObjectName& name, const Object& object) {
+  const auto value = [&](const char* key) {
+    const auto found = request.query.find(key);
+    return found == request.query.end() ? std::string() : found->second;
+  };
+  const std::string label = value("labelSelector");
+  const std::string field = value("fieldSelector");
+  if (!label.empty() && (label.front() != '!' || object.labels.contains(label.substr(1)))) {
+    return false;
   }
+  constexpr std::string_view kName = "metadata.name=";
+  if (field == "spec.clusterIP!=None") {
+    return object.fields.find(R"("clusterIP":"None")") == std::string::npos;
+  }
+  return field.empty() || (field.starts_with(kName) && field.substr(kName.size()) == name.name);
+}
+
+// What a watch sees of it: what comes to be selected was added, what ceases to be was deleted.
+std::string FakeApi::line_of(const Watch& watch,
+                             const Resource& resource,
+                             const Happening& happening) {
+  const bool was = happening.before && selects(watch.request, happening.name, *happening.before);
+  const bool is = happening.after && selects(watch.request, happening.name, *happening.after);
+  if (!was && !is) {
+    return {};
+  }
+  Object object = is ? *happening.after : *happening.before;
+  object.version = happening.version;
+  return event(was ? (is ? "MODIFIED" : "DELETED") : "ADDED",
+               render(resource, happening.name, object));
 }
 
 bool FakeApi::list(const HttpRequest& request, Resource& resource, HttpConnection& connection) {
@@ -257,12 +247,15 @@ bool FakeApi::list(const HttpRequest& request, Resource& resource, HttpConnectio
         request.query.contains("continue") ? std::stoul(request.query.at("continue")) : 0UL;
     std::size_t index = 0;
     for (const auto& [name, object] : resource.objects) {
+      if (!selects(request, name, object)) {
+        continue;
+      }
       if (index >= start && index < start + page_size_) {
-        items += (items.empty() ? "" : ",") + render(resource, name, object.first, object.second);
+        items += (items.empty() ? "" : ",") + render(resource, name, object);
       }
       ++index;
     }
-    if (start + page_size_ < resource.objects.size()) {
+    if (start + page_size_ < index) {
       more = fmt::format(",\"continue\":\"{}\"", start + page_size_);
     }
   }
@@ -294,7 +287,7 @@ bool FakeApi::watch(const HttpRequest& request,
                     HttpConnection& connection,
                     const std::stop_token& stop) {
   const bool is_streaming = request.query.contains("sendInitialEvents");
-  Watch state;
+  Watch state{.request = request};
   std::string initial;
   {
     const std::lock_guard lock(mutex_);
@@ -305,7 +298,9 @@ bool FakeApi::watch(const HttpRequest& request,
     }
     if (is_streaming) {
       for (const auto& [name, object] : resource.objects) {
-        initial += event("ADDED", render(resource, name, object.first, object.second));
+        if (selects(request, name, object)) {
+          initial += event("ADDED", render(resource, name, object));
+        }
       }
       initial += bookmark_line(resource, R"(,"annotations":{"k8s.io/initial-events-end":"true"})");
       state.version = version_;
@@ -346,7 +341,7 @@ bool FakeApi::serve_watch(Watch& watch,
       });
       for (const Happening& happening : resource.history) {
         if (happening.version > watch.version) {
-          lines += event(happening.type, happening.object);
+          lines += line_of(watch, resource, happening);
           watch.version = happening.version;
         }
       }
@@ -366,57 +361,6 @@ bool FakeApi::serve_watch(Watch& watch,
     }
   }
   return false;
-}
-
-// Faults in the middle of a watch.
-bool FakeApi::strike_watch(Fault fault,
-                           Resource& resource,
-                           HttpConnection& connection,
-                           const std::stop_token& stop) {
-  const std::string object = render(resource, {"x", "struck"}, resource_version(), "");
-  switch (fault) {
-    case Fault::kSilence:
-      wait_for_end(connection, stop);
-      return false;
-    case Fault::kCutObject:
-      connection.chunk(event("ADDED", object).substr(0, 60));
-      return false;
-    case Fault::kHalfLine:
-      connection.chunk(event("ADDED", object).substr(0, 60));
-      break;
-    case Fault::kGoneEvent:
-      connection.chunk(event("ERROR", status(410, "Expired", "too old resource version")));
-      break;
-    case Fault::kErrorEvent:
-      connection.chunk(event("ERROR", status(500, "InternalError", "etcdserver: no leader")));
-      break;
-    case Fault::kUnknownType:
-      connection.chunk(event("RENAMED", object));
-      break;
-    case Fault::kOtherKind:
-      connection.chunk(event("ADDED", R"({"kind":"Pod","apiVersion":"v1","metadata":{}})"));
-      break;
-    case Fault::kInvalidJson:
-      connection.chunk("{\"type\":\"ADDED\",\"object\":{nonsense}}\n");
-      break;
-    case Fault::kDuplicateKey:
-      connection.chunk(event("ADDED", object).insert(1, "\"type\":\"DELETED\","));
-      break;
-    case Fault::kHugeObject:
-      connection.chunk(event("ADDED", "\"" + std::string(20'000'000, 'x') + "\""));
-      break;
-    default:
-      break;
-  }
-  connection.end_chunks();
-  return true;
-}
-
-void FakeApi::wait_for_end(HttpConnection& connection, const std::stop_token& stop) {
-  std::unique_lock lock(mutex_);
-  while (!stop.stop_requested() && !connection.is_closed()) {
-    changed_.wait_for(lock, stop, kTick, [] { return false; });
-  }
 }
 
 }  // namespace test

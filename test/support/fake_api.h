@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,8 @@ enum class Fault {
   kHugeObject,       // a line of 20 MB; live
 };
 
+using Labels = std::map<std::string, std::string>;
+
 /// An API server in process: holds objects of three resources, serves lists (in pages or streaming)
 /// and watches as Kubernetes does, and misbehaves on command. Thread-safe.
 class FakeApi {
@@ -45,13 +48,18 @@ class FakeApi {
 
   std::string url() const { return server_->url(); }
 
+  std::uint16_t port() const { return server_->port(); }
+
   int connections() const { return server_->connections(); }
 
   // The cluster. Resources are "services", "endpointslices", "nodes".
 
   /// Adds or modifies an object; `fields` is the JSON behind its metadata (`"spec":{}`), "" for
   /// none.
-  void put(const std::string& resource, const k8sclient::ObjectName& name, std::string fields);
+  void put(const std::string& resource,
+           const k8sclient::ObjectName& name,
+           std::string fields,
+           Labels labels = {});
   void remove(const std::string& resource, const k8sclient::ObjectName& name);
 
   /// The objects as a list would show them, as JSON.
@@ -88,13 +96,21 @@ class FakeApi {
   std::vector<HttpRequest> requests() const;
 
  private:
+  struct Object {
+    std::uint64_t version = 0;
+    std::string fields;
+    Labels labels;
+  };
+
   struct Happening {
     std::uint64_t version = 0;
-    std::string type;
-    std::string object;
+    k8sclient::ObjectName name;
+    std::optional<Object> before;
+    std::optional<Object> after;
   };
 
   struct Watch {
+    HttpRequest request;
     std::uint64_t version = 0;  // sent so far
     bool wants_bookmark = false;
     std::vector<Fault> faults;
@@ -103,7 +119,7 @@ class FakeApi {
   struct Resource {
     std::string kind;
     std::string api_version;
-    std::map<k8sclient::ObjectName, std::pair<std::uint64_t, std::string>> objects;
+    std::map<k8sclient::ObjectName, Object> objects;
     std::deque<Happening> history;
     std::uint64_t compacted = 0;
     std::deque<Fault> faults;
@@ -129,10 +145,15 @@ class FakeApi {
                     HttpConnection& connection,
                     const std::stop_token& stop);
   void wait_for_end(HttpConnection& connection, const std::stop_token& stop);
-  std::string render(const Resource& resource,
-                     const k8sclient::ObjectName& name,
-                     std::uint64_t version,
-                     const std::string& fields) const;
+  static bool selects(const HttpRequest& request,
+                      const k8sclient::ObjectName& name,
+                      const Object& object);
+  static std::string line_of(const Watch& watch,
+                             const Resource& resource,
+                             const Happening& happening);
+  static std::string render(const Resource& resource,
+                            const k8sclient::ObjectName& name,
+                            const Object& object);
   std::string bookmark_line(const Resource& resource, const std::string& annotations) const;
 
   mutable std::mutex mutex_;

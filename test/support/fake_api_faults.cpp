@@ -1,0 +1,95 @@
+#include "test/support/fake_api.h"
+#include "test/support/fake_api_text.h"
+
+namespace test {
+
+// Faults in place of an answer.
+bool FakeApi::fail(Fault fault,
+                   Resource& resource,
+                   HttpConnection& connection,
+                   const std::stop_token& stop) {
+  constexpr auto kJson = "application/json";
+  constexpr auto kPage = "<!DOCTYPE html><html>\n<body>Log in</body></html>";
+  switch (fault) {
+    case Fault::kDropped:
+      return false;
+    case Fault::kHtml:
+      connection.answer(200, "text/html; charset=utf-8", kPage);
+      return true;
+    case Fault::kBadGateway:
+      connection.answer(502, "text/html", kPage);
+      return true;
+    case Fault::kTooManyRequests:
+      connection.answer(
+          429, kJson, status(429, "TooManyRequests", "slow down"), "Retry-After: 1\r\n");
+      return true;
+    case Fault::kUnavailable:
+      connection.answer(503, kJson, status(503, "ServiceUnavailable", "starting"));
+      return true;
+    case Fault::kUnauthorized:
+      connection.answer(401, kJson, status(401, "Unauthorized", "Unauthorized"));
+      return true;
+    case Fault::kGone:
+      connection.answer(410, kJson, status(410, "Expired", "too old resource version"));
+      return true;
+    case Fault::kNoAnswer:
+      wait_for_end(connection, stop);
+      return false;
+    default:
+      connection.start_chunks();
+      return strike_watch(fault, resource, connection, stop);
+  }
+}
+
+// Faults in the middle of a watch.
+bool FakeApi::strike_watch(Fault fault,
+                           Resource& resource,
+                           HttpConnection& connection,
+                           const std::stop_token& stop) {
+  const std::string object = render(resource, {"x", "struck"}, {.version = resource_version()});
+  switch (fault) {
+    case Fault::kSilence:
+      wait_for_end(connection, stop);
+      return false;
+    case Fault::kCutObject:
+      connection.chunk(event("ADDED", object).substr(0, 60));
+      return false;
+    case Fault::kHalfLine:
+      connection.chunk(event("ADDED", object).substr(0, 60));
+      break;
+    case Fault::kGoneEvent:
+      connection.chunk(event("ERROR", status(410, "Expired", "too old resource version")));
+      break;
+    case Fault::kErrorEvent:
+      connection.chunk(event("ERROR", status(500, "InternalError", "etcdserver: no leader")));
+      break;
+    case Fault::kUnknownType:
+      connection.chunk(event("RENAMED", object));
+      break;
+    case Fault::kOtherKind:
+      connection.chunk(event("ADDED", R"({"kind":"Pod","apiVersion":"v1","metadata":{}})"));
+      break;
+    case Fault::kInvalidJson:
+      connection.chunk("{\"type\":\"ADDED\",\"object\":{nonsense}}\n");
+      break;
+    case Fault::kDuplicateKey:
+      connection.chunk(event("ADDED", object).insert(1, "\"type\":\"DELETED\","));
+      break;
+    case Fault::kHugeObject:
+      connection.chunk(event("ADDED", "\"" + std::string(20'000'000, 'x') + "\""));
+      break;
+    default:
+      break;
+  }
+  connection.end_chunks();
+  return true;
+}
+
+void FakeApi::wait_for_end(HttpConnection& connection, const std::stop_token& stop) {
+  std::unique_lock lock(mutex_);
+  while (!stop.stop_requested() && !connection.is_closed()) {
+    changed_.wait_for(lock, stop, kTick, [] { return false; });
+  }
+}
+
+}  // namespace test
