@@ -1,11 +1,14 @@
 #pragma once
 
+#include <chrono>
+#include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "k8sclient/reflector.h"
+#include "k8sclient/transport.h"
 #include "test/support/cache.h"
-#include "test/support/fake_api.h"
 
 namespace test {
 
@@ -22,22 +25,29 @@ bool eventually(Condition condition) {
   return true;
 }
 
-/// A reflector at work, in a thread of its own, with delays of milliseconds, and the cache that it
-/// fills.
+/// How a Follower differs from the program: by delays of milliseconds.
+struct Pace {
+  k8sclient::TransportLimits limits{.head = std::chrono::milliseconds(500),
+                                    .silence = std::chrono::milliseconds(1000)};
+  k8sclient::ReflectorSettings settings{.first_delay = std::chrono::milliseconds(10),
+                                        .longest_delay = std::chrono::milliseconds(50)};
+};
+
+/// A reflector at work, in a thread of its own, and the cache that it fills.
 template <typename T>
 class Follower {
  public:
-  Follower(const std::string& url, k8sclient::Query query)
-      : transport_(k8sclient::make_transport(
-            {.url = url},
-            "test",
-            {.head = std::chrono::milliseconds(500), .silence = std::chrono::milliseconds(1000)})),
-        reflector_(*transport_,
-                   std::move(query),
-                   [this](k8sclient::Event<T> event) { cache.apply(std::move(event)); },
-                   {.first_delay = std::chrono::milliseconds(10),
-                    .longest_delay = std::chrono::milliseconds(50)}),
+  Follower(k8sclient::ApiServer server, k8sclient::Query query, const Pace& pace = {})
+      : transport_(k8sclient::make_transport(std::move(server), "test", pace.limits)),
+        reflector_(
+            *transport_,
+            std::move(query),
+            [this](k8sclient::Event<T> event) { cache.apply(std::move(event)); },
+            pace.settings),
         thread_([this](std::stop_token stop) { reflector_.run(std::move(stop)); }) {}
+
+  Follower(const std::string& url, k8sclient::Query query)
+      : Follower(k8sclient::ApiServer{.url = url}, std::move(query)) {}
 
   k8sclient::WatchStatus status() const { return reflector_.status(); }
 
