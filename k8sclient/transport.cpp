@@ -22,6 +22,8 @@ namespace {
 
 namespace http = web::http;
 
+constexpr auto kJson = "application/json";
+
 // cpprestsdk starts 40 threads by default; all they do here is to move bytes. If something else has
 // started the pool already, its size stands.
 void size_thread_pool() {
@@ -83,9 +85,9 @@ std::optional<std::chrono::seconds> retry_after(const http::http_response& respo
   return is_number ? std::optional(std::chrono::seconds(seconds)) : std::nullopt;
 }
 
-bool is_json(const http::http_response& response) {
+bool is_of(const http::http_response& response, std::string_view media_type) {
   const std::string type = response.headers().content_type();
-  return type.empty() || type.starts_with("application/json");
+  return type.empty() || type.starts_with(media_type);
 }
 
 // cpprestsdk's words, which name its own steps, in ours. Its error codes are no help: a refused
@@ -175,22 +177,26 @@ class HttpTransport : public Transport {
   }
 
   void read(const std::string& path, const OnBytes& on_bytes, std::stop_token stop) override {
-    exchange("GET", path, {}, std::move(stop), on_bytes);
+    exchange({.path = path}, std::move(stop), on_bytes);
   }
 
   std::string get(const std::string& path, std::stop_token stop) override {
-    return whole("GET", path, {}, std::move(stop));
+    return whole({.path = path}, std::move(stop));
+  }
+
+  std::string get_text(const std::string& path, std::stop_token stop) override {
+    return whole({.path = path, .media_type = "text/plain"}, std::move(stop));
   }
 
   std::string post(const std::string& path,
                    const std::string& json,
                    std::stop_token stop) override {
-    return whole("POST", path, json, std::move(stop));
+    return whole({.method = "POST", .path = path, .json = json}, std::move(stop));
   }
 
   void watch(const std::string& path, const OnBytes& on_line, std::stop_token stop) override {
     LineSplitter lines(limits_.line_bytes);
-    exchange("GET", path, {}, std::move(stop), [&](std::string_view bytes) {
+    exchange({.path = path}, std::move(stop), [&](std::string_view bytes) {
       lines.feed(bytes, on_line);
     });
     if (!lines.rest().empty()) {
@@ -199,6 +205,18 @@ class HttpTransport : public Transport {
   }
 
  private:
+  struct Request {
+    std::string method = "GET";
+    std::string path;
+    std::string json = {};           // of a POST
+    std::string media_type = kJson;  // of the answer
+  };
+
+  // For messages; the query is long and says little.
+  static std::string name_of(const Request& request) {
+    return fmt::format("{} {}", request.method, request.path.substr(0, request.path.find('?')));
+  }
+
   struct Client {
     Identity identity;  // that it was made with, the token aside
     std::shared_ptr<TlsPolicy> tls;
@@ -211,12 +229,9 @@ class HttpTransport : public Transport {
     return server_.tls_server_name.empty() ? bare_host(url_) : server_.tls_server_name;
   }
 
-  std::string whole(const std::string& method,
-                    const std::string& path,
-                    const std::string& json,
-                    std::stop_token stop) {
+  std::string whole(const Request& request, std::stop_token stop) {
     std::string body;
-    exchange(method, path, json, std::move(stop), [&](std::string_view bytes) {
+    exchange(request, std::move(stop), [&](std::string_view bytes) {
       if (body.size() + bytes.size() > limits_.body_bytes) {
         throw TooLarge(fmt::format("the answer is longer than {} bytes", limits_.body_bytes));
       }
@@ -226,16 +241,13 @@ class HttpTransport : public Transport {
   }
 
   // One request; the bytes of a good answer go to `sink` as they arrive.
-  void exchange(const std::string& method,
-                const std::string& path,
-                const std::string& json,
-                std::stop_token stop,
-                const OnBytes& sink) {
-    const std::string what = fmt::format("{} {}", method, path.substr(0, path.find('?')));
+  void exchange(const Request& request, std::stop_token stop, const OnBytes& sink) {
+    const std::string& method = request.method;
+    const std::string what = name_of(request);
     try {
       const Identity identity = credentials_.current(stop);
       const Client client = client_for(identity);
-      Exchange exchange(client.http, make_request(method, path, json, identity.token));
+      Exchange exchange(client.http, make_request(request, identity.token));
       const auto start = BodyBuffer::Clock::now();
       try {
         await_head(exchange, client, start + limits_.head, stop);
@@ -244,8 +256,9 @@ class HttpTransport : public Transport {
         throw;
       }
       tell(method, std::to_string(exchange.response().status_code()), start);
-      if (exchange.response().status_code() / 100 != 2 || !is_json(exchange.response())) {
-        refuse(what, exchange, stop);
+      if (exchange.response().status_code() / 100 != 2 ||
+          !is_of(exchange.response(), request.media_type)) {
+        refuse(request, exchange, stop);
       }
       drain(exchange.body(), stop, sink);
     } catch (const TooLarge& error) {
@@ -304,7 +317,8 @@ class HttpTransport : public Transport {
     }
   }
 
-  [[noreturn]] void refuse(const std::string& what, Exchange& exchange, std::stop_token stop) {
+  [[noreturn]] void refuse(const Request& request, Exchange& exchange, std::stop_token stop) {
+    const std::string what = name_of(request);
     constexpr std::size_t kEnough = 64U << 10U;
     const int status = exchange.response().status_code();
     if (status == http::status_codes::Unauthorized) {
@@ -332,25 +346,23 @@ class HttpTransport : public Transport {
           explained->reason,
           wait);
     }
-    throw ApiError(fmt::format("{}: {} {}, with {} instead of JSON",
+    throw ApiError(fmt::format("{}: {} {}, with {} instead of {}",
                                what,
                                status,
                                exchange.response().reason_phrase(),
-                               in_quotes(exchange.response().headers().content_type())),
+                               in_quotes(exchange.response().headers().content_type()),
+                               request.media_type == kJson ? "JSON" : "text"),
                    status,
                    {},
                    wait);
   }
 
-  http::http_request make_request(const std::string& method,
-                                  const std::string& path,
-                                  const std::string& json,
-                                  const std::string& token) const {
-    http::http_request request(method);
-    request.set_request_uri(web::uri(path));
+  http::http_request make_request(const Request& wanted, const std::string& token) const {
+    http::http_request request(wanted.method);
+    request.set_request_uri(web::uri(wanted.path));
     auto& headers = request.headers();
     headers.add("User-Agent", user_agent_);
-    headers.add("Accept", "application/json");
+    headers.add("Accept", wanted.media_type);
     if (!token.empty()) {
       headers.add("Authorization", "Bearer " + token);
     }
@@ -359,8 +371,8 @@ class HttpTransport : public Transport {
     } else if (url_.host().starts_with('[')) {
       headers.add("Host", fmt::format("{}:{}", url_.host(), url_.port()));
     }
-    if (!json.empty()) {
-      request.set_body(json, "application/json");
+    if (!wanted.json.empty()) {
+      request.set_body(wanted.json, "application/json");
     }
     return request;
   }

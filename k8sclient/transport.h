@@ -80,6 +80,9 @@ class Transport {
   /// The whole answer. Throws as read() does.
   virtual std::string get(const std::string& path, std::stop_token stop) = 0;
 
+  /// The same for an answer of text/plain, such as metrics.
+  virtual std::string get_text(const std::string& path, std::stop_token stop) = 0;
+
   /// Calls on_line with each line of the answer as it arrives and without its end. Else as read().
   virtual void watch(const std::string& path, const OnBytes& on_line, std::stop_token stop) = 0;
 

@@ -197,11 +197,11 @@ int check(const Config& config, Output output, Colour colour) {
   try {
     const auto daemon = k8sclient::make_transport({.url = "http://" + config.metrics_bind_address},
                                                   "iptproxy check");
-    add(check_daemon(daemon->get("/metrics", {})));
+    add(check_daemon(daemon->get_text("/metrics", {})));
   } catch (const std::exception& error) {
     add({{Finding::Level::kOk,
           "daemon",
-          "no daemon answers at " + config.metrics_bind_address,
+          fmt::format("no daemon answers at {}: {}", config.metrics_bind_address, error.what()),
           ""}});
   }
   print(output == Output::kJson ? to_json(findings) : to_text(findings, colour));

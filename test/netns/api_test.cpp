@@ -128,6 +128,8 @@ TEST_CASE("api: the daemon follows the API server, and a flush of nat is repaire
   shell("iptables-nft -t nat -F");
   CHECK(eventually([] { return has_rule("10.244.1.6:8080") && has_rule("-A PREROUTING"); }));
 
+  CHECK_THAT(proxy::run({.argv = node.command("check")}).output,
+             Contains("watch of services was last heard"));
   CHECK_THAT(shell("curl -s http://127.0.0.1:10256/healthz"), Contains(R"("healthy":true)"));
   const std::string metrics = shell("curl -s http://127.0.0.1:10249/metrics");
   CHECK_THAT(metrics, Contains("iptproxy_drift_repairs_total{ip_family=\"IPv4\"} 1"));
