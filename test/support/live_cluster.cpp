@@ -50,18 +50,20 @@ std::string slice_json(const LiveService& service, const std::string& version) {
   return fmt::format(
       R"({{"apiVersion":"discovery.k8s.io/{0}","kind":"EndpointSlice","metadata":{{"name":"{1}",)"
       R"("labels":{{"kubernetes.io/service-name":"{1}"}}}},"addressType":"IPv4",)"
-      R"("ports":[{{"name":"http","protocol":"TCP","port":8080}}],"endpoints":[{2}]}})",
+      R"("ports":[{{"name":"http","protocol":"TCP","port":8080}}{3}],"endpoints":[{2}]}})",
       version,
       service.name,
-      endpoints);
+      endpoints,
+      service.has_udp ? R"(,{"name":"udp","protocol":"UDP","port":8080})" : "");
 }
 
 std::string service_json(const LiveService& service) {
   return fmt::format(
       R"({{"apiVersion":"v1","kind":"Service","metadata":{{"name":"{}"}},"spec":{{)"
-      R"("clusterIP":"{}","ports":[{{"name":"http","port":80,"targetPort":8080}}]}}}})",
+      R"("clusterIP":"{}","ports":[{{"name":"http","port":80,"targetPort":8080}}{}]}}}})",
       service.name,
-      service.cluster_ip);
+      service.cluster_ip,
+      service.has_udp ? R"(,{"name":"udp","protocol":"UDP","port":80,"targetPort":8080})" : "");
 }
 
 std::string node_json() {

@@ -23,11 +23,13 @@ struct ClusterPrograms {
   static std::optional<ClusterPrograms> from_environment();
 };
 
-/// A Service of one TCP port, http: 80 to 8080, and its endpoints.
+/// A Service that leads port 80 to 8080 of its endpoints, by TCP as port "http" and perhaps by UDP
+/// as port "udp".
 struct LiveService {
   std::string name;  // in namespace default
   std::string cluster_ip;
   std::vector<std::string> endpoints;
+  bool has_udp = false;
 };
 
 /// etcd and kube-apiserver in the current network namespace, with one Node and nothing else. A
