@@ -220,6 +220,28 @@ Metrics::Metrics() {
                              {"platform", "linux"}});
 }
 
+std::string Metrics::sli_exposition() const {
+  std::vector<MetricFamily> families;
+  const std::uint64_t checks = health_checks;
+  if (checks > 0) {
+    families.push_back({"kubernetes_healthcheck",
+                        "[STABLE] This metric records the result of a single healthcheck.",
+                        MetricType::Gauge,
+                        {sample(1, {{"name", "ping"}, {"type", "healthz"}})}});
+    families.push_back({"kubernetes_healthchecks_total",
+                        "[STABLE] This metric records the results of all healthcheck.",
+                        MetricType::Counter,
+                        {sample(static_cast<double>(checks),
+                                {{"name", "ping"}, {"status", "success"}, {"type", "healthz"}})}});
+  }
+  add_single(families,
+             MetricType::Gauge,
+             {"process_start_time_seconds",
+              "[ALPHA] Start time of the process since unix epoch in seconds."},
+             read_process_stats().start_time);
+  return prometheus::TextSerializer().Serialize(families);
+}
+
 void Metrics::count(const k8sclient::RequestOutcome& outcome) {
   rest_client_requests_total.add(
       1, {{"code", outcome.code}, {"host", outcome.host}, {"method", outcome.method}});

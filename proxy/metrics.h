@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -64,6 +65,12 @@ struct Metrics {
 
   /// The text exposition, version 0.0.4, families sorted by name.
   std::string exposition(const Scrape& scrape) const;
+
+  /// The text exposition of /metrics/slis: how often /healthz of the metrics server was asked. It
+  /// always answers ok (spec §9.4). Series appear once it was.
+  std::string sli_exposition() const;
+
+  std::atomic<std::uint64_t> health_checks = 0;
 
   /// As client-go counts its requests, watches included: a duration ends when the answer begins.
   void count(const k8sclient::RequestOutcome& outcome);

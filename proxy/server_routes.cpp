@@ -28,11 +28,21 @@ Response version(const Request&) {
                        R"("compiler":"gcc","platform":"linux"})");
 }
 
+constexpr const char* kExpositionType =
+    "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
+
+Response slis(const MetricsPages& pages, const Request& request) {
+  if (request.method == "DELETE") {
+    pages.metrics.health_checks = 0;
+    return text_response(200, "metrics reset\n");
+  }
+  return {.headers = {{"Content-Type", kExpositionType}}, .body = pages.metrics.sli_exposition()};
+}
+
 Response exposition(const MetricsPages& pages) {
   const Scrape scrape = pages.scrape();
   return {
-      .headers = {{"Content-Type",
-                   "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"},
+      .headers = {{"Content-Type", kExpositionType},
                   {"Process-Start-Time-Unix", fmt::format("{:.0f}", scrape.process.start_time)}},
       .body = pages.metrics.exposition(scrape)};
 }
@@ -56,10 +66,15 @@ Response counted(Response response, CounterFamily& counter) {
 
 Handler metrics_routes(MetricsPages pages) {
   return routes({
-      {"/healthz", ping},
+      {"/healthz",
+       [pages](const Request& request) {
+         ++pages.metrics.health_checks;
+         return ping(request);
+       }},
       {"/healthz/ping", [](const Request&) { return text_response(200, "ok"); }},
       {"/proxyMode", [](const Request&) { return text_response(200, "iptables"); }},
       {"/metrics", [pages](const Request&) { return exposition(pages); }},
+      {"/metrics/slis", [pages](const Request& request) { return slis(pages, request); }},
       {"/configz",
        [pages](const Request&) {
          return json_response(

@@ -14,7 +14,7 @@ namespace proxy {
 
 /// What the pages of the metrics server are made of; all are called in the server's thread.
 struct MetricsPages {
-  const Metrics& metrics;
+  Metrics& metrics;
   std::function<Scrape()> scrape;
   std::function<std::string()> configuration;  // the effective KubeProxyConfiguration as JSON
   std::function<Status()> status;
@@ -22,8 +22,8 @@ struct MetricsPages {
   std::function<std::optional<std::string>(std::string_view service)> explain;
 };
 
-/// The server of --metrics-bind-address: /healthz, /proxyMode, /metrics, /configz and /version as
-/// kube-proxy has them (spec §9.4), and /statusz and /explain for people.
+/// The server of --metrics-bind-address: /healthz, /proxyMode, /metrics, /metrics/slis, /configz
+/// and /version as kube-proxy has them (spec §9.4), and /statusz and /explain for people.
 Handler metrics_routes(MetricsPages pages);
 
 /// The server of --healthz-bind-address: /healthz and /livez (spec §9.2); counts its answers. Both

@@ -25,7 +25,7 @@ std::string header(const Response& response, const std::string& name) {
 }  // namespace
 
 TEST_CASE("server routes: the metrics server has kube-proxy's pages", "[proxy][routes]") {
-  const proxy::Metrics metrics;
+  proxy::Metrics metrics;
   const auto handler = proxy::metrics_routes(
       {.metrics = metrics,
        .scrape = [] { return proxy::Scrape{.process = {.start_time = 1'700'000'000.5}}; },
@@ -36,7 +36,16 @@ TEST_CASE("server routes: the metrics server has kube-proxy's pages", "[proxy][r
              return service == "ns/svc" ? std::optional<std::string>("goes to") : std::nullopt;
            }});
 
+  CHECK_THAT(handler(get("/metrics/slis")).body, !Catch::Contains("kubernetes_healthcheck"));
   CHECK(handler(get("/healthz")).body == "ok");
+  CHECK_THAT(
+      handler(get("/metrics/slis")).body,
+      Catch::Contains(
+          R"(kubernetes_healthchecks_total{name="ping",status="success",type="healthz"} 1)") &&
+          Catch::Contains(R"(kubernetes_healthcheck{name="ping",type="healthz"} 1)") &&
+          Catch::Contains("process_start_time_seconds"));
+  CHECK(handler({.method = "DELETE", .path = "/metrics/slis"}).body == "metrics reset\n");
+  CHECK_THAT(handler(get("/metrics/slis")).body, !Catch::Contains("kubernetes_healthcheck"));
   CHECK(handler(get("/healthz", {{"verbose", ""}})).body == "[+]ping ok\nhealthz check passed\n");
   CHECK(handler(get("/healthz/ping")).body == "ok");
   CHECK(handler(get("/proxyMode")).body == "iptables");
