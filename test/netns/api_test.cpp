@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <chrono>
 #include <thread>
 
@@ -54,6 +55,15 @@ class ApiNode {
             R"("addressType":"IPv4","ports":[{"name":"http","port":8080,"protocol":"TCP"}],)"
             R"("endpoints":[{"addresses":[")" +
                 address + R"("]}])");
+  }
+
+  bool posted_event(const std::string& name_space, const std::string& text) const {
+    const auto requests = api.requests();
+    return std::any_of(requests.begin(), requests.end(), [&](const auto& request) {
+      return request.method == "POST" &&
+             request.path == "/apis/events.k8s.io/v1/namespaces/" + name_space + "/events" &&
+             request.body.find(text) != std::string::npos;
+    });
   }
 
   std::vector<std::string> command(const std::string& name) const {
@@ -130,6 +140,7 @@ TEST_CASE("api: the daemon follows the API server, and a flush of nat is repaire
 
   CHECK_THAT(proxy::run({.argv = node.command("check")}).output,
              Contains("watch of services was last heard"));
+  CHECK(eventually([&] { return node.posted_event("default", R"("reason":"Starting")"); }));
   CHECK_THAT(shell("curl -s http://127.0.0.1:10256/healthz"), Contains(R"("healthy":true)"));
   const std::string metrics = shell("curl -s http://127.0.0.1:10249/metrics");
   CHECK_THAT(metrics, Contains("iptproxy_drift_repairs_total{ip_family=\"IPv4\"} 1"));

@@ -92,6 +92,8 @@ struct Node {
   std::string iptables;
   std::string node_ip;
   std::string cluster_ip;
+  std::string external_ip;
+  std::string balancer_ip;
   std::array<std::string, 2> pods;
 
   std::string bracketed(const std::string& address) const {
@@ -108,14 +110,20 @@ struct Node {
     shell(
         "ip link add uplink type veth peer name far && ip link set uplink up && ip link set far "
         "up");
-    shell("ip route add " + cluster_ip + length + " dev uplink");
+    for (const auto& address : service_ips()) {
+      shell("ip route add " + address + length + " dev uplink");
+    }
   }
 
-  /// Replaces the rules: cluster IP and node port lead to this endpoint.
+  std::array<std::string, 3> service_ips() const { return {cluster_ip, external_ip, balancer_ip}; }
+
+  /// Replaces the rules: all addresses of the Service and its node port lead to this endpoint.
   void translate_to(const std::string& pod) const {
     shell(iptables + " -w -t nat -F OUTPUT");
     const std::string to = " -j DNAT --to-destination " + bracketed(pod) + ":53";
-    shell(iptables + " -w -t nat -A OUTPUT -p udp -d " + cluster_ip + " --dport 53" + to);
+    for (const auto& address : service_ips()) {
+      shell(iptables + " -w -t nat -A OUTPUT -p udp -d " + address + " --dport 53" + to);
+    }
     shell(iptables + " -w -t nat -A OUTPUT -p udp -m addrtype --dst-type LOCAL --dport 30053" + to);
   }
 
@@ -124,6 +132,8 @@ struct Node {
     port.cluster_ip = ip(cluster_ip);
     port.port = 53;
     port.node_port = 30053;
+    port.external_ips = {ip(external_ip)};
+    port.load_balancer_vips = {ip(balancer_ip)};
     for (const auto& endpoint : endpoints) {
       port.endpoints.push_back({.address = {ip(endpoint), 53}});
     }
@@ -146,11 +156,15 @@ Node any_node() {
                        "iptables",
                        "192.0.2.7",
                        "10.96.0.10",
+                       "198.51.100.3",
+                       "203.0.113.4",
                        {"10.244.0.1", "10.244.0.2"}},
                   Node{rules::Family::kIpv6,
                        "ip6tables",
                        "2001:db8::7",
                        "fd00:96::10",
+                       "2001:db8:1::3",
+                       "2001:db8:2::4",
                        {"fd00:244::1", "fd00:244::2"}});
 }
 
@@ -175,30 +189,39 @@ std::size_t ask(const UdpSocket& client,
 
 }  // namespace
 
-TEST_CASE("conntrack: flows follow the rules to a new endpoint", "[netns][conntrack]") {
+TEST_CASE("conntrack: flows follow the rules to a new endpoint, by whatever address they came",
+          "[netns][conntrack]") {
   const Node node = any_node();
   const NetworkNamespace name_space;
   node.set_up();
   const UdpSocket first(node.pods[0], "53");
   const UdpSocket second(node.pods[1], "53");
-  const UdpSocket to_cluster_ip(node.node_ip, "0");
-  const UdpSocket to_node_port(node.node_ip, "0");
+  const std::array<std::pair<std::string, std::string>, 4> addresses{{{node.cluster_ip, "53"},
+                                                                      {node.external_ip, "53"},
+                                                                      {node.balancer_ip, "53"},
+                                                                      {node.node_ip, "30053"}}};
+  const UdpSocket client(node.node_ip, "0");
   proxy::Conntrack conntrack;
   node.translate_to(node.pods[0]);
-  REQUIRE(ask(to_cluster_ip, node.cluster_ip, "53", first, second) == 1);
-  REQUIRE(ask(to_node_port, node.node_ip, "30053", first, second) == 1);
+  for (const auto& [address, port] : addresses) {
+    CAPTURE(address);
+    REQUIRE(ask(client, address, port, first, second) == 1);
+  }
   REQUIRE(node.reconcile(conntrack, node.cluster({node.pods[0]}))->deleted == 0);
 
   node.translate_to(node.pods[1]);
-  // The kernel remembers: without us, both flows go on to the removed endpoint.
-  REQUIRE(ask(to_cluster_ip, node.cluster_ip, "53", first, second) == 1);
-  REQUIRE(ask(to_node_port, node.node_ip, "30053", first, second) == 1);
+  // The kernel remembers: without us, all flows go on to the removed endpoint.
+  for (const auto& [address, port] : addresses) {
+    REQUIRE(ask(client, address, port, first, second) == 1);
+  }
   const auto walk = node.reconcile(conntrack, node.cluster({node.pods[1]}));
 
   REQUIRE(walk);
-  CHECK(walk->deleted == 2);
-  CHECK(ask(to_cluster_ip, node.cluster_ip, "53", first, second) == 2);
-  CHECK(ask(to_node_port, node.node_ip, "30053", first, second) == 2);
+  CHECK(walk->deleted == addresses.size());
+  for (const auto& [address, port] : addresses) {
+    CAPTURE(address);
+    CHECK(ask(client, address, port, first, second) == 2);
+  }
 }
 
 TEST_CASE("conntrack: a flow older than the first endpoint reaches it", "[netns][conntrack]") {

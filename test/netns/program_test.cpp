@@ -74,6 +74,7 @@ TEST_CASE(
   }
   const auto* variant = GENERATE("nft", "legacy");
   const auto* node = GENERATE("k8s-worker1", "k8s-master");
+  const std::string clean_up = std::string(node) == "k8s-master" ? "cleanup" : "--cleanup";
   CAPTURE(variant, node);
   const NetworkNamespace space;
   const test::Golden golden{test::shared_folder() / "goldens/seed-cluster"};
@@ -102,7 +103,7 @@ TEST_CASE(
   CHECK(save(variant) == once);
   CHECK(iptproxy({"diff", "--source", manifests}, flags).status == 0);
 
-  const ProcessResult cleaned = iptproxy({"cleanup"});
+  const ProcessResult cleaned = iptproxy({clean_up});
   INFO(cleaned.error);
   CHECK(cleaned.status == 0);
   const Tables left = parse_tables(save(variant), Family::kIpv4);
