@@ -1,10 +1,9 @@
 #include <algorithm>
-#include <chrono>
-#include <thread>
 
 #include <catch2/catch.hpp>
 
 #include "proxy/process.h"
+#include "test/netns/node.h"
 #include "test/support/certificates.h"
 #include "test/support/fake_api.h"
 #include "test/support/network_namespace.h"
@@ -67,12 +66,7 @@ class ApiNode {
   }
 
   std::vector<std::string> command(const std::string& name) const {
-    return {IPTPROXY_PROGRAM,
-            name,
-            "--kubeconfig=" + kubeconfig_,
-            "--hostname-override=worker-1",
-            "--cluster-cidr=10.244.0.0/16",
-            "--conntrack-max-per-core=0"};
+    return test::node_command(name, kubeconfig_);
   }
 
  private:
@@ -172,23 +166,4 @@ TEST_CASE("api: a configuration that does not suit the node is told before any r
   CHECK(ended.status == 1);
   CHECK_THAT(ended.error, Contains("spec.podCIDRs of the node has no IPv4 network"));
   CHECK(!has_rule("KUBE-"));
-}
-
-TEST_CASE("api: killed at any moment, it leaves a node from which the next start goes on",
-          "[netns][api]") {
-  const NetworkNamespace space;
-  ApiNode node;
-  for (int round = 0; round < 25; ++round) {
-    const std::string address = "10.244.2." + std::to_string(round + 1);
-    node.put_slice(address);
-    const test::Program daemon(node.command("run"));
-    std::this_thread::sleep_for(
-        std::chrono::milliseconds(round * 7));  // not awaited: the point is to hit anywhere
-  }
-
-  auto once = node.command("run");
-  once.emplace_back("--once");
-  CHECK(proxy::run({.argv = once}).status == 0);
-  CHECK(has_rule("10.244.2.25:8080"));
-  CHECK(proxy::run({.argv = node.command("diff")}).status == 0);
 }

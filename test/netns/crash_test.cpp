@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "proxy/process.h"
+#include "test/netns/node.h"
 #include "test/support/fake_api.h"
 #include "test/support/network_namespace.h"
 #include "test/support/program.h"
@@ -60,12 +61,7 @@ class Node {
   }
 
   std::vector<std::string> command(const std::string& name) const {
-    return {IPTPROXY_PROGRAM,
-            name,
-            "--kubeconfig=" + kubeconfig_,
-            "--hostname-override=worker-1",
-            "--cluster-cidr=10.244.0.0/16",
-            "--conntrack-max-per-core=0"};
+    return node_command(name, kubeconfig_);
   }
 
   Random& random() { return random_; }
@@ -103,7 +99,7 @@ class Node {
 
 void check_kills(const std::string& variant) {
   const NetworkNamespace network;
-  shell("iptables-" + variant + " -t mangle -N KUBE-IPTABLES-HINT");  // as kubelet leaves it
+  leave_hint_of_kubelet(variant);
   const NodeLab lab(Family::kIpv4);
   const LabAddresses addresses = lab_addresses(Family::kIpv4);
   const EchoServer here(lab, Site::kHere, {{addresses.here, kPort}});

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "proxy/process.h"
+#include "test/netns/node.h"
 #include "test/support/network_namespace.h"
 #include "test/support/program.h"
 #include "test/support/temporary_folder.h"
@@ -49,7 +50,7 @@ TEST_CASE("privileges: after --init-only, the daemon needs NET_ADMIN and nothing
   const std::string variant = GENERATE("nft", "legacy");
   CAPTURE(variant);
   const NetworkNamespace space;
-  shell("iptables-" + variant + " -t mangle -N KUBE-IPTABLES-HINT");  // as kubelet leaves it
+  test::leave_hint_of_kubelet(variant);
   const test::TemporaryFolder folder;
   folder.write("cluster.yaml", cluster("10.96.0.10"));
   const auto init =

@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "test/netns/node.h"
 #include "test/support/generators.h"
 #include "test/support/manifests.h"
 #include "test/support/network_namespace.h"
@@ -81,7 +82,7 @@ std::string counted(const std::string& iptables) {
 void check_repairs(const std::string& variant) {
   const std::string iptables = "iptables-" + variant;
   const NetworkNamespace network;
-  shell(iptables + " -t mangle -N KUBE-IPTABLES-HINT");  // as kubelet leaves it
+  leave_hint_of_kubelet(variant);
   const TemporaryFolder folder;
   // More than 1,000 endpoints: where kube-proxy's syncs leave out what did not change (spec §4.3).
   folder.write("cluster.json", to_manifests(uniform_cluster({.services = 130, .endpoints = 10})));

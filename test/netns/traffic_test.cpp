@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "proxy/xtables_socket.h"
+#include "test/netns/node.h"
 #include "test/support/network_namespace.h"
 #include "test/support/program.h"
 #include "test/support/temporary_folder.h"
@@ -63,7 +64,7 @@ TEST_CASE("traffic: n datagrams to a Service are shown as n, whatever becomes of
   const std::string variant = GENERATE("nft", "legacy");
   CAPTURE(variant);
   const NetworkNamespace space;
-  shell("iptables-" + variant + " -t mangle -N KUBE-IPTABLES-HINT");  // as kubelet leaves it
+  test::leave_hint_of_kubelet(variant);
   for (const auto* address : {"192.0.2.7/32", "192.0.2.8/32", "192.0.2.9/32"}) {
     shell(fmt::format("ip addr add {} dev lo", address));
   }
