@@ -113,7 +113,7 @@ Reporter::Reporter(const Node& node, Store& store, Feed& feed, Metrics& metrics)
       feed_(feed),
       metrics_(metrics),
       health_(health_settings(node)),
-      traffic_meter_([variant = node.iptables.variant](Family family) {
+      traffic_([variant = node.iptables.variant](Family family) {
         return read_entrances(family, variant);
       }),
       events_(make_events(feed, node)) {
@@ -261,7 +261,11 @@ void Reporter::remember(const SyncRecord& record) {
   }
   view.ruleset = record.syncer.wanted();
   if (outcome != SyncPoint::Outcome::kFailed) {
+    const bool is_first = view.programmed.base() == nullptr;
     view.programmed = view.ruleset;
+    if (is_first) {
+      traffic_.traffic(record.family, view.programmed);  // known when the first scrape comes
+    }
   }
   view.quarantine = record.syncer.quarantine();
   view.update = record.update;
@@ -338,7 +342,7 @@ Scrape Reporter::scrape() const {
 }
 
 std::shared_ptr<const Traffic> Reporter::traffic(Family family, const FamilyView& view) const {
-  return traffic_meter_.traffic(family, view.programmed, Clock::now());
+  return traffic_.traffic(family, view.programmed);
 }
 
 Status Reporter::status() const {

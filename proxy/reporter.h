@@ -73,7 +73,7 @@ class Reporter {
   const std::chrono::system_clock::time_point started_ = std::chrono::system_clock::now();
   Metrics& metrics_;
   HealthState health_;
-  mutable TrafficMeter traffic_meter_;
+  mutable TrafficWatch traffic_;
   std::unique_ptr<ClusterEvents> events_;  // null without an API server
   mutable std::mutex mutex_;               // of what follows
   PerFamily<FamilyView> views_;

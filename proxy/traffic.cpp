@@ -64,7 +64,6 @@ void TrafficSum::add(const rules::Ruleset& wanted, const std::vector<EntranceCou
 std::shared_ptr<const Traffic> TrafficMeter::traffic(rules::Family family,
                                                      const rules::Ruleset& wanted,
                                                      Clock::time_point now) {
-  const std::lock_guard lock(mutex_);
   OfFamily& state = families_[family];
   if (now >= state.next_look) {
     const auto start = Clock::now();
@@ -87,6 +86,36 @@ void TrafficMeter::look(rules::Family family, const rules::Ruleset& wanted, OfFa
   } catch (const std::exception& error) {
     log_warning("Cannot read the counters of rules",
                 {{"family", to_string(family)}, {"error", error.what()}});
+  }
+}
+
+TrafficWatch::TrafficWatch(TrafficMeter::Read read)
+    : meter_(std::move(read)), thread_([this](const std::stop_token& stop) { run(stop); }) {}
+
+std::shared_ptr<const Traffic> TrafficWatch::traffic(rules::Family family,
+                                                     const rules::Ruleset& wanted) {
+  const std::lock_guard lock(mutex_);
+  wanted_[family] = wanted;
+  asked_.notify_one();
+  return known_[family];
+}
+
+void TrafficWatch::run(const std::stop_token& stop) {
+  const auto is_asked = [this] {
+    return std::any_of(kFamilies.begin(), kFamilies.end(), [this](rules::Family family) {
+      return wanted_[family].has_value();
+    });
+  };
+  std::unique_lock lock(mutex_);
+  while (asked_.wait(lock, stop, is_asked)) {
+    for (const rules::Family family : kFamilies) {
+      if (const auto wanted = std::exchange(wanted_[family], std::nullopt)) {
+        lock.unlock();
+        auto found = meter_.traffic(family, *wanted, TrafficMeter::Clock::now());
+        lock.lock();
+        known_[family] = std::move(found);
+      }
+    }
   }
 }
 

@@ -1,12 +1,15 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stop_token>
+#include <thread>
 #include <unordered_map>
 #include <vector>
 
@@ -35,7 +38,7 @@ class TrafficSum {
 };
 
 /// Traffic, looked up in the kernel only when somebody asks, and not again before a second is over,
-/// or a hundred times as long as the last look took. Thread-safe.
+/// or a hundred times as long as the last look took. For one thread.
 class TrafficMeter {
  public:
   using Clock = std::chrono::steady_clock;
@@ -59,8 +62,27 @@ class TrafficMeter {
   void look(rules::Family family, const rules::Ruleset& wanted, OfFamily& state);
 
   const Read read_;
-  std::mutex mutex_;
   PerFamily<OfFamily> families_;
+};
+
+/// A TrafficMeter on a thread of its own, so that nobody waits for the kernel: whoever asks gets at
+/// once what was found last, and it is looked up anew for the next one. Thread-safe.
+class TrafficWatch {
+ public:
+  explicit TrafficWatch(TrafficMeter::Read read);
+
+  /// As TrafficMeter has it; null also until the first look is over.
+  std::shared_ptr<const Traffic> traffic(rules::Family family, const rules::Ruleset& wanted);
+
+ private:
+  void run(const std::stop_token& stop);
+
+  TrafficMeter meter_;  // of the thread
+  std::mutex mutex_;    // of the next three
+  std::condition_variable_any asked_;
+  PerFamily<std::optional<rules::Ruleset>> wanted_;  // for whom it was asked and not yet looked
+  PerFamily<std::shared_ptr<const Traffic>> known_;
+  std::jthread thread_;  // uses all of these
 };
 
 }  // namespace proxy

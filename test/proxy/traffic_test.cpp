@@ -1,6 +1,8 @@
 #include "proxy/traffic.h"
 
+#include <future>
 #include <stdexcept>
+#include <thread>
 
 #include <catch2/catch.hpp>
 
@@ -12,6 +14,7 @@ using proxy::Counter;
 using proxy::EntranceCount;
 using proxy::TrafficMeter;
 using proxy::TrafficSum;
+using proxy::TrafficWatch;
 using rules::Family;
 using namespace std::chrono_literals;
 
@@ -113,4 +116,22 @@ TEST_CASE("traffic: a table that cannot be read leaves what was known, one too l
   CHECK(meter.traffic(Family::kIpv4, ruleset, start + 2min)->at(kWeb).packets == 5);
   kernel = Kernel::kTooLarge;
   CHECK(meter.traffic(Family::kIpv4, ruleset, start + 3min) == nullptr);
+}
+
+TEST_CASE("traffic: whoever asks does not wait for the kernel", "[proxy][traffic]") {
+  const auto ruleset = wanted({"shop/web:http/tcp"});
+  std::promise<void> kernel;
+  TrafficWatch watch([answer = kernel.get_future().share()](Family) {
+    answer.wait();
+    return std::vector{to_cluster_ip(1, 5)};
+  });
+
+  CHECK(watch.traffic(Family::kIpv4, ruleset) == nullptr);
+  kernel.set_value();
+  std::shared_ptr<const proxy::Traffic> found;
+  while (!found) {  // the time limit of the test ends it if need be
+    found = watch.traffic(Family::kIpv4, ruleset);
+    std::this_thread::yield();
+  }
+  CHECK(found->at(kWeb).packets == 5);
 }
