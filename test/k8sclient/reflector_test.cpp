@@ -7,6 +7,7 @@
 
 #include "test/support/fake_api.h"
 #include "test/support/follower.h"
+#include "test/support/log_capture.h"
 
 using k8sclient::ObjectName;
 using k8sclient::Service;
@@ -154,28 +155,33 @@ TEST_CASE("reflector: after 410 it lists again and finds what was deleted meanwh
   CHECK(test::eventually([&] { return follower.status().lists == 2; }));
 }
 
-TEST_CASE("reflector: whatever goes wrong, what it holds becomes what the server holds",
-          "[k8sclient][reflector]") {
-  const auto fault = GENERATE(Fault::kDropped,
-                              Fault::kHtml,
-                              Fault::kBadGateway,
-                              Fault::kTooManyRequests,
-                              Fault::kUnavailable,
-                              Fault::kUnauthorized,
-                              Fault::kGone,
-                              Fault::kNoAnswer,
-                              Fault::kSilence,
-                              Fault::kCutObject,
-                              Fault::kHalfLine,
-                              Fault::kEnd,
-                              Fault::kGoneEvent,
-                              Fault::kErrorEvent,
-                              Fault::kUnknownType,
-                              Fault::kOtherKind,
-                              Fault::kInvalidJson,
-                              Fault::kDuplicateKey,
-                              Fault::kHugeObject);
-  CAPTURE(static_cast<int>(fault));
+TEST_CASE(
+    "reflector: whatever goes wrong is said in one line, and what it holds becomes what the "
+    "server holds",
+    "[k8sclient][reflector]") {
+  const auto [fault, said] = GENERATE(table<Fault, std::string>(
+      {{Fault::kDropped, "the connection was closed instead of an answer"},
+       {Fault::kHtml, "with \"text/html; charset=utf-8\" instead of JSON"},
+       {Fault::kBadGateway, "502 Status, with \"text/html\" instead of JSON"},
+       {Fault::kTooManyRequests,
+        "in 1000 ms: GET /api/v1/services: 429 TooManyRequests: slow down"},
+       {Fault::kUnavailable, "503 ServiceUnavailable: starting"},
+       {Fault::kUnauthorized, "401 Unauthorized"},
+       {Fault::kGone, "410 Expired: too old resource version"},
+       {Fault::kNoAnswer, "no answer within 500 ms"},
+       {Fault::kSilence, "not a byte within 1000 ms"},
+       {Fault::kCutObject, "broke off in the middle of the answer"},
+       {Fault::kHalfLine, "Service event: invalid JSON"},
+       {Fault::kEnd, "the streaming list ended before it was complete"},
+       {Fault::kGoneEvent, "watch of services: 410 Expired"},
+       {Fault::kErrorEvent, "500 InternalError: etcdserver: no leader"},
+       {Fault::kUnknownType, "unknown type of event \"RENAMED\""},
+       {Fault::kOtherKind, "expected Service, found \"Pod\""},
+       {Fault::kInvalidJson, "Service event: invalid JSON"},
+       {Fault::kDuplicateKey, "type: occurs twice"},
+       {Fault::kHugeObject, "a line is longer than 16777216 bytes"}}));
+  CAPTURE(said);
+  test::LogCapture log;
   FakeApi api;
   api.put("services", kWeb, port(80));
   api.fail_next("services", {fault});  // the first list
@@ -183,6 +189,9 @@ TEST_CASE("reflector: whatever goes wrong, what it holds becomes what the server
   REQUIRE(follower.shows({{kWeb, 80}}));
   CHECK(test::eventually([&] { return follower.status().last_error.empty(); }));
   CHECK(follower.status().failures == 1);
+  const auto lines = log.lines_with("warning services: trying again in ");
+  REQUIRE(lines.size() == 1);
+  CHECK_THAT(lines.front(), Catch::Contains(said));
 
   REQUIRE(api.wait_for_watches("services", 1));
   api.fail_next("services", {fault});  // the watch behind the interruption
@@ -216,13 +225,40 @@ TEST_CASE("reflector: a malformed object counts as absent, its neighbours do not
 }
 
 TEST_CASE("reflector: it waits as long as Retry-After says", "[k8sclient][reflector]") {
+  const auto fault = GENERATE(Fault::kTooManyRequests, Fault::kOverloaded);
   FakeApi api;
-  api.fail_next("services", {Fault::kTooManyRequests});
+  api.fail_next("services", {fault});
   const ServiceFollower follower(api);
   REQUIRE(follower.shows({}));
 
   const auto requests = api.requests();
   CHECK(requests[1].arrived - requests[0].arrived >= std::chrono::seconds(1));
+}
+
+TEST_CASE("reflector: its delays grow from failure to failure, and start over after a success",
+          "[k8sclient][reflector]") {
+  test::LogCapture log;
+  FakeApi api;
+  api.fail_next("services", std::vector<Fault>(5, Fault::kDropped));
+  const test::Follower<Service> follower(
+      {.url = api.url()},
+      k8sclient::services_query(),
+      {.settings = {.first_delay = std::chrono::milliseconds(10),
+                    .longest_delay = std::chrono::milliseconds(1000)}});
+  REQUIRE(follower.cache.wait([](const auto& objects) { return objects.empty(); }));
+  REQUIRE(api.wait_for_watches("services", 1));
+  api.strike("services", Fault::kCutObject);
+  REQUIRE(test::eventually([&] { return follower.status().failures == 6; }));
+
+  std::vector<int> delays;
+  const std::string before = "trying again in ";
+  for (const std::string& line : log.lines_with(before)) {
+    delays.push_back(std::stoi(line.substr(line.find(before) + before.size())));
+  }
+  // Each is cut by up to a half: 10, 20, 40, 80, 160, and 10 again.
+  REQUIRE(delays.size() == 6);
+  CHECK(delays[4] >= 80);
+  CHECK(delays[5] <= 10);
 }
 
 TEST_CASE("reflector: a server that is not there yet is followed once it is",

@@ -22,6 +22,7 @@ enum class Fault {
   kBadGateway,       // 502 with a page of HTML
   kTooManyRequests,  // 429, Retry-After: 1
   kUnavailable,      // 503
+  kOverloaded,       // 503, Retry-After: 1
   kUnauthorized,     // 401
   kGone,             // 410
   kNoAnswer,         // nothing, the connection stays open

@@ -26,6 +26,10 @@ bool FakeApi::fail(Fault fault,
     case Fault::kUnavailable:
       connection.answer(503, kJson, status(503, "ServiceUnavailable", "starting"));
       return true;
+    case Fault::kOverloaded:
+      connection.answer(
+          503, kJson, status(503, "ServiceUnavailable", "overloaded"), "Retry-After: 1\r\n");
+      return true;
     case Fault::kUnauthorized:
       connection.answer(401, kJson, status(401, "Unauthorized", "Unauthorized"));
       return true;
