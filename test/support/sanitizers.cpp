@@ -14,9 +14,9 @@ extern "C" const char* __asan_default_options() {
   return "fast_unwind_on_malloc=0:malloc_context_size=60";
 }
 
-/// cpprestsdk counts references to these objects, and makes its scheduler on first use under a lock.
-/// Its half of the synchronisation is not instrumented, so ThreadSanitizer sees the use or the end
-/// of an object without the hand-over before it.
+/// cpprestsdk counts references to these objects, and makes its scheduler on first use under a
+/// lock. Its half of the synchronisation is not instrumented, so ThreadSanitizer sees the use or
+/// the end of an object without the hand-over before it.
 extern "C" const char* __tsan_default_suppressions() {
   return "race:pplx::details::_CancellationTokenCallback\n"
          "race:pplx::_pplx_g_sched_t::get_scheduler\n"
