@@ -1,7 +1,6 @@
 #include "k8sclient/transport.h"
 
 #include <algorithm>
-#include <charconv>
 #include <mutex>
 #include <utility>
 
@@ -9,9 +8,9 @@
 #include <fmt/format.h>
 #include <pplx/threadpool.h>
 
-#include "k8sclient/body_buffer.h"
 #include "k8sclient/credentials.h"
 #include "k8sclient/decode.h"
+#include "k8sclient/exchange.h"
 #include "k8sclient/line_splitter.h"
 #include "k8sclient/quote.h"
 #include "k8sclient/tls.h"
@@ -73,91 +72,6 @@ web::web_proxy parse_proxy(const std::string& text) {
   return proxy;
 }
 
-std::optional<std::chrono::seconds> retry_after(const http::http_response& response) {
-  const auto header = response.headers().find("Retry-After");
-  int seconds = 0;
-  if (header == response.headers().end()) {
-    return std::nullopt;
-  }
-  const std::string& text = header->second;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  const bool is_number = error == std::errc() && end == text.data() + text.size() && seconds >= 0;
-  return is_number ? std::optional(std::chrono::seconds(seconds)) : std::nullopt;
-}
-
-bool is_of(const http::http_response& response, std::string_view media_type) {
-  const std::string type = response.headers().content_type();
-  return type.empty() || type.starts_with(media_type);
-}
-
-// cpprestsdk's words, which name its own steps, in ours. Its error codes are no help: a refused
-// connection, for one, is said to be an unreachable host.
-std::string explain(const std::string& message) {
-  constexpr std::string_view kBrokenOff = "the connection broke off in the middle of the answer";
-  constexpr std::pair<std::string_view, std::string_view> kWords[] = {
-      {"Failed to connect to any resolved endpoint", "cannot connect (refused or unreachable)"},
-      {"Error resolving address", "cannot resolve the name of the host"},
-      {"Error in SSL handshake", "no secure connection"},
-      {"Failed to read HTTP status line", "the connection was closed instead of an answer"},
-      {"Retrieving message chunk header", kBrokenOff},
-      {"Failed to read chunked response part", kBrokenOff},
-      {"Failed to read response body", kBrokenOff}};
-  for (const auto& [theirs, ours] : kWords) {
-    if (message == theirs) {
-      return std::string(ours);
-    }
-  }
-  return message;
-}
-
-// What is left of a request after its start: the answer on its way.
-class Exchange {
- public:
-  Exchange(std::shared_ptr<http::client::http_client> client, http::http_request request)
-      : body_(std::make_shared<BodyBuffer>()),
-        response_(std::make_shared<http::http_response>()),
-        client_(std::move(client)) {
-    request.set_response_stream(
-        concurrency::streams::streambuf<std::uint8_t>(body_).create_ostream());
-    client_->request(request, cancel_.get_token())
-        .then([body = body_, response = response_](pplx::task<http::http_response> head) {
-          *response = head.get();
-          body->head_arrived();
-          return response->content_ready();
-        })
-        .then([body = body_](pplx::task<http::http_response> end) {
-          try {
-            end.get();
-            body->finish({});
-          } catch (const std::exception& error) {
-            body->finish(explain(error.what()));
-          }
-        });
-  }
-
-  Exchange(const Exchange&) = delete;
-  Exchange& operator=(const Exchange&) = delete;
-
-  // Whatever is still on its way ends on its own. A connection that is done can be used again.
-  ~Exchange() {
-    if (!body_->is_finished()) {
-      cancel_.cancel();
-      body_->abandon();
-    }
-  }
-
-  BodyBuffer& body() { return *body_; }
-
-  // Valid once the head has arrived.
-  const http::http_response& response() const { return *response_; }
-
- private:
-  std::shared_ptr<BodyBuffer> body_;
-  std::shared_ptr<http::http_response> response_;
-  std::shared_ptr<http::client::http_client> client_;
-  pplx::cancellation_token_source cancel_;
-};
-
 class HttpTransport : public Transport {
  public:
   HttpTransport(ApiServer server,
@@ -194,6 +108,16 @@ class HttpTransport : public Transport {
     return whole({.method = "POST", .path = path, .json = json}, std::move(stop));
   }
 
+  std::string patch(const std::string& path,
+                    const std::string& json,
+                    std::stop_token stop) override {
+    return whole({.method = "PATCH",
+                  .path = path,
+                  .json = json,
+                  .json_type = "application/merge-patch+json"},
+                 std::move(stop));
+  }
+
   void watch(const std::string& path, const OnBytes& on_line, std::stop_token stop) override {
     LineSplitter lines(limits_.line_bytes);
     exchange({.path = path}, std::move(stop), [&](std::string_view bytes) {
@@ -208,7 +132,8 @@ class HttpTransport : public Transport {
   struct Request {
     std::string method = "GET";
     std::string path;
-    std::string json = {};           // of a POST
+    std::string json = {};  // the body; none if empty
+    std::string json_type = kJson;
     std::string media_type = kJson;  // of the answer
   };
 
@@ -372,7 +297,7 @@ class HttpTransport : public Transport {
       headers.add("Host", fmt::format("{}:{}", url_.host(), url_.port()));
     }
     if (!wanted.json.empty()) {
-      request.set_body(wanted.json, "application/json");
+      request.set_body(wanted.json, wanted.json_type);
     }
     return request;
   }

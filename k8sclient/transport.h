@@ -90,6 +90,11 @@ class Transport {
   virtual std::string post(const std::string& path,
                            const std::string& json,
                            std::stop_token stop) = 0;
+
+  /// Sends a JSON merge patch (RFC 7386); body of the answer. Throws as get() does.
+  virtual std::string patch(const std::string& path,
+                            const std::string& json,
+                            std::stop_token stop) = 0;
 };
 
 struct TransportLimits {

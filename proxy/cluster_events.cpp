@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "k8sclient/transport.h"
 #include "proxy/json.h"
 #include "proxy/logging.h"
 #include "proxy/rfc3339.h"
@@ -16,6 +17,7 @@ namespace proxy {
 namespace {
 
 constexpr std::size_t kMaxWaiting = 100;
+constexpr std::size_t kMaxPosted = 1000;
 
 // Limits of the API server's validation.
 constexpr std::size_t kMaxNote = 1024;
@@ -35,6 +37,12 @@ ClusterEvent about_node(std::string_view node_name,
 
 std::string name_space_of(const ClusterEvent& event) {
   return event.regarding.name_space.empty() ? "default" : event.regarding.name_space;
+}
+
+std::string event_name(const ClusterEvent& event, std::chrono::system_clock::time_point now) {
+  const auto nanoseconds =
+      std::chrono::duration_cast<std::chrono::nanoseconds>(now.time_since_epoch()).count();
+  return fmt::format("{}.{:x}", event.regarding.name, nanoseconds);
 }
 
 /// Cut at a limit in bytes, but not within a character.
@@ -111,40 +119,38 @@ ClusterEvent service_quarantined(std::string_view node_name,
 
 std::string event_json(const ClusterEvent& event,
                        std::string_view instance,
-                       std::chrono::system_clock::time_point now,
-                       std::uint64_t repeats) {
-  const auto nanoseconds =
-      std::chrono::duration_cast<std::chrono::nanoseconds>(now.time_since_epoch()).count();
-  const std::string time = to_micro_time(now);
-  // A series has at least two (API validation); this occurrence is one more.
-  const std::string series =
-      repeats == 0
-          ? ""
-          : fmt::format(R"(,"series":{{"count":{},"lastObservedTime":"{}"}})", repeats + 1, time);
+                       std::chrono::system_clock::time_point now) {
   return fmt::format(
       R"({{"apiVersion":"events.k8s.io/v1","kind":"Event","metadata":{{"name":{},"namespace":{}}},)"
       R"("eventTime":"{}","reportingController":"{}","reportingInstance":{},"action":{},)"
-      R"("reason":{},"regarding":{},"note":{},"type":{}{}}})",
-      to_json(fmt::format("{}.{:x}", event.regarding.name, nanoseconds)),
+      R"("reason":{},"regarding":{},"note":{},"type":{}}})",
+      to_json(event_name(event, now)),
       to_json(name_space_of(event)),
-      time,
+      to_micro_time(now),
       kController,
       to_json(instance),
       to_json(event.action),
       to_json(event.reason),
       regarding_json(event.regarding),
       to_json(shortened(event.note)),
-      to_json(event.type),
-      series);
+      to_json(event.type));
+}
+
+std::string series_json(std::uint64_t count, std::chrono::system_clock::time_point now) {
+  return fmt::format(
+      R"({{"series":{{"count":{},"lastObservedTime":"{}"}}}})", count, to_micro_time(now));
 }
 
 std::string event_path(const ClusterEvent& event) {
   return fmt::format("/apis/events.k8s.io/v1/namespaces/{}/events", name_space_of(event));
 }
 
-ClusterEvents::ClusterEvents(Post post, std::string_view host_name)
-    : post_(std::move(post)),
+ClusterEvents::ClusterEvents(Requests requests,
+                             std::string_view host_name,
+                             std::chrono::seconds window)
+    : requests_(std::move(requests)),
       instance_(fmt::format("{}-{}", kController, host_name)),
+      repeats_(window),
       thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
 ClusterEvents::~ClusterEvents() {
@@ -155,11 +161,12 @@ ClusterEvents::~ClusterEvents() {
 void ClusterEvents::tell(const ClusterEvent& event) {
   const auto now = std::chrono::system_clock::now();
   const std::lock_guard lock(mutex_);
-  const auto folded = repeats_.admit(fold_key(event), now);
+  std::string key = fold_key(event);
+  const auto folded = repeats_.admit(key, now);
   if (!folded || waiting_.size() >= kMaxWaiting) {
     return;
   }
-  waiting_.push_back({event_path(event), event_json(event, instance_, now, *folded)});
+  waiting_.push_back({std::move(key), event, now, *folded + 1});
   changed_.notify_one();
 }
 
@@ -178,11 +185,47 @@ void ClusterEvents::run(const std::stop_token& stop) {
       waiting_.pop_front();
     }
     try {
-      post_(letter->path, letter->json);
+      send(*letter);
     } catch (const std::exception& error) {
-      log_warning("Cannot post an event", {{"path", letter->path}, {"error", error.what()}});
+      log_warning("Cannot tell an event",
+                  {{"path", event_path(letter->event)}, {"error", error.what()}});
     }
   }
+}
+
+void ClusterEvents::send(const Letter& letter) {
+  const std::string path = event_path(letter.event);
+  const auto found = posted_.find(letter.key);
+  if (found != posted_.end()) {
+    found->second.count += letter.occurrences;
+    if (requests_.patch(path + "/" + found->second.name,
+                        series_json(found->second.count, letter.time))) {
+      return;
+    }
+  }
+  requests_.post(path, event_json(letter.event, instance_, letter.time));
+  if (posted_.size() >= kMaxPosted) {
+    posted_.clear();  // whose repeats are posted as if they were new
+  }
+  posted_.insert_or_assign(letter.key, Posted{event_name(letter.event, letter.time)});
+}
+
+ClusterEvents::Requests requests_to(k8sclient::Transport& transport) {
+  constexpr int kNotFound = 404;
+  return {.post = [&transport](const std::string& path,
+                               const std::string& json) { transport.post(path, json, {}); },
+          .patch =
+              [&transport](const std::string& path, const std::string& json) {
+                try {
+                  transport.patch(path, json, {});
+                  return true;
+                } catch (const k8sclient::ApiError& error) {
+                  if (error.status() != kNotFound) {
+                    throw;
+                  }
+                  return false;
+                }
+              }};
 }
 
 }  // namespace proxy

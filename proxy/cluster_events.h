@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <stop_token>
 #include <string>
@@ -13,6 +14,10 @@
 
 #include "proxy/repeats.h"
 #include "rules/service.h"
+
+namespace k8sclient {
+class Transport;
+}
 
 namespace proxy {
 
@@ -50,28 +55,36 @@ ClusterEvent service_quarantined(std::string_view node_name,
                                  const rules::ServicePortName& service,
                                  std::string_view reason);
 
-/// An events.k8s.io/v1 Event as JSON. `instance` is the reporting instance; `repeats` > 0 makes it
-/// a series: the same happened so often since it was last told.
+/// An events.k8s.io/v1 Event as JSON. `instance` is the reporting instance.
 std::string event_json(const ClusterEvent& event,
                        std::string_view instance,
-                       std::chrono::system_clock::time_point now,
-                       std::uint64_t repeats = 0);
+                       std::chrono::system_clock::time_point now);
+
+/// The patch that makes an event a series of `count` occurrences; a series has at least two.
+std::string series_json(std::uint64_t count, std::chrono::system_clock::time_point now);
 
 /// Where to post it.
 std::string event_path(const ClusterEvent& event);
 
-/// Posts events from a thread of its own, so that a slow or missing API server never holds up a
-/// sync. Equal ones are posted at most every ten minutes, then with their count. At most 100 wait;
-/// further ones are dropped, as are those that cannot be posted. Thread-safe.
+/// Tells events from a thread of its own, so that a slow or missing API server never holds up a
+/// sync. Of equal ones the first is posted, and later ones make it a series. At most 100 wait;
+/// further ones are dropped, as are those that cannot be told. Thread-safe.
 class ClusterEvents {
  public:
-  /// May throw any std::exception, and may block.
-  using Post = std::function<void(const std::string& path, const std::string& json)>;
+  /// The requests that this makes. They may throw any std::exception, and may block.
+  struct Requests {
+    std::function<void(const std::string& path, const std::string& json)> post;
+    /// False if the object is not there: events live for an hour.
+    std::function<bool(const std::string& path, const std::string& json)> patch;
+  };
 
-  /// `host_name` becomes part of the reporting instance, "kube-proxy-HOST".
-  ClusterEvents(Post post, std::string_view host_name);
+  /// `host_name` becomes part of the reporting instance, "kube-proxy-HOST". Equal events within
+  /// `window` are told once.
+  ClusterEvents(Requests requests,
+                std::string_view host_name,
+                std::chrono::seconds window = std::chrono::minutes(10));
 
-  /// Drops what waits, but not what is being posted.
+  /// Drops what waits, but not what is being told.
   ~ClusterEvents();
   ClusterEvents(const ClusterEvents&) = delete;
   ClusterEvents& operator=(const ClusterEvents&) = delete;
@@ -80,19 +93,32 @@ class ClusterEvents {
 
  private:
   struct Letter {
-    std::string path;
-    std::string json;
+    std::string key;
+    ClusterEvent event;
+    std::chrono::system_clock::time_point time;
+    std::uint64_t occurrences = 1;  // since the last letter with this key
+  };
+
+  /// An event that the API server has.
+  struct Posted {
+    std::string name;
+    std::uint64_t count = 1;
   };
 
   void run(const std::stop_token& stop);
+  void send(const Letter& letter);
 
-  const Post post_;
+  const Requests requests_;
   const std::string instance_;
   std::mutex mutex_;
   std::condition_variable_any changed_;
   std::deque<Letter> waiting_;
-  Repeats repeats_{std::chrono::minutes(10)};
+  Repeats repeats_;
+  std::map<std::string, Posted> posted_;  // of the thread
   std::jthread thread_;
 };
+
+/// Requests to that API server, which must outlive them.
+ClusterEvents::Requests requests_to(k8sclient::Transport& transport);
 
 }  // namespace proxy

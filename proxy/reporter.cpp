@@ -98,11 +98,7 @@ std::unique_ptr<ClusterEvents> make_events(Feed& feed, const Node& node) {
   if (feed.transport() == nullptr) {
     return nullptr;
   }
-  return std::make_unique<ClusterEvents>(
-      [transport = feed.transport()](const std::string& path, const std::string& json) {
-        transport->post(path, json, {});
-      },
-      node.host.name);
+  return std::make_unique<ClusterEvents>(requests_to(*feed.transport()), node.host.name);
 }
 
 }  // namespace

@@ -55,6 +55,16 @@ TEST_CASE("transport: a request carries path, user agent and token", "[k8sclient
   CHECK(recorder.last.headers.at("authorization") == "Bearer secret");
 }
 
+TEST_CASE("transport: a patch is a merge patch", "[k8sclient][transport]") {
+  Recorder recorder;
+
+  make_transport({.url = recorder.server.url()}, "test")->patch("/x", R"({"a":null})", {});
+
+  CHECK(recorder.last.method == "PATCH");
+  CHECK(recorder.last.headers.at("content-type") == "application/merge-patch+json");
+  CHECK(recorder.last.body == R"({"a":null})");
+}
+
 TEST_CASE("transport: a post carries its JSON", "[k8sclient][transport]") {
   Recorder recorder;
 

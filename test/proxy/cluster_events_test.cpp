@@ -84,16 +84,16 @@ TEST_CASE("cluster events: a long note is cut between characters", "[proxy][even
              Catch::Contains("\"note\":\"" + std::string(1023, 'x') + "\","));
 }
 
-TEST_CASE("cluster events: repeats become a series", "[proxy][events]") {
-  CHECK_THAT(event_json(proxy::proxy_started("n"), "i", kNow, 4),
-             Catch::EndsWith(
-                 R"(,"series":{"count":5,"lastObservedTime":"2026-11-24T00:31:56.586261Z"}})"));
+TEST_CASE("cluster events: a series tells how often and when last", "[proxy][events]") {
+  CHECK(proxy::series_json(5, kNow) ==
+        R"({"series":{"count":5,"lastObservedTime":"2026-11-24T00:31:56.586261Z"}})");
 }
 
 TEST_CASE("cluster events: equal ones are posted once", "[proxy][events]") {
   Mailbox mailbox;
-  ClusterEvents events([&](const auto& path, const auto& json) { mailbox.put(path, json); },
-                       "host");
+  ClusterEvents events(
+      {.post = [&](const auto& path, const auto& json) { mailbox.put(path, json); }, .patch = {}},
+      "host");
 
   for (int i = 0; i < 100; ++i) {
     events.tell(proxy::proxy_started("first"));
@@ -108,18 +108,54 @@ TEST_CASE("cluster events: equal ones are posted once", "[proxy][events]") {
   CHECK_THAT(letters[1], Catch::Contains("\"name\":\"second."));
 }
 
+TEST_CASE("cluster events: later ones make the first a series, or are posted if that is gone",
+          "[proxy][events]") {
+  const bool is_there = GENERATE(true, false);
+  CAPTURE(is_there);
+  Mailbox mailbox;
+  ClusterEvents events(
+      {.post = [&](const auto& path, const auto& json) { mailbox.put("POST " + path, json); },
+       .patch =
+           [&](const auto& path, const auto& json) {
+             mailbox.put("PATCH " + path, json);
+             return is_there;
+           }},
+      "host",
+      std::chrono::seconds(0));
+  const std::string events_path = "/apis/events.k8s.io/v1/namespaces/default/events";
+  events.tell(proxy::proxy_started("worker"));
+  const std::string first = mailbox.await(1).front();
+  const auto name_at = first.find("worker.");
+  const std::string name = first.substr(name_at, first.find('"', name_at) - name_at);
+
+  events.tell(proxy::proxy_started("worker"));
+  events.tell(proxy::proxy_started("worker"));
+
+  const auto letters = mailbox.await(is_there ? 3 : 5);
+  CHECK_THAT(letters[0], Catch::StartsWith("POST " + events_path + " {"));
+  CHECK_THAT(letters[1],
+             Catch::StartsWith("PATCH " + events_path + "/" + name + R"( {"series":{"count":2,)"));
+  if (is_there) {
+    CHECK_THAT(letters[2], Catch::Contains(R"({"series":{"count":3,)"));
+  } else {
+    CHECK_THAT(letters[2], Catch::StartsWith("POST " + events_path + " {"));
+    CHECK_THAT(letters[3], Catch::Contains(R"({"series":{"count":2,)"));
+  }
+}
+
 TEST_CASE("cluster events: an API server that fails or hangs holds up nobody", "[proxy][events]") {
   const test::QuietLog quiet;
   Mailbox mailbox;
   std::mutex hanging;
   std::unique_lock hang(hanging);
-  ClusterEvents events(
-      [&](const auto& path, const auto& json) {
-        mailbox.put(path, json);
-        const std::lock_guard until_released(hanging);
-        throw std::runtime_error("connection refused");
-      },
-      "host");
+  ClusterEvents events({.post =
+                            [&](const auto& path, const auto& json) {
+                              mailbox.put(path, json);
+                              const std::lock_guard until_released(hanging);
+                              throw std::runtime_error("connection refused");
+                            },
+                        .patch = {}},
+                       "host");
   events.tell(proxy::proxy_started("first"));
   mailbox.await(1);
 
