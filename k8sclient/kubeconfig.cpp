@@ -23,7 +23,7 @@ namespace {
 class Setting {
  public:
   Setting(YAML::Node node, std::string path, const std::filesystem::path& file)
-      : node_(std::move(node)), path_(std::move(path)), file_(file) {}
+      : node_(node), path_(std::move(path)), file_(file) {}
 
   [[noreturn]] void fail(std::string_view reason) const {
     throw KubeconfigError(fmt::format("{}:{}: {}{}{}",

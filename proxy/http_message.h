@@ -44,8 +44,8 @@ struct WholeRequest {
 using ParsedRequest = std::variant<Incomplete, BadRequest, WholeRequest>;
 
 /// Requests beyond these sizes are refused: 431 and 413.
-inline constexpr std::size_t kMaxRequestHead = 16 * 1024;
-inline constexpr std::size_t kMaxRequestBody = 64 * 1024;
+inline constexpr std::size_t kMaxRequestHead = 16U << 10U;
+inline constexpr std::size_t kMaxRequestBody = 64U << 10U;
 
 /// Parses the HTTP/1.0 or HTTP/1.1 request at the start of what a connection received. Bodies are
 /// accepted with a Content-Length only (501 for others). Total: never throws.

@@ -173,6 +173,7 @@ std::vector<RuleCount> count_by_kind(const rules::Ruleset& ruleset) {
     }
   }
   std::vector<RuleCount> list;
+  list.reserve(counts.size());
   for (const auto& [kind, rules] : counts) {
     list.push_back({.family = ruleset.context() ? ruleset.context()->family : rules::Family::kIpv4,
                     .table = kind.first,
@@ -183,8 +184,10 @@ std::vector<RuleCount> count_by_kind(const rules::Ruleset& ruleset) {
 }
 
 std::vector<double> sync_duration_bounds() {
+  constexpr int kBounds = 15;
   std::vector<double> bounds;
-  for (int i = 0; i < 15; ++i) {
+  bounds.reserve(kBounds);
+  for (int i = 0; i < kBounds; ++i) {
     bounds.push_back(0.001 * static_cast<double>(1U << static_cast<unsigned>(i)));
   }
   return bounds;

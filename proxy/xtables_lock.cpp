@@ -156,7 +156,7 @@ void XtablesLock::release() {
   if (watch_ >= 0) {
     inotify_rm_watch(events_.get(), watch_);
   }
-  Descriptor(open(xtables_lock_path().c_str(), O_RDONLY | O_CLOEXEC));
+  { const Descriptor opened_and_closed(open(xtables_lock_path().c_str(), O_RDONLY | O_CLOEXEC)); }
   watch();
   flock(file_.get(), LOCK_UN);
 }

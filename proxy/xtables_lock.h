@@ -28,6 +28,8 @@ class XtablesLock {
    public:
     Hold(Hold&& other) noexcept : lock_(std::exchange(other.lock_, nullptr)) {}
 
+    Hold(const Hold&) = delete;
+    Hold& operator=(const Hold&) = delete;
     Hold& operator=(Hold&&) = delete;
     ~Hold();
 

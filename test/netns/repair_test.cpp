@@ -98,7 +98,13 @@ void check_repairs(const std::string& variant) {
   REQUIRE(
       eventually([] { return !shell("curl -sf http://127.0.0.1:10256/healthz || true").empty(); }));
   shell(iptables + " -t mangle -X KUBE-IPTABLES-HINT");  // not ours to repair
-  const std::vector<std::string> right = ours(iptables);
+  // iptables-nft-save 1.8.9 at times prints rules twice: two readings have to agree.
+  std::vector<std::string> right;
+  REQUIRE(eventually([&] {
+    std::vector<std::string> before = ours(iptables);
+    right.swap(before);
+    return right == before;
+  }));
   REQUIRE(right.size() > 1000);
   const std::string chain =
       first_line(shell(iptables + "-save -t nat | grep -o '^:KUBE-SVC-[A-Z0-9]*' | cut -c 2-"));
