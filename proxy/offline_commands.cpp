@@ -48,9 +48,7 @@ class HeldRules {
       saved_ = read_file(file);
       return;
     }
-    const IptablesTraces traces = look_for_iptables();
-    require_readable(traces);
-    choice_ = choose_iptables(config.iptables_backend, traces);
+    choice_ = choose_iptables(config.iptables_backend, require_readable(look_for_iptables()));
     for (const std::string& warning : choice_.warnings) {
       log_warning("Mixed iptables", {{"warning", warning}});
     }

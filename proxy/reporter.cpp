@@ -314,21 +314,30 @@ Reporter::FamilyView Reporter::view(Family family) const {
   return views_[family];
 }
 
+std::vector<WatchAge> Reporter::watch_ages() const {
+  std::vector<WatchAge> ages;
+  for (const k8sclient::WatchStatus& watch : feed_.watches()) {
+    if (watch.last_heard) {
+      ages.push_back({watch.resource, seconds(Clock::now() - *watch.last_heard)});
+    }
+  }
+  return ages;
+}
+
 Scrape Reporter::scrape() const {
   Scrape scrape{.process = read_process_stats(),
                 .invalid_drops = accounted_packets(kInvalidDropsCounter),
-                .localhost_node_ports = accounted_packets(kLocalhostNodePortsCounter)};
-  for (const k8sclient::WatchStatus& watch : feed_.watches()) {
-    if (watch.last_heard) {
-      scrape.watches.push_back({watch.resource, seconds(Clock::now() - *watch.last_heard)});
-    }
-  }
+                .localhost_node_ports = accounted_packets(kLocalhostNodePortsCounter),
+                .watches = watch_ages()};
   for (const Family family : node_.families) {
     const FamilyView view = this->view(family);
     const auto counts = count_by_kind(view.programmed);
     scrape.rules.insert(scrape.rules.end(), counts.begin(), counts.end());
     const auto traffic = this->traffic(family, view);
-    for (const auto& [name, counter] : traffic ? *traffic : Traffic{}) {
+    if (traffic == nullptr) {
+      continue;
+    }
+    for (const auto& [name, counter] : *traffic) {
       if (counter.packets > 0) {
         scrape.traffic.push_back({name, family, counter.packets, counter.bytes});
       }
@@ -352,7 +361,7 @@ Status Reporter::status() const {
                 .started = started_,
                 .now = std::chrono::system_clock::now(),
                 .problems = verdict.problems};
-  for (const WatchAge& age : scrape().watches) {
+  for (const WatchAge& age : watch_ages()) {
     const bool is_stale = age.seconds >= std::chrono::duration<double>(kWatchDeadline).count();
     status.watches.push_back({age.resource, age.seconds, is_stale});
   }

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "proxy/cluster_events.h"
 #include "proxy/family_sync.h"
@@ -61,6 +62,7 @@ class Reporter {
               Handler handler,
               const std::function<ClusterEvent(std::string_view)>& failed);
 
+  std::vector<WatchAge> watch_ages() const;
   Scrape scrape() const;
   Status status() const;
   std::optional<std::string> explain(std::string_view service) const;

@@ -163,13 +163,14 @@ IptablesTraces look_for_iptables() {
   return traces;
 }
 
-void require_readable(const IptablesTraces& traces) {
+IptablesTraces require_readable(IptablesTraces traces) {
   for (const auto* variant : {&traces.nft, &traces.legacy}) {
     if (!variant->unreadable.empty()) {
       throw std::runtime_error(fmt::format(
           "cannot read this node's rules: {}; it needs root, or NET_ADMIN", variant->unreadable));
     }
   }
+  return traces;
 }
 
 IptablesChoice choose_iptables(IptablesBackend option, const IptablesTraces& traces) {

@@ -31,9 +31,9 @@ struct IptablesTraces {
 /// without programs, which would need NET_RAW.
 IptablesTraces look_for_iptables();
 
-/// Throws std::runtime_error if something there could not be read: whoever took it for empty would
-/// choose the wrong variant, and write all rules a second time.
-void require_readable(const IptablesTraces& traces);
+/// Hands the traces on. Throws std::runtime_error if something there could not be read: whoever
+/// took it for empty would choose the wrong variant, and write all rules a second time.
+IptablesTraces require_readable(IptablesTraces traces);
 
 /// How rules are to be programmed, and why.
 struct IptablesChoice {
