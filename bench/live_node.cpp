@@ -12,6 +12,7 @@
 
 #include "proxy/process.h"
 #include "proxy/xtables_socket.h"
+#include "test/support/iptables_links.h"
 #include "test/support/kernel_rules.h"
 
 namespace bench {
@@ -79,8 +80,8 @@ LiveNode::~LiveNode() {
 }
 
 void LiveNode::start(const std::vector<std::string>& argv) {
-  program_ = std::make_unique<test::Daemon>(
-      test::Daemon::Command{.argv = argv, .environment = {"PATH=" + path_}, .log = log_});
+  program_ = std::make_unique<test::Program>(
+      test::Program::Command{.argv = argv, .environment = {"PATH=" + path_}, .log = log_});
 }
 
 void LiveNode::stop() {

@@ -10,7 +10,7 @@
 
 #include "bench/sync_figures.h"
 #include "proxy/descriptor.h"
-#include "test/support/daemon.h"
+#include "test/support/program.h"
 
 namespace bench {
 
@@ -52,7 +52,7 @@ class LiveNode {
   proxy::Descriptor home_;
   std::filesystem::path log_;
   std::string path_;
-  std::unique_ptr<test::Daemon> program_;
+  std::unique_ptr<test::Program> program_;
   std::size_t rss_bytes_ = 0;
   std::size_t child_rss_bytes_ = 0;
 };

@@ -5,6 +5,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "test/support/eventually.h"
 #include "test/support/fake_api.h"
 #include "test/support/follower.h"
 #include "test/support/log_capture.h"

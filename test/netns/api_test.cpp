@@ -5,6 +5,7 @@
 #include "proxy/process.h"
 #include "test/netns/node.h"
 #include "test/support/certificates.h"
+#include "test/support/eventually.h"
 #include "test/support/fake_api.h"
 #include "test/support/network_namespace.h"
 #include "test/support/program.h"
@@ -117,7 +118,7 @@ TEST_CASE("api: the daemon follows the API server, and a flush of nat is repaire
           "[netns][api]") {
   const NetworkNamespace space;
   ApiNode node;
-  const test::Program daemon(node.command("run"));
+  const test::Program daemon({.argv = node.command("run")});
   REQUIRE(eventually([] { return has_rule("10.244.1.5:8080"); }));
 
   node.put_slice("10.244.1.6");

@@ -113,7 +113,7 @@ void check_kills(const std::string& variant) {
 
   for (int kill = 0; kill < kKills; ++kill) {
     node.change();
-    const Program daemon(node.command("run"));
+    const Program daemon({.argv = node.command("run")});
     // Not a wait for anything: the point is to hit anywhere.
     std::this_thread::sleep_for(std::chrono::milliseconds(node.random().below(kLongestLife)));
     node.change();

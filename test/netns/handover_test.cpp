@@ -12,7 +12,9 @@
 #include "rules/text.h"
 #include "test/netns/backends.h"
 #include "test/support/accounting_objects.h"
+#include "test/support/eventually.h"
 #include "test/support/golden.h"
+#include "test/support/iptables_links.h"
 #include "test/support/live_cluster.h"
 #include "test/support/network_namespace.h"
 #include "test/support/program.h"
@@ -252,13 +254,13 @@ rules::Tables services_only(rules::Tables tables) {
 class KubeProxy {
  public:
   KubeProxy(const std::string& program, const LiveCluster& cluster, Variant variant)
-      : daemon_({.argv = command(program, cluster),
-                 .environment = {"PATH=" +
-                                 make_iptables_links(cluster.folder(),
-                                                     std::string(proxy::to_string(variant)))
-                                     .string() +
-                                 ":" + std::getenv("PATH")},
-                 .log = cluster.folder() / "kube-proxy.log"}) {}
+      : program_({.argv = command(program, cluster),
+                  .environment = {"PATH=" +
+                                  make_iptables_links(cluster.folder(),
+                                                      std::string(proxy::to_string(variant)))
+                                      .string() +
+                                  ":" + std::getenv("PATH")},
+                  .log = cluster.folder() / "kube-proxy.log"}) {}
 
  private:
   static std::vector<std::string> command(const std::string& program, const LiveCluster& cluster) {
@@ -269,7 +271,7 @@ class KubeProxy {
     return argv;
   }
 
-  Daemon daemon_;
+  Program program_;
 };
 
 proxy::ProcessResult iptproxy(const std::vector<std::string>& words, const LiveCluster& cluster) {

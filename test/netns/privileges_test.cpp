@@ -3,6 +3,7 @@
 
 #include "proxy/process.h"
 #include "test/netns/node.h"
+#include "test/support/eventually.h"
 #include "test/support/network_namespace.h"
 #include "test/support/program.h"
 #include "test/support/temporary_folder.h"
@@ -58,11 +59,11 @@ TEST_CASE("privileges: after --init-only, the daemon needs NET_ADMIN and nothing
   INFO(init.error);
   REQUIRE(init.status == 0);
 
-  const test::Program daemon(with_only("+net_admin",
-                                       {IPTPROXY_PROGRAM,
-                                        "--source=" + folder.path().string(),
-                                        "--iptables-min-sync-period=0s",
-                                        "--conntrack-max-per-core=0"}));
+  const test::Program daemon({.argv = with_only("+net_admin",
+                                                {IPTPROXY_PROGRAM,
+                                                 "--source=" + folder.path().string(),
+                                                 "--iptables-min-sync-period=0s",
+                                                 "--conntrack-max-per-core=0"})});
 
   CHECK(eventually([&] { return holds(variant, "10.96.0.10/32"); }));
   folder.write("cluster.yaml", cluster("10.96.0.11"));

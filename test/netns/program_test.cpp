@@ -6,6 +6,7 @@
 #include "proxy/process.h"
 #include "rules/names.h"
 #include "rules/tables.h"
+#include "test/support/eventually.h"
 #include "test/support/golden.h"
 #include "test/support/network_namespace.h"
 #include "test/support/shared_files.h"
@@ -198,7 +199,7 @@ TEST_CASE("program: the daemon follows its files, and SIGTERM leaves the rules i
   };
   folder.write("web.yaml", service("10.96.0.9"));
   test::Program daemon(
-      words({"--source=" + folder.path().string(), "--iptables-min-sync-period=0s"}));
+      {.argv = words({"--source=" + folder.path().string(), "--iptables-min-sync-period=0s"})});
   const bool appeared =
       eventually([] { return save("nft").find("10.96.0.9/32") != std::string::npos; });
   folder.write("web.yaml", service("10.96.0.77"));

@@ -9,6 +9,7 @@
 
 #include "proxy/file.h"
 #include "proxy/process.h"
+#include "test/support/eventually.h"
 
 namespace test {
 
@@ -29,12 +30,9 @@ std::string program_from(const char* variable) {
   return path;
 }
 
-// Ends with us even if we are killed; its output goes to a file.
 std::unique_ptr<Program> launch(const std::string& command, const std::filesystem::path& log) {
-  return std::make_unique<Program>(std::vector<std::string>{
-      "/bin/sh",
-      "-c",
-      fmt::format("exec setpriv --pdeathsig KILL {} >>{} 2>&1", command, log.string())});
+  return std::make_unique<Program>(
+      Program::Command{.argv = {"/bin/sh", "-c", "exec " + command}, .log = log});
 }
 
 std::string base_path(const std::string& resource, const std::string& name_space) {

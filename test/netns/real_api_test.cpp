@@ -10,6 +10,7 @@
 #include "k8sclient/query.h"
 #include "proxy/file.h"
 #include "proxy/process.h"
+#include "test/support/eventually.h"
 #include "test/support/follower.h"
 
 // Against a real etcd and kube-apiserver, where ETCD and KUBE_APISERVER name them.
@@ -224,7 +225,7 @@ TEST_CASE("real API: the program on a node, through a restart of the API server"
   CHECK(has_rule("10.244.1.5:8080"));
   CHECK(proxy::run({.argv = command({"diff"})}).status == 0);
 
-  const test::Program daemon(command({"run"}));
+  const test::Program daemon({.argv = command({"run"})});
   put_slice(api, "10.244.1.6");
   CHECK(
       test::eventually([] { return has_rule("10.244.1.6:8080") && !has_rule("10.244.1.5:8080"); }));

@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 
 #include "test/netns/node.h"
+#include "test/support/eventually.h"
 #include "test/support/generators.h"
 #include "test/support/manifests.h"
 #include "test/support/network_namespace.h"
@@ -86,10 +87,10 @@ void check_repairs(const std::string& variant) {
   const TemporaryFolder folder;
   // More than 1,000 endpoints: where kube-proxy's syncs leave out what did not change (spec §4.3).
   folder.write("cluster.json", to_manifests(uniform_cluster({.services = 130, .endpoints = 10})));
-  const Program daemon({IPTPROXY_PROGRAM,
-                        "--source=" + folder.path().string(),
-                        "--hostname-override=" + std::string(kNodeName),
-                        "--conntrack-max-per-core=0"});
+  const Program daemon({.argv = {IPTPROXY_PROGRAM,
+                                 "--source=" + folder.path().string(),
+                                 "--hostname-override=" + std::string(kNodeName),
+                                 "--conntrack-max-per-core=0"}});
   const auto repairs = [] {
     return first_line(
         shell("curl -s http://127.0.0.1:10249/metrics | grep '^iptproxy_drift_repairs_total'"

@@ -7,6 +7,7 @@
 
 #include "proxy/xtables_socket.h"
 #include "test/netns/node.h"
+#include "test/support/eventually.h"
 #include "test/support/network_namespace.h"
 #include "test/support/program.h"
 #include "test/support/temporary_folder.h"
@@ -73,10 +74,10 @@ TEST_CASE("traffic: n datagrams to a Service are shown as n, whatever becomes of
   const test::TemporaryFolder folder;
   const std::string ipv6 = slice("IPv6", "fd00::8");
   folder.write("dns.yaml", kService + slice("IPv4", "192.0.2.8") + ipv6);
-  const test::Program daemon({IPTPROXY_PROGRAM,
-                              "--source=" + folder.path().string(),
-                              "--iptables-min-sync-period=0s",
-                              "--conntrack-max-per-core=0"});
+  const test::Program daemon({.argv = {IPTPROXY_PROGRAM,
+                                       "--source=" + folder.path().string(),
+                                       "--iptables-min-sync-period=0s",
+                                       "--conntrack-max-per-core=0"}});
   const auto is_translated = [&](const std::string& address) {
     return shell("iptables-" + variant + "-save -t nat").find(address + ":53") != std::string::npos;
   };

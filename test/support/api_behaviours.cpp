@@ -6,6 +6,7 @@
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
+#include "test/support/eventually.h"
 #include "test/support/follower.h"
 
 namespace test {

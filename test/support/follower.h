@@ -12,19 +12,6 @@
 
 namespace test {
 
-/// Waits, but not for ever, until a condition holds that nothing announces.
-template <typename Condition>
-bool eventually(Condition condition) {
-  const auto give_up_at = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > give_up_at) {
-      return false;
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  return true;
-}
-
 /// How a Follower differs from the program: by delays of milliseconds.
 struct Pace {
   k8sclient::TransportLimits limits{.head = std::chrono::milliseconds(500),

@@ -105,14 +105,14 @@ LiveCluster::LiveCluster(ClusterPrograms programs, std::string address)
           .output);
   folder_.write("tokens.csv", fmt::format("{},admin,admin,system:masters\n", kToken));
   const std::string etcd_url = fmt::format("http://127.0.0.1:{}", kEtcdPort);
-  etcd_ = std::make_unique<Daemon>(
-      Daemon::Command{.argv = {programs_.etcd,
-                               "--data-dir=" + (folder() / "etcd").string(),
-                               "--listen-client-urls=" + etcd_url,
-                               "--advertise-client-urls=" + etcd_url,
-                               "--unsafe-no-fsync"},
-                      .environment = {},
-                      .log = folder() / "etcd.log"});
+  etcd_ = std::make_unique<Program>(
+      Program::Command{.argv = {programs_.etcd,
+                                "--data-dir=" + (folder() / "etcd").string(),
+                                "--listen-client-urls=" + etcd_url,
+                                "--advertise-client-urls=" + etcd_url,
+                                "--unsafe-no-fsync"},
+                       .environment = {},
+                       .log = folder() / "etcd.log"});
   servers_.push_back(start(kFirstPort, {}));
   if (servers_.front().client.send("GET", "/apis/discovery.k8s.io/v1").status == 404) {
     servers_.front().slice_version = "v1beta1";
@@ -124,7 +124,7 @@ LiveCluster::LiveCluster(ClusterPrograms programs, std::string address)
 LiveCluster::Server LiveCluster::start(std::uint16_t port,
                                        const std::vector<std::string>& more_flags) {
   const std::string accounts = (folder() / "accounts.key").string();
-  Daemon::Command command{
+  Program::Command command{
       .argv = {programs_.kube_apiserver,
                fmt::format("--etcd-servers=http://127.0.0.1:{}", kEtcdPort),
                "--bind-address=0.0.0.0",
@@ -144,7 +144,7 @@ LiveCluster::Server LiveCluster::start(std::uint16_t port,
   command.argv.insert(command.argv.end(), more_flags.begin(), more_flags.end());
   Server server{.port = port,
                 .slice_version = "v1",
-                .process = std::make_unique<Daemon>(command),
+                .process = std::make_unique<Program>(command),
                 .client = ApiClient(address_, port, kToken)};
   await("kube-apiserver does not start: " + command.log.string(), [&] {
     try {

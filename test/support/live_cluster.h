@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "test/support/api_client.h"
-#include "test/support/daemon.h"
+#include "test/support/program.h"
 #include "test/support/temporary_folder.h"
 
 namespace test {
@@ -68,7 +68,7 @@ class LiveCluster {
   struct Server {
     std::uint16_t port;
     std::string slice_version;
-    std::unique_ptr<Daemon> process;
+    std::unique_ptr<Program> process;
     ApiClient client;
   };
 
@@ -80,7 +80,7 @@ class LiveCluster {
   ClusterPrograms programs_;
   std::string address_;
   TemporaryFolder folder_;
-  std::unique_ptr<Daemon> etcd_;
+  std::unique_ptr<Program> etcd_;
   std::vector<Server> servers_;  // kube-proxy's first, iptproxy's last; perhaps the same
 };
 

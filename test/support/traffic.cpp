@@ -13,8 +13,8 @@
 #include <sys/socket.h>
 
 #include "proxy/descriptor.h"
+#include "test/support/eventually.h"
 #include "test/support/native_address.h"
-#include "test/support/program.h"
 
 namespace test {
 
