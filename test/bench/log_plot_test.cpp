@@ -4,21 +4,12 @@
 
 #include <catch2/catch.hpp>
 
+#include "test/support/occurrences.h"
+
 using bench::Plot;
 using bench::to_svg;
 using Catch::Matchers::Contains;
-
-namespace {
-
-std::size_t count(const std::string& text, const std::string& part) {
-  std::size_t found = 0;
-  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) {
-    ++found;
-  }
-  return found;
-}
-
-}  // namespace
+using test::count;
 
 TEST_CASE("plot: a line has a dot for each point, and equal factors are equally far apart",
           "[bench][plot]") {

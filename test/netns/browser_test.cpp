@@ -6,7 +6,9 @@
 #include "proxy/http_server.h"
 #include "proxy/statusz.h"
 #include "test/support/network_namespace.h"
+#include "test/support/occurrences.h"
 
+using test::count;
 using test::NetworkNamespace;
 using test::shell;
 
@@ -24,14 +26,6 @@ proxy::Status cluster(std::size_t services) {
         {.name = {"ns", "svc-" + std::to_string(i), "", rules::Protocol::kTcp}});
   }
   return status;
-}
-
-std::size_t count(const std::string& text, const std::string& part) {
-  std::size_t result = 0;
-  for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) {
-    ++result;
-  }
-  return result;
 }
 
 }  // namespace

@@ -7,11 +7,13 @@
 #include "proxy/html.h"
 #include "proxy/rfc3339.h"
 #include "proxy/sync_plot.h"
+#include "test/support/occurrences.h"
 
 using namespace std::chrono_literals;
 using proxy::Status;
 using proxy::status_page;
 using proxy::StatusQuery;
+using test::count;
 
 namespace {
 
@@ -49,14 +51,6 @@ Status large_cluster(std::size_t services) {
     status.services.push_back(service("svc-" + std::to_string(i), "10.96.0.1:80"));
   }
   return status;
-}
-
-std::size_t count(const std::string& text, const std::string& part) {
-  std::size_t result = 0;
-  for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) {
-    ++result;
-  }
-  return result;
 }
 
 constexpr const char* kRow = "href=\"/explain?service=";
