@@ -7,6 +7,7 @@
 
 #include "test/support/eventually.h"
 #include "test/support/fake_api.h"
+#include "test/support/faults.h"
 #include "test/support/follower.h"
 #include "test/support/log_capture.h"
 
@@ -160,27 +161,7 @@ TEST_CASE(
     "reflector: whatever goes wrong is said in one line, and what it holds becomes what the "
     "server holds",
     "[k8sclient][reflector]") {
-  const auto [fault, said] = GENERATE(table<Fault, std::string>(
-      {{Fault::kDropped, "the connection was closed instead of an answer"},
-       {Fault::kHtml, "with \"text/html; charset=utf-8\" instead of JSON"},
-       {Fault::kBadGateway, "502 Status, with \"text/html\" instead of JSON"},
-       {Fault::kTooManyRequests,
-        "in 1000 ms: GET /api/v1/services: 429 TooManyRequests: slow down"},
-       {Fault::kUnavailable, "503 ServiceUnavailable: starting"},
-       {Fault::kUnauthorized, "401 Unauthorized"},
-       {Fault::kGone, "410 Expired: too old resource version"},
-       {Fault::kNoAnswer, "no answer within 500 ms"},
-       {Fault::kSilence, "not a byte within 1000 ms"},
-       {Fault::kCutObject, "broke off in the middle of the answer"},
-       {Fault::kHalfLine, "Service event: invalid JSON"},
-       {Fault::kEnd, "the streaming list ended before it was complete"},
-       {Fault::kGoneEvent, "watch of services: 410 Expired"},
-       {Fault::kErrorEvent, "500 InternalError: etcdserver: no leader"},
-       {Fault::kUnknownType, "unknown type of event \"RENAMED\""},
-       {Fault::kOtherKind, "expected Service, found \"Pod\""},
-       {Fault::kInvalidJson, "Service event: invalid JSON"},
-       {Fault::kDuplicateKey, "type: occurs twice"},
-       {Fault::kHugeObject, "a line is longer than 16777216 bytes"}}));
+  const auto [fault, said, is_slow] = GENERATE(from_range(test::known_faults()));
   CAPTURE(said);
   test::LogCapture log;
   FakeApi api;

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "test/support/fake_api.h"
+#include "test/support/faults.h"
 #include "test/support/follower.h"
 
 using k8sclient::EndpointSlice;
@@ -23,7 +24,11 @@ std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
 // Objects and faults that come and go at random.
 class Churn {
  public:
-  Churn(FakeApi& api, std::uint64_t seed) : api_(api), random_(seed) {}
+  Churn(FakeApi& api, std::uint64_t seed) : api_(api), random_(seed) {
+    for (const test::KnownFault& known : test::known_faults()) {
+      (known.is_slow ? slow_ : quick_).push_back(known.fault);
+    }
+  }
 
   void step() {
     const auto dice = below(100);
@@ -50,27 +55,10 @@ class Churn {
 
   std::string resource() { return below(2) == 0 ? "services" : "endpointslices"; }
 
+  // One in twenty is a slow one.
   Fault fault() {
-    // The last ones cost a second or so each.
-    constexpr Fault kFaults[] = {Fault::kDropped,
-                                 Fault::kHtml,
-                                 Fault::kBadGateway,
-                                 Fault::kUnavailable,
-                                 Fault::kGone,
-                                 Fault::kCutObject,
-                                 Fault::kHalfLine,
-                                 Fault::kEnd,
-                                 Fault::kGoneEvent,
-                                 Fault::kErrorEvent,
-                                 Fault::kUnknownType,
-                                 Fault::kOtherKind,
-                                 Fault::kInvalidJson,
-                                 Fault::kDuplicateKey,
-                                 Fault::kSilence,
-                                 Fault::kNoAnswer,
-                                 Fault::kHugeObject};
-    constexpr std::size_t kCheap = std::size(kFaults) - 3;
-    return kFaults[below(20) == 0 ? kCheap + below(3) : below(kCheap)];
+    const auto& faults = below(20) == 0 ? slow_ : quick_;
+    return faults[below(faults.size())];
   }
 
   ObjectName name() { return {"soak", fmt::format("object-{}", below(40))}; }
@@ -99,6 +87,8 @@ class Churn {
 
   FakeApi& api_;
   std::mt19937_64 random_;
+  std::vector<Fault> quick_;
+  std::vector<Fault> slow_;
 };
 
 // The well-formed objects of the server.
