@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <map>
+#include <memory>
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
@@ -125,38 +126,39 @@ void check_slices_and_node(const ApiTwin& api, const std::string& space) {
   }));
 }
 
-void check_resumption(const ApiTwin& api, const std::string& space) {
+/// "web" and "api" have been seen, and the wire to the server is cut.
+std::unique_ptr<Followed> follow_and_cut(const ApiTwin& api, const std::string& space) {
   api.put("services", {space, "web"}, port(80), {});
   api.put("services", {space, "api"}, port(443), {});
-  const Followed followed(api, space);
-  REQUIRE(followed.shows({{"web", 80}, {"api", 443}}));
-
+  auto followed = std::make_unique<Followed>(api, space);
+  REQUIRE(followed->shows({{"web", 80}, {"api", 443}}));
   api.relay.cut();
-  REQUIRE(eventually([&] { return followed.status().failures > 0; }));
+  REQUIRE(eventually([&] { return followed->status().failures > 0; }));
+  return followed;
+}
+
+void check_resumption(const ApiTwin& api, const std::string& space) {
+  const auto followed = follow_and_cut(api, space);
+
   api.put("services", {space, "late"}, port(1), {});
   api.remove("services", {space, "web"});
   api.relay.restore();
 
-  CHECK(followed.shows({{"api", 443}, {"late", 1}}));
-  CHECK(eventually([&] { return followed.status().last_error.empty(); }));
-  CHECK(followed.status().lists == 1);
+  CHECK(followed->shows({{"api", 443}, {"late", 1}}));
+  CHECK(eventually([&] { return followed->status().last_error.empty(); }));
+  CHECK(followed->status().lists == 1);
 }
 
 void check_gone(const ApiTwin& api, const std::string& space) {
-  api.put("services", {space, "web"}, port(80), {});
-  api.put("services", {space, "api"}, port(443), {});
-  const Followed followed(api, space);
-  REQUIRE(followed.shows({{"web", 80}, {"api", 443}}));
+  const auto followed = follow_and_cut(api, space);
 
-  api.relay.cut();
-  REQUIRE(eventually([&] { return followed.status().failures > 0; }));
   api.remove("services", {space, "web"});
   api.put("services", {space, "api"}, port(444), {});
   api.forget();
   api.relay.restore();
 
-  CHECK(followed.shows({{"api", 444}}));
-  CHECK(eventually([&] { return followed.status().lists == 2; }));
+  CHECK(followed->shows({{"api", 444}}));
+  CHECK(eventually([&] { return followed->status().lists == 2; }));
 }
 
 void check_half_open(const ApiTwin& api, const std::string& space) {
