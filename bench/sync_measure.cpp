@@ -5,9 +5,9 @@
 #include <stdexcept>
 
 #include "bench/clusters.h"
+#include "proxy/legacy_table.h"
 #include "proxy/syncer.h"
 #include "proxy/variant.h"
-#include "proxy/xtables_socket.h"
 
 namespace bench {
 
@@ -44,13 +44,12 @@ void clean_up(proxy::Backend& backend) {
 /// The table is replaced by itself.
 Timing bare_replace(Clock clock, int runs) {
   const proxy::XtablesSocket socket(rules::Family::kIpv4);
-  const proxy::TableShape shape = socket.shape(rules::Table::kNat);
-  proxy::EntryBuffer entries;
-  socket.read(rules::Table::kNat, shape, entries);
+  auto table = proxy::read_table(socket, rules::Family::kIpv4, rules::Table::kNat);
+  const std::uint32_t count = table.shape.entries;
   proxy::CounterBuffer counters;
-  counters.resize(shape.entries);
+  counters.resize(count);
   return measure(clock, runs, [&] {
-    socket.replace(rules::Table::kNat, shape, entries, shape.entries, counters);
+    socket.replace(rules::Table::kNat, table.shape, table.entries, count, counters);
   });
 }
 

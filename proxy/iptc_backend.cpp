@@ -20,9 +20,6 @@ namespace {
 
 constexpr std::array kTables{rules::Table::kMangle, rules::Table::kFilter, rules::Table::kNat};
 
-/// Writers that do not take the lock can get in between reading and replacing a table.
-constexpr int kAttempts = 5;
-
 constexpr std::chrono::milliseconds kReadWait{100};
 
 bool is_environment_error(int error) {
@@ -44,36 +41,31 @@ rules::Installed IptcBackend::read(rules::Detail detail) {
     if (!legacy_table_exists(settings_.family, table)) {
       continue;
     }
-    const TableShape shape = socket_.shape(table);
-    if (!is_large(shape.entries)) {
+    if (!is_large(socket_.shape(table).entries)) {
       read_with_libiptc(settings_.family, table, reader);
       continue;
     }
     // Reading needs no lock, but what was read under it can be kept for the next commit.
     const auto hold = settings_.lock->acquire(kReadWait);
-    Held held = read_large(table, shape, hold ? &*hold : nullptr);
-    feed(held, table, reader);
+    Held held = read_large(table, hold ? &*hold : nullptr);
+    feed(held.table, table, reader);
     held_.insert_or_assign(table, std::move(held));
   }
   return std::move(reader).finish();
 }
 
-IptcBackend::Held IptcBackend::read_large(rules::Table table,
-                                          const TableShape& shape,
-                                          const Hold* hold) {
-  Held held{.shape = shape,
-            .entries = {},
-            .index = TableIndex(settings_.family),
-            .foreign_holds = hold != nullptr ? hold->foreign_holds() : 0};
-  if (const auto old = held_.extract(table)) {
-    held.entries = std::move(old.mapped().entries);  // never two tables at once
+IptcBackend::Held IptcBackend::read_large(rules::Table table, const Hold* hold) {
+  EntryBuffer memory;
+  if (auto old = held_.extract(table)) {
+    memory = std::move(old.mapped().table.entries);  // never two tables at once
   }
-  socket_.read(table, shape, held.entries);
-  held.index = TableIndex(settings_.family, shape, std::as_const(held.entries).entries());
-  return held;
+  return {.table = read_table(socket_, settings_.family, table, std::move(memory)),
+          .foreign_holds = hold != nullptr ? hold->foreign_holds() : 0};
 }
 
-void IptcBackend::feed(const Held& held, rules::Table table, rules::InstalledReader& reader) const {
+void IptcBackend::feed(const LegacyTable& held,
+                       rules::Table table,
+                       rules::InstalledReader& reader) const {
   const rules::Family family = settings_.family;
   for (const TableIndex::Chain& chain : held.index.chains()) {
     const rules::ChainId id{table, chain.name};
@@ -115,8 +107,8 @@ std::optional<ApplyError> IptcBackend::apply(const rules::Changes& changes) {
 std::optional<ApplyError> IptcBackend::apply_table(const rules::TableChanges& changes,
                                                    std::size_t added,
                                                    const Hold& hold) {
-  for (int attempt = 1;; ++attempt) {
-    try {
+  try {
+    retry_if_replaced([&] {
       const TableShape shape = socket_.shape(changes.table());
       if (is_large(shape.entries + added)) {
         apply_large(changes, shape, hold);
@@ -124,44 +116,44 @@ std::optional<ApplyError> IptcBackend::apply_table(const rules::TableChanges& ch
         held_.erase(changes.table());
         apply_with_libiptc(settings_.family, changes);
       }
-      return std::nullopt;
-    } catch (const TableConflict& conflict) {
-      return ApplyError{
-          .message = fmt::format("table {}: {}", to_string(changes.table()), conflict.what())};
-    } catch (const std::system_error& error) {
-      const int number = error.code().value();
-      if (is_environment_error(number)) {
-        throw;
-      }
-      if (number != EAGAIN || attempt == kAttempts) {
-        return ApplyError{.message = error.what(), .transient = is_transient(number)};
-      }
+    });
+  } catch (const TableConflict& conflict) {
+    return ApplyError{.message =
+                          fmt::format("table {}: {}", to_string(changes.table()), conflict.what())};
+  } catch (const std::system_error& error) {
+    const int number = error.code().value();
+    if (is_environment_error(number)) {
+      throw;
     }
+    return ApplyError{.message = error.what(), .transient = is_transient(number)};
   }
+  return std::nullopt;
 }
 
 void IptcBackend::apply_large(const rules::TableChanges& changes,
                               const TableShape& shape,
                               const Hold& hold) {
   const auto known = held_.find(changes.table());
-  const bool is_current = known != held_.end() && known->second.shape == shape &&
+  const bool is_current = known != held_.end() && known->second.table.shape == shape &&
                           known->second.foreign_holds == hold.foreign_holds();
   // What is held is given back at the end only: after a failure it is not what the kernel has.
-  Held held = is_current ? std::move(held_.extract(known).mapped())
-                         : read_large(changes.table(), shape, &hold);
+  Held held =
+      is_current ? std::move(held_.extract(known).mapped()) : read_large(changes.table(), &hold);
+  LegacyTable& table = held.table;
+  const std::uint32_t replaced = table.shape.entries;
   CounterBuffer counters;
   {
     TablePlan plan =
-        plan_table(settings_.family, held.index, std::as_const(held.entries).entries(), changes);
-    write_table(settings_.family, held.index, plan, changes, held.entries);
-    held.index = std::move(plan.index);
-    held.shape = held.index.shape();
+        plan_table(settings_.family, table.index, std::as_const(table.entries).entries(), changes);
+    write_table(settings_.family, table.index, plan, changes, table.entries);
+    table.index = std::move(plan.index);
+    table.shape = table.index.shape();
     plan.whole = {};
-    counters.resize(std::max(shape.entries, held.shape.entries));
-    socket_.replace(changes.table(), held.shape, held.entries, shape.entries, counters);
+    counters.resize(std::max(replaced, table.shape.entries));
+    socket_.replace(changes.table(), table.shape, table.entries, replaced, counters);
     carry_counters(plan, counters.counters());
   }
-  if (socket_.add_counters(changes.table(), held.shape.entries, counters)) {
+  if (socket_.add_counters(changes.table(), table.shape.entries, counters)) {
     held_.insert_or_assign(changes.table(), std::move(held));
   }
 }

@@ -8,7 +8,7 @@
 #include <optional>
 
 #include "proxy/backend.h"
-#include "proxy/table_index.h"
+#include "proxy/legacy_table.h"
 #include "proxy/xtables_lock.h"
 #include "proxy/xtables_socket.h"
 #include "rules/table_changes.h"
@@ -40,16 +40,14 @@ class IptcBackend : public Backend {
 
   /// A large table as the kernel held it at the end of a hold of the lock.
   struct Held {
-    TableShape shape;
-    EntryBuffer entries;
-    TableIndex index;
+    LegacyTable table;
     std::uint64_t foreign_holds = 0;
   };
 
   bool is_large(std::size_t rules) const { return rules > settings_.libiptc_rules; }
 
-  Held read_large(rules::Table table, const TableShape& shape, const Hold* hold);
-  void feed(const Held& held, rules::Table table, rules::InstalledReader& reader) const;
+  Held read_large(rules::Table table, const Hold* hold);
+  void feed(const LegacyTable& held, rules::Table table, rules::InstalledReader& reader) const;
   std::optional<ApplyError> apply_table(const rules::TableChanges& changes,
                                         std::size_t added,
                                         const Hold& hold);

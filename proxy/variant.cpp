@@ -10,10 +10,10 @@
 #include <fmt/format.h>
 
 #include "proxy/iptc_backend.h"
+#include "proxy/legacy_table.h"
 #include "proxy/per_family.h"
 #include "proxy/process.h"
 #include "proxy/restore_backend.h"
-#include "proxy/table_index.h"
 #include "proxy/xtables_socket.h"
 #include "rules/text.h"
 
@@ -56,12 +56,8 @@ void collect_legacy_chains(rules::Family family, std::vector<std::string>& chain
   if (!legacy_table_exists(family, rules::Table::kMangle)) {
     return;
   }
-  const XtablesSocket socket(family);
-  const TableShape shape = socket.shape(rules::Table::kMangle);
-  EntryBuffer buffer;
-  socket.read(rules::Table::kMangle, shape, buffer);
-  const TableIndex index(family, shape, std::as_const(buffer).entries());
-  for (const TableIndex::Chain& chain : index.chains()) {
+  const auto table = read_table(XtablesSocket(family), family, rules::Table::kMangle);
+  for (const TableIndex::Chain& chain : table.index.chains()) {
     add_kube_chain(chain.name.view(), chains);
   }
 }

@@ -2,15 +2,18 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <thread>
+#include <utility>
 
 #include <catch2/catch.hpp>
 #include <unistd.h>
 
 #include "proxy/iptc_backend.h"
+#include "proxy/legacy_table.h"
 #include "proxy/restore_backend.h"
 #include "proxy/xtables_lock.h"
-#include "rules/names.h"
 #include "rules/iptc_frame.h"
+#include "rules/names.h"
 #include "test/netns/backends.h"
 #include "test/support/accounting_objects.h"
 #include "test/support/generators.h"
@@ -51,11 +54,8 @@ void require_applied(proxy::Backend& backend, const rules::Changes& changes) {
 
 /// The kernel's own bytes of a legacy table, counters aside.
 std::vector<std::uint8_t> raw_table(Family family, rules::Table table) {
-  const proxy::XtablesSocket socket(family);
-  const proxy::TableShape shape = socket.shape(table);
-  proxy::EntryBuffer buffer;
-  socket.read(table, shape, buffer);
-  std::vector<std::uint8_t> bytes(buffer.entries().begin(), buffer.entries().end());
+  const proxy::LegacyTable held = proxy::read_table(proxy::XtablesSocket(family), family, table);
+  std::vector<std::uint8_t> bytes(held.entries.entries().begin(), held.entries.entries().end());
   const std::size_t counters = family == Family::kIpv4 ? 96 : 152;
   const std::span<std::uint8_t> all(bytes);
   for (std::size_t at = 0; at < bytes.size(); at += rules::entry_length(all.subspan(at), family)) {
@@ -291,11 +291,38 @@ TEST_CASE("table index: its shape is the one that the kernel tells", "[netns][ba
     for (const rules::Table table :
          {rules::Table::kMangle, rules::Table::kFilter, rules::Table::kNat}) {
       CAPTURE(to_string(family), to_string(table));
-      const proxy::TableShape shape = socket.shape(table);
-      proxy::EntryBuffer entries;
-      socket.read(table, shape, entries);
-      CHECK((proxy::TableIndex(family, shape, entries.entries()).shape() == shape));
+      const proxy::LegacyTable held = proxy::read_table(socket, family, table);
+      CHECK((held.index.shape() == held.shape));
     }
+  }
+}
+
+TEST_CASE("legacy table: it is read whole while somebody without the lock replaces it",
+          "[netns][backend]") {
+  const NetworkNamespace network;
+  const proxy::XtablesSocket socket(Family::kIpv4);
+  const auto read = [&] { return proxy::read_table(socket, Family::kIpv4, rules::Table::kNat); };
+  shell("iptables-legacy -t nat -N AAA");
+  auto empty = read();
+  shell("iptables-legacy -t nat -A AAA -s 10.0.0.1 -j RETURN");
+  auto filled = read();
+  const std::jthread writer([&](const std::stop_token& stop) {
+    const auto replace = [&](proxy::LegacyTable& from, proxy::LegacyTable& to) {
+      proxy::CounterBuffer counters;
+      counters.resize(from.shape.entries);
+      socket.replace(rules::Table::kNat, to.shape, to.entries, from.shape.entries, counters);
+    };
+    while (!stop.stop_requested()) {
+      replace(filled, empty);
+      replace(empty, filled);
+    }
+  });
+
+  for (int i = 0; i < 10'000; ++i) {
+    const proxy::LegacyTable held = read();
+    const proxy::LegacyTable& expected = held.shape == empty.shape ? empty : filled;
+    REQUIRE((held.index.shape() == expected.shape));
+    REQUIRE(std::ranges::equal(held.entries.entries(), std::as_const(expected.entries).entries()));
   }
 }
 
