@@ -1,7 +1,10 @@
 #include "proxy/config.h"
 
+#include <algorithm>
+#include <numeric>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -12,11 +15,14 @@
 namespace proxy {
 namespace {
 
+constexpr std::string_view kExternalIpsGate = "AllowServiceExternalIPs";
+constexpr std::string_view kTrafficGate = "PreferSameTrafficDistribution";
+constexpr std::string_view kAllocatorGate = "MultiCIDRServiceAllocator";
 constexpr std::string_view kNotNegative = "must be greater than or equal to 0";
 constexpr std::string_view kPositive = "must be greater than 0";
 
 std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kSpace = " \t\r\n";
+  constexpr std::string_view kSpace = " \t\r\n\v\f";
   const std::size_t first = text.find_first_not_of(kSpace);
   if (first == std::string_view::npos) {
     return {};
@@ -33,6 +39,10 @@ class Findings {
 
   void invalid(std::string path, std::int64_t value, std::string_view rule) {
     errors_.push_back({std::move(path), fmt::format("Invalid value: {}: {}", value, rule)});
+  }
+
+  void add(std::string path, std::string message) {
+    errors_.push_back({std::move(path), std::move(message)});
   }
 
   void in_range(std::string path, std::int64_t value, std::int64_t low, std::int64_t high) {
@@ -109,15 +119,44 @@ void check_host_port(Findings& findings, const std::string& path, const std::str
   }
 }
 
-void check_feature_gates(Findings& findings, const Config& config) {
-  for (const auto& [gate, enabled] : config.feature_gates) {
-    const bool locked =
-        gate == "PreferSameTrafficDistribution" || gate == "MultiCIDRServiceAllocator";
-    if (locked && !enabled) {
-      findings.invalid("featureGates." + gate,
-                       std::string("false"),
-                       "cannot set feature gate to false, feature is locked to true");
+/// How many letters must be changed, added or left out to make one text of the other; upper and
+/// lower case are the same letter.
+std::size_t letters_apart(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i + 1);
+    for (std::size_t j = 0; j < b.size(); ++j) {
+      const std::size_t replaced = diagonal + (lower(a[i]) == lower(b[j]) ? 0 : 1);
+      diagonal = std::exchange(row[j + 1], std::min({replaced, row[j] + 1, row[j + 1] + 1}));
     }
+  }
+  return row.back();
+}
+
+/// Gates of other components are no errors, as one list of gates often goes to all of them; but a
+/// gate that matters here must not be lost to a typing error.
+void check_feature_gates(Findings& findings, const Config& config) {
+  constexpr std::size_t kTypingError = 2;
+  for (const auto& [gate, enabled] : config.feature_gates) {
+    for (const std::string_view known : {kExternalIpsGate, kTrafficGate, kAllocatorGate}) {
+      if (gate == known && known != kExternalIpsGate && !enabled) {
+        findings.invalid("featureGates." + gate,
+                         std::string("false"),
+                         "cannot set feature gate to false, feature is locked to true");
+      } else if (gate != known && letters_apart(gate, known) <= kTypingError) {
+        findings.add("featureGates." + gate,
+                     fmt::format("unrecognized feature gate, did you mean {}?", known));
+      }
+    }
+  }
+}
+
+void check_hostname(Findings& findings, const Config& config) {
+  const std::string& name = config.hostname_override;
+  if (!name.empty() && trimmed(name).empty()) {
+    findings.invalid("hostnameOverride", name, "must not be blank");
   }
 }
 
@@ -135,7 +174,7 @@ void check_periods(Findings& findings, const Config& config) {
   findings.positive("configSyncPeriod", config.config_sync_period);
   findings.positive("iptables.syncPeriod", iptables.sync_period);
   findings.not_negative("iptables.minSyncPeriod", iptables.min_sync_period);
-  if (iptables.min_sync_period > iptables.sync_period) {
+  if (iptables.sync_period.count() > 0 && iptables.min_sync_period > iptables.sync_period) {
     findings.invalid("iptables.syncPeriod",
                      to_go_duration(iptables.sync_period),
                      fmt::format("must be greater than or equal to iptables.minSyncPeriod ({})",
@@ -222,6 +261,7 @@ ConfigErrors::ConfigErrors(std::vector<std::string> lines)
 std::vector<ConfigError> validate(const Config& config) {
   Findings findings;
   check_feature_gates(findings, config);
+  check_hostname(findings, config);
   findings.in_range("iptables.masqueradeBit", config.iptables.masquerade_bit, 0, 31);
   findings.in_range("oomScoreAdj", config.oom_score_adj, -1000, 1000);
   check_conntrack(findings, config.conntrack);
@@ -246,7 +286,7 @@ std::vector<std::string> config_notes(const Config& config) {
   std::vector<std::string> lines;
   const auto without_effect = [&lines](std::string_view field, bool is_set) {
     if (is_set) {
-      lines.push_back(fmt::format("{} is accepted but has no effect in iptables mode", field));
+      lines.push_back(fmt::format("{} is accepted but has no effect here", field));
     }
   };
   if (config.mode != "iptables") {
@@ -258,8 +298,16 @@ std::vector<std::string> config_notes(const Config& config) {
   without_effect("winkernel", config.winkernel != WinkernelConfig{});
   without_effect("portRange", !config.port_range.empty());
   without_effect("windowsRunAsService", config.windows_run_as_service);
+  const Config defaults;
+  const ClientConnection& client = config.client_connection;
+  without_effect("clientConnection.acceptContentTypes", !client.accept_content_types.empty());
+  without_effect("clientConnection.qps", client.qps < 5 || client.qps > 5);
+  without_effect("clientConnection.burst", client.burst != defaults.client_connection.burst);
+  without_effect("configSyncPeriod", config.config_sync_period != defaults.config_sync_period);
+  without_effect("enableProfiling", config.enable_profiling);
+  without_effect("logging.vmodule", !config.logging.vmodule.empty());
   for (const auto& [gate, enabled] : config.feature_gates) {
-    if (gate != "AllowServiceExternalIPs") {
+    if (gate != kExternalIpsGate) {
       lines.push_back(fmt::format("feature gate {}={} has no effect here", gate, enabled));
     }
   }
@@ -286,7 +334,7 @@ std::vector<std::string> cluster_cidrs(const Config& config) {
 }
 
 bool allows_service_external_ips(const Config& config) {
-  const auto gate = config.feature_gates.find("AllowServiceExternalIPs");
+  const auto gate = config.feature_gates.find(std::string(kExternalIpsGate));
   return gate == config.feature_gates.end() || gate->second;
 }
 

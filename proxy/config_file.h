@@ -24,10 +24,12 @@ ConfigFile parse_config(std::string_view text, const std::string& name);
 /// parse_config() of a file. Throws std::system_error if it cannot be read.
 ConfigFile read_config_file(const std::string& path);
 
-/// The fields of KubeProxyConfiguration as YAML that parse_config() reads back to an equal Config.
+/// The effective KubeProxyConfiguration, with apiVersion and kind, as YAML that parse_config()
+/// reads back: equal, except that periods and masqueradeAll of the other modes are not kept (spec
+/// §10.4).
 std::string to_yaml(const Config& config);
 
-/// The same as JSON, without apiVersion and kind, as kube-proxy's /configz has it.
+/// The same as JSON, for /configz.
 std::string to_json(const Config& config);
 
 /// Paths of the fields of KubeProxyConfiguration in which two configurations differ.

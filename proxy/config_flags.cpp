@@ -274,7 +274,12 @@ std::optional<std::string> version_text(const Flags& flags) {
                        kReplacedVersion,
                        __VERSION__);
   }
-  if (!parse_go_bool(flags.version).value_or(false)) {
+  const auto wanted = flags.version.empty() ? false : parse_go_bool(flags.version);
+  if (!wanted) {
+    throw ConfigErrors({fmt::format(
+        "--version: invalid argument \"{}\": must be true, false or raw", flags.version)});
+  }
+  if (!*wanted) {
     return std::nullopt;
   }
   return fmt::format("Kubernetes {} (iptproxy {})", kReplacedVersion, IPTPROXY_VERSION);

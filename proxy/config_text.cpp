@@ -84,6 +84,21 @@ YamlNode::Mapping fields_of(const Config& config) {
   return writer.take();
 }
 
+// With its type, as an object of the API. Of periods and masqueradeAll there is one each in force,
+// and those of the other modes are shown as zero (spec §10.4).
+YamlNode effective(Config config) {
+  config.ipvs.sync_period = config.ipvs.min_sync_period = ConfigDuration{0};
+  config.nftables.sync_period = config.nftables.min_sync_period = ConfigDuration{0};
+  config.nftables.masquerade_all = false;
+  YamlNode::Mapping fields = fields_of(config);
+  const YamlField type_meta[] = {
+      {"kind", 0, {std::string("KubeProxyConfiguration"), 0}},
+      {"apiVersion", 0, {std::string("kubeproxy.config.k8s.io/v1alpha1"), 0}},
+  };
+  fields.insert(fields.begin(), std::begin(type_meta), std::end(type_meta));
+  return {std::move(fields), 0};
+}
+
 // Both have the same fields in the same order, except where users choose the keys: featureGates is
 // compared as one value.
 void compare(const YamlNode::Mapping& before,
@@ -105,17 +120,11 @@ void compare(const YamlNode::Mapping& before,
 }  // namespace
 
 std::string to_yaml(const Config& config) {
-  YamlNode::Mapping fields = fields_of(config);
-  const YamlField type_meta[] = {
-      {"apiVersion", 0, {std::string("kubeproxy.config.k8s.io/v1alpha1"), 0}},
-      {"kind", 0, {std::string("KubeProxyConfiguration"), 0}},
-  };
-  fields.insert(fields.begin(), std::begin(type_meta), std::end(type_meta));
-  return k8sclient::to_yaml({std::move(fields), 0});
+  return k8sclient::to_yaml(effective(config));
 }
 
 std::string to_json(const Config& config) {
-  return k8sclient::to_json({fields_of(config), 0});
+  return k8sclient::to_json(effective(config));
 }
 
 std::vector<std::string> changed_fields(const Config& before, const Config& after) {

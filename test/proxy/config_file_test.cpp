@@ -249,8 +249,19 @@ TEST_CASE("config_file: what is written reads back equal", "[proxy][config]") {
   CHECK(read.config == config);
 }
 
-TEST_CASE("config_file: /configz has the fields of v1alpha1", "[proxy][config]") {
-  const std::string json = proxy::to_json(Config{});
+TEST_CASE("config_file: /configz has the type and the fields of v1alpha1", "[proxy][config]") {
+  Config config;
+  config.ipvs.min_sync_period = 3s;
+  config.nftables.masquerade_all = true;
+  const std::string json = proxy::to_json(config);
+
+  CHECK_THAT(json,
+             Catch::StartsWith(R"({"kind":"KubeProxyConfiguration",)"
+                               R"("apiVersion":"kubeproxy.config.k8s.io/v1alpha1",)"));
+  CHECK_THAT(json, Catch::Contains(R"("ipvs":{"syncPeriod":"0s","minSyncPeriod":"0s",)"));
+  CHECK_THAT(json,
+             Catch::Contains(R"("nftables":{"masqueradeBit":14,"masqueradeAll":false,)"
+                             R"("syncPeriod":"0s","minSyncPeriod":"0s"})"));
 
   CHECK_THAT(
       json,

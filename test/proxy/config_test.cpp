@@ -72,6 +72,14 @@ const std::vector<BadField>& bad_fields() {
       {"featureGates.MultiCIDRServiceAllocator",
        "Invalid value: \"false\": cannot set feature gate to false, feature is locked to true",
        [](Config& c) { c.feature_gates = {{"MultiCIDRServiceAllocator", false}}; }},
+      {"featureGates.AllowServiceExternalIps", "unrecognized feature gate, did you mean AllowServiceExternalIPs?",
+       [](Config& c) { c.feature_gates = {{"AllowServiceExternalIps", false}}; }},
+      {"featureGates.AlowServiceExternalIP", "unrecognized feature gate, did you mean AllowServiceExternalIPs?",
+       [](Config& c) { c.feature_gates = {{"AlowServiceExternalIP", false}}; }},
+      {"iptables.syncPeriod", "Invalid value: \"-5s\": must be greater than 0",
+       [](Config& c) { c.iptables.sync_period = seconds(-5); }},
+      {"hostnameOverride", "Invalid value: \" \t\": must not be blank",
+       [](Config& c) { c.hostname_override = " \t"; }},
   };
   return kRows;
 }
@@ -124,8 +132,29 @@ TEST_CASE("config: settings without effect are noted", "[proxy][config]") {
 
   REQUIRE(lines.size() == 3);
   CHECK(lines[0] == "mode ipvs is not available here, iptables mode is used instead");
-  CHECK(lines[1] == "ipvs is accepted but has no effect in iptables mode");
+  CHECK(lines[1] == "ipvs is accepted but has no effect here");
   CHECK_THAT(lines[2], Catch::StartsWith("nodePortAddresses is unset"));
+}
+
+TEST_CASE("config: fields that only kube-proxy's client and servers have are noted when set",
+          "[proxy][config]") {
+  Config config;
+  config.node_port_addresses = {"primary"};
+  config.client_connection.qps = 50;
+  config.client_connection.burst = 100;
+  config.config_sync_period = std::chrono::minutes(1);
+  config.enable_profiling = true;
+  config.logging.vmodule = {{"sync*", 4}};
+  config.feature_gates = {{"OfAnotherComponent", true}};
+
+  CHECK(proxy::validate(config).empty());
+  CHECK(proxy::config_notes(config) ==
+        std::vector<std::string>{"clientConnection.qps is accepted but has no effect here",
+                                 "clientConnection.burst is accepted but has no effect here",
+                                 "configSyncPeriod is accepted but has no effect here",
+                                 "enableProfiling is accepted but has no effect here",
+                                 "logging.vmodule is accepted but has no effect here",
+                                 "feature gate OfAnotherComponent=true has no effect here"});
 }
 
 TEST_CASE("config: a port is appended to an IP without one", "[proxy][config]") {
