@@ -240,8 +240,7 @@ std::optional<Setting> find_named(const Setting& list,
 }
 
 struct Sections {
-  std::optional<Setting> clusters, users, contexts;
-  std::string current_context;
+  std::optional<Setting> clusters, users, contexts, current_context;
 };
 
 Sections read_sections(const Setting& root) {
@@ -254,7 +253,7 @@ Sections read_sections(const Setting& root) {
     } else if (key == "contexts") {
       sections.contexts.emplace(value);
     } else if (key == "current-context") {
-      sections.current_context = value.text();
+      sections.current_context.emplace(value);
     } else if (key == "kind" && value.text() != "Config") {
       value.fail("must be Config");
     } else if (key == "apiVersion" && value.text() != "v1") {
@@ -317,8 +316,15 @@ ApiServer read_kubeconfig(const std::filesystem::path& file, std::string_view co
 
   std::string cluster;
   std::string user;
-  const std::string_view wanted = context.empty() ? sections.current_context : context;
-  const Setting chosen = require_named(root, sections.contexts, "context", wanted);
+  if (context.empty() && !sections.current_context) {
+    root.fail("current-context is missing");
+  }
+  const Setting chosen = context.empty()
+                             ? require_named(*sections.current_context,
+                                             sections.contexts,
+                                             "context",
+                                             sections.current_context->text())
+                             : require_named(root, sections.contexts, "context", context);
   chosen.fields([&](std::string_view key, const Setting& value) {
     if (key == "cluster") {
       cluster = value.text();

@@ -194,13 +194,17 @@ const std::vector<Command>& commands() {
   return kAll;
 }
 
-/// The command that the first argument names; `run` if it names none.
+/// The command that the first argument names; `run` if that is a flag. Throws ConfigErrors.
 const Command& command_of(std::vector<std::string>& arguments) {
   for (const Command& command : commands()) {
     if (!arguments.empty() && arguments.front() == command.name) {
       arguments.erase(arguments.begin());
       return command;
     }
+  }
+  if (!arguments.empty() && !arguments.front().starts_with('-')) {
+    throw ConfigErrors({fmt::format("unknown command: {} (iptproxy --help lists the commands)",
+                                    arguments.front())});
   }
   return commands().front();
 }
@@ -246,9 +250,11 @@ int parse_and_execute(const Command& command, std::vector<std::string> arguments
 }  // namespace
 
 int run_program(int argc, const char* const* argv) {
-  std::vector<std::string> arguments = normalize_arguments(argc, argv);
-  const Command& command = command_of(arguments);
+  int failure = kFailure;
   try {
+    std::vector<std::string> arguments = normalize_arguments(argc, argv);
+    const Command& command = command_of(arguments);
+    failure = command.failure;
     return parse_and_execute(command, std::move(arguments));
   } catch (const ConfigErrors& errors) {
     for (const std::string& line : errors.lines()) {
@@ -259,7 +265,7 @@ int run_program(int argc, const char* const* argv) {
     return complain(error.what());
   } catch (const std::exception& error) {
     complain(error.what());
-    return command.failure;
+    return failure;
   }
 }
 

@@ -1,6 +1,7 @@
 #include "proxy/config_flags.h"
 
 #include <algorithm>
+#include <charconv>
 #include <span>
 #include <system_error>
 
@@ -16,6 +17,29 @@ namespace proxy {
 namespace {
 
 constexpr std::string_view kReplacedVersion = "v1.36.2";
+
+// "http://host", "https://host:port/path".
+bool is_server_url(std::string_view url) {
+  const std::size_t scheme = url.starts_with("https://")  ? 8
+                             : url.starts_with("http://") ? 7
+                                                          : std::string_view::npos;
+  if (scheme == std::string_view::npos) {
+    return false;
+  }
+  std::string_view host = url.substr(scheme, url.find('/', scheme) - scheme);
+  const std::size_t bracket = host.find(']');
+  const std::size_t colon = host.find(':', bracket == std::string_view::npos ? 0 : bracket);
+  if (colon != std::string_view::npos) {
+    std::uint16_t port = 0;
+    const std::string_view text = host.substr(colon + 1);
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+    if (error != std::errc() || end != text.data() + text.size() || port == 0) {
+      return false;
+    }
+    host = host.substr(0, colon);
+  }
+  return !host.empty();
+}
 
 /// Reads the values of flags into a Config and gathers what is wrong with them.
 class FlagReader {
@@ -36,6 +60,13 @@ class FlagReader {
       invalid(name, value, "must be true or false");
     }
     return parsed.value_or(false);
+  }
+
+  std::string server(const std::string& url) {
+    if (!url.empty() && !is_server_url(url)) {
+      invalid("master", url, "must be http:// or https://, a host and, if any, a valid port");
+    }
+    return url;
   }
 
   IptablesBackend backend(const std::string& value) {
@@ -237,7 +268,7 @@ Config to_config(const Flags& flags) {
   FlagReader reader;
   apply_fields(config, flags, reader);
   config.sources = flags.sources;
-  config.master = flags.master;
+  config.master = reader.server(flags.master);
   config.write_config_to = flags.write_config_to;
   config.iptables_backend = reader.backend(flags.iptables_backend);
   config.cleanup = reader.boolean("cleanup", flags.cleanup);

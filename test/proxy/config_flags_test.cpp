@@ -160,6 +160,24 @@ TEST_CASE("config_flags: bad values are reported together, by flag", "[proxy][co
   }
 }
 
+TEST_CASE("config_flags: --master takes URLs of servers and nothing else", "[proxy][config]") {
+  const auto* good =
+      GENERATE("http://x", "https://10.0.0.1:6443/", "https://[fd00::1]:6443", "https://[::1]");
+  CHECK(config_of({"--master", good}).master == good);
+
+  const auto* bad = GENERATE("10.0.0.1:6443",
+                             "ftp://x",
+                             "https://",
+                             "https:///path",
+                             "http://x:99999",
+                             "http://x:",
+                             "http://x:0",
+                             "http://[::1]:https");
+  CHECK_THROWS_WITH(config_of({"--master", bad}),
+                    std::string("--master: invalid argument \"") + bad +
+                        "\": must be http:// or https://, a host and, if any, a valid port");
+}
+
 TEST_CASE("config_flags: the last of a repeated flag wins", "[proxy][config]") {
   CHECK(config_of({"--proxy-mode=ipvs", "--proxy-mode=iptables"}).mode == "iptables");
   CHECK_FALSE(config_of({"--cleanup", "--cleanup=false"}).cleanup);
