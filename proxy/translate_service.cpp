@@ -26,6 +26,48 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
 }
 
+using Words = std::initializer_list<std::string_view>;
+
+constexpr std::string_view kPolicies = "must be Cluster or Local";
+
+void check_word(std::string_view field,
+                std::string_view value,
+                Words known,
+                std::string_view rule,
+                Notes& notes) {
+  if (!value.empty() && std::ranges::find(known, value) == known.end()) {
+    notes.dropped(field, value, rule);
+  }
+}
+
+/// Words that the API does not have are taken, as by kube-proxy, for the field's default; but they
+/// were meant to do something.
+void check_words(const k8sclient::Service& service, Notes& notes) {
+  const Words types{"ClusterIP", "NodePort", "LoadBalancer", "ExternalName"};
+  const Words policies{"Cluster", "Local"};
+  check_word("spec.type",
+             service.type,
+             types,
+             "must be ClusterIP, NodePort, LoadBalancer or ExternalName",
+             notes);
+  check_word("spec.sessionAffinity",
+             service.session_affinity,
+             {"None", "ClientIP"},
+             "must be None or ClientIP",
+             notes);
+  check_word(
+      "spec.externalTrafficPolicy", service.external_traffic_policy, policies, kPolicies, notes);
+  check_word(
+      "spec.internalTrafficPolicy", service.internal_traffic_policy, policies, kPolicies, notes);
+  for (std::size_t i = 0; i < service.ip_families.size(); ++i) {
+    check_word(fmt::format("spec.ipFamilies[{}]", i),
+               service.ip_families[i],
+               {"IPv4", "IPv6"},
+               "must be IPv4 or IPv6",
+               notes);
+  }
+}
+
 bool is_for_this_proxy(const k8sclient::Service& service) {
   return !service.has_service_proxy_name && !service.cluster_ip.empty() &&
          service.cluster_ip != "None" && service.type != "ExternalName";
@@ -78,6 +120,11 @@ PerFamily<std::vector<IpAddress>> load_balancer_vips(const k8sclient::Service& s
   for (std::size_t i = 0; i < service.ingress.size(); ++i) {
     const auto& [ip, ip_mode] = service.ingress[i];
     if (ip.empty() || (ip_mode && *ip_mode != "VIP")) {
+      check_word(fmt::format("status.loadBalancer.ingress[{}].ipMode", i),
+                 ip_mode.value_or(""),
+                 {"VIP", "Proxy"},
+                 "must be VIP or Proxy",
+                 notes);
       continue;
     }
     if (const auto address = IpAddress::parse(ip)) {
@@ -180,7 +227,7 @@ struct PortKey {
 // The ports that can be programmed, sorted by name and protocol. A later port replaces an earlier
 // one of the same key.
 std::vector<PortKey> usable_ports(const k8sclient::Service& service, Notes& notes) {
-  std::map<std::pair<std::string_view, rules::Protocol>, const k8sclient::ServicePort*> usable;
+  std::map<std::pair<std::string_view, rules::Protocol>, std::size_t> usable;
   for (std::size_t i = 0; i < service.ports.size(); ++i) {
     const k8sclient::ServicePort& port = service.ports[i];
     const auto protocol = rules::parse_protocol(port.protocol);
@@ -189,13 +236,19 @@ std::vector<PortKey> usable_ports(const k8sclient::Service& service, Notes& note
     } else if (port.port == 0) {
       notes.dropped(fmt::format("spec.ports[{}]", i), port.name, "it has no port number");
     } else {
-      usable.insert_or_assign({port.name, *protocol}, &port);
+      const auto [at, is_first] = usable.try_emplace({port.name, *protocol}, i);
+      if (!is_first) {
+        notes.dropped(fmt::format("spec.ports[{}]", at->second),
+                      port.name,
+                      fmt::format("spec.ports[{}] has its name and protocol, too", i));
+        at->second = i;
+      }
     }
   }
   std::vector<PortKey> result;
   result.reserve(usable.size());
-  for (const auto& [key, port] : usable) {
-    result.push_back({port, key.second});
+  for (const auto& [key, index] : usable) {
+    result.push_back({&service.ports[index], key.second});
   }
   return result;
 }
@@ -204,10 +257,16 @@ std::vector<PortKey> usable_ports(const k8sclient::Service& service, Notes& note
 
 ServiceTranslation translate(const k8sclient::Service& service, const TranslateOptions& options) {
   ServiceTranslation result;
+  Notes notes("Service", service.name);
   if (!is_for_this_proxy(service)) {
+    if (service.cluster_ip.empty() && service.type != "ExternalName" &&
+        !service.has_service_proxy_name) {
+      notes.add("ignored: it has no spec.clusterIP");
+    }
+    result.warnings = notes.take();
     return result;
   }
-  Notes notes("Service", service.name);
+  check_words(service, notes);
   const auto common = common_part(service, options, notes);
   const auto ports = usable_ports(service, notes);
   for (const Family family : kFamilies) {

@@ -336,10 +336,58 @@ TEST_CASE("translate: a bad leaf is dropped by name and the rest stays", "[proxy
   CHECK(texts(port.source_ranges) == Texts{"10.0.0.0/8"});
 }
 
+TEST_CASE("translate: words that the API does not have are named and mean the default",
+          "[proxy][translate]") {
+  auto object = service("ns1/svc1", {"10.0.0.1", "fd00::1"})
+                    .type("Loadbalancer")
+                    .port("p", 80)
+                    .external_policy("Remote")
+                    .internal_policy("local")
+                    .ingress("203.0.113.1", "NAT")
+                    .ingress("203.0.113.2", "Proxy")
+                    .build();
+  object.session_affinity = "Cookie";
+  object.ip_families = {"IPv4", "ipv6"};
+  const auto translation = translate(object, kOptions);
+
+  CHECK(translation.warnings ==
+        Texts{"Service \"ns1/svc1\": spec.type \"Loadbalancer\" dropped: must be ClusterIP, "
+              "NodePort, LoadBalancer or ExternalName",
+              "Service \"ns1/svc1\": spec.sessionAffinity \"Cookie\" dropped: must be None or "
+              "ClientIP",
+              "Service \"ns1/svc1\": spec.externalTrafficPolicy \"Remote\" dropped: must be "
+              "Cluster or Local",
+              "Service \"ns1/svc1\": spec.internalTrafficPolicy \"local\" dropped: must be "
+              "Cluster or Local",
+              "Service \"ns1/svc1\": spec.ipFamilies[1] \"ipv6\" dropped: must be IPv4 or IPv6",
+              "Service \"ns1/svc1\": status.loadBalancer.ingress[0].ipMode \"NAT\" dropped: must "
+              "be VIP or Proxy"});
+  REQUIRE(translation.ports[Family::kIpv4].size() == 1);
+  CHECK(translation.ports[Family::kIpv6].empty());
+  const rules::ServicePort& port = translation.ports[Family::kIpv4].front().second;
+  CHECK(port.internal_policy == rules::TrafficPolicy::kCluster);
+  CHECK_FALSE(port.client_ip_affinity);
+  CHECK(port.load_balancer_vips.empty());
+}
+
+TEST_CASE("translate: a Service without a cluster IP is named, unless that is its kind",
+          "[proxy][translate]") {
+  auto object = service("ns1/svc1", {"10.0.0.1"}).port("p", 80).build();
+  object.cluster_ip.clear();
+  CHECK(translate(object, kOptions).warnings ==
+        Texts{"Service \"ns1/svc1\": ignored: it has no spec.clusterIP"});
+
+  object.type = "ExternalName";
+  CHECK(translate(object, kOptions).warnings.empty());
+}
+
 TEST_CASE("translate: a later port of the same name and protocol wins", "[proxy][translate]") {
   const auto object =
       service("ns1/svc1", {"10.0.0.1"}).port("p", 80).port("p", 81).port("p", 82, "UDP").build();
 
   CHECK(ports_of(object, Family::kIpv4) ==
         Texts{"ns1/svc1:p/tcp 10.0.0.1:81", "ns1/svc1:p/udp 10.0.0.1:82"});
+  CHECK(translate(object, kOptions).warnings ==
+        Texts{"Service \"ns1/svc1\": spec.ports[0] \"p\" dropped: spec.ports[1] has its name and "
+              "protocol, too"});
 }
