@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "k8sclient/yaml.h"
+#include "proxy/config.h"
 #include "proxy/file.h"
 
 namespace proxy {
@@ -180,8 +181,14 @@ void keep_previous(ManifestFile& file, const std::vector<ManifestFile>& before) 
   }
 }
 
+bool has_nothing(const Manifests& objects) {
+  return objects.services.empty() && objects.slices.empty() && objects.nodes.empty() &&
+         objects.ignored.empty();
+}
+
 // `before` is what the source had the last time. A file that the user named must be readable at
-// first; one that happens to be in a folder need not be.
+// first, and not be all wrong: an empty cluster would take every Service off the node. One that
+// happens to be in a folder need not be.
 std::vector<ManifestFile> read_source(const std::string& path,
                                       const std::vector<ManifestFile>& before) {
   std::vector<ManifestFile> files;
@@ -193,6 +200,10 @@ std::vector<ManifestFile> read_source(const std::string& path,
         throw;
       }
       files.push_back({.path = name, .objects = {}, .errors = {error.what()}, .is_whole = false});
+    }
+    const ManifestFile& file = files.back();
+    if (name == path && before.empty() && !file.is_whole && has_nothing(file.objects)) {
+      throw ConfigErrors(file.errors);
     }
     keep_previous(files.back(), before);
   }

@@ -35,8 +35,9 @@ struct ManifestFile {
 ManifestFile parse_manifests(std::string path, std::string_view text);
 
 /// The objects of files and folders (files_of()). Of two objects of a kind with the same name the
-/// later one stays. Throws std::system_error, naming the path, if a path cannot be read; a file in
-/// a folder that cannot be read is among the errors.
+/// later one stays. Throws std::system_error, naming the path, if a path cannot be read, and
+/// ConfigErrors if none of the documents of a file can; a file in a folder that cannot be read is
+/// among the errors.
 ClusterObjects load_objects(std::span<const std::string> paths);
 
 /// A folder of manifests as the cluster of a running proxy. For one thread.
@@ -48,8 +49,8 @@ class FileSource {
 
   /// Delivers the objects now, and again whenever files have changed, until stopped. A file that
   /// cannot be read or has a syntax error keeps the objects that it had before, so that a slip of
-  /// the pen does not take Services down; the errors say so. Throws std::system_error as
-  /// load_objects() at the first time only.
+  /// the pen does not take Services down; the errors say so. Throws as load_objects() at the first
+  /// time only.
   void run(const std::stop_token& stop, const Sink& sink);
 
  private:

@@ -10,6 +10,7 @@
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
+#include "proxy/config.h"
 #include "proxy/file.h"
 #include "test/support/temporary_folder.h"
 
@@ -141,6 +142,22 @@ TEST_CASE("object_file: a document that is no manifest is an error", "[proxy][ob
 TEST_CASE("object_file: a path that cannot be read is named", "[proxy][object_file]") {
   CHECK_THROWS_WITH(proxy::load_objects(paths("/no/such/file.yaml")),
                     Catch::Contains("/no/such/file.yaml"));
+}
+
+TEST_CASE("object_file: a file that is all wrong is no empty cluster", "[proxy][object_file]") {
+  const test::TemporaryFolder folder;
+  const std::string file = folder.write("a.json", "{\"apiVersion\":\"v1\",\"kind\":\"List\",\"it");
+
+  CHECK_THROWS_AS(proxy::load_objects(paths(file)), proxy::ConfigErrors);
+  CHECK_THROWS_WITH(proxy::load_objects(paths(file)), Catch::StartsWith(file + ":1: "));
+  CHECK_THROWS_AS(proxy::FileSource(paths(file)).run({}, [](ClusterObjects) { FAIL("delivered"); }),
+                  proxy::ConfigErrors);
+
+  CHECK(proxy::load_objects(paths(folder.path().string())).errors.size() == 1);
+  folder.write("a.json", "[\n---\n" + service("web", 80));
+  CHECK(names(proxy::load_objects(paths(file)).services) == Names{"default/web:80"});
+  folder.write("a.json", "# nothing yet\n");
+  CHECK(proxy::load_objects(paths(file)).errors.empty());
 }
 
 /// Runs a FileSource and hands out what it delivers, in order.
