@@ -40,7 +40,8 @@ void log_sync(const SyncRecord& record) {
       log_info("Rules synced",
                {{"family", family},
                 {"ms", fmt::format("{:.1f}", milliseconds)},
-                {"written", report.filter_rules_written + report.nat_rules_written},
+                {"written",
+                 report.filter_rules_written + report.nat_rules_written + report.jumps_written},
                 {"wanted", report.filter_rules + report.nat_rules},
                 {"chainsRemoved", report.chains_removed},
                 {"readBack", report.read_back}});

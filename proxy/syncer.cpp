@@ -39,6 +39,19 @@ Names written_services(const rules::Changes& changes) {
   return names;
 }
 
+void count_written(const rules::Changes& changes, SyncReport& report) {
+  const auto in_own_chains = [&](rules::Table table) {
+    const auto jumps =
+        std::ranges::count(changes.insert_hooks, table, [](const rules::Base::Hook& hook) {
+          return hook.chain.table;
+        });
+    return rules::written_rules(changes, table) - static_cast<std::size_t>(jumps);
+  };
+  report.filter_rules_written += in_own_chains(rules::Table::kFilter);
+  report.nat_rules_written += in_own_chains(rules::Table::kNat);
+  report.jumps_written += changes.insert_hooks.size();
+}
+
 Names united(const Names& a, const Names& b) {
   Names all = a;
   all.insert(b.begin(), b.end());
@@ -101,8 +114,7 @@ std::optional<ApplyError> Syncer::attempt(const rules::Snapshot& snapshot,
   if (!error) {
     installed_ = rules::Installed{.base = wanted_};
     report.outcome = SyncReport::Outcome::kApplied;
-    report.filter_rules_written += rules::written_rules(changes, rules::Table::kFilter);
-    report.nat_rules_written += rules::written_rules(changes, rules::Table::kNat);
+    count_written(changes, report);
   }
   return error;
 }

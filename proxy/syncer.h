@@ -29,9 +29,10 @@ struct SyncReport {
   Outcome outcome = Outcome::kUnchanged;
   bool read_back = false;           // the kernel was read first: start, or after a failure or drift
   std::optional<ApplyError> error;  // of kFailed
-  std::size_t filter_rules_written = 0;
+  std::size_t filter_rules_written = 0;  // in chains of its own
   std::size_t nat_rules_written = 0;
-  std::size_t filter_rules = 0;  // all that are wanted
+  std::size_t jumps_written = 0;  // in built-in chains; not counted among the others (spec §3.6)
+  std::size_t filter_rules = 0;   // all that are wanted
   std::size_t nat_rules = 0;
   std::size_t chains_removed = 0;
   std::vector<rules::ServicePortName> quarantined;  // by this sync

@@ -67,6 +67,9 @@ TEST_CASE("syncer: the first sync reads and writes, the next one does neither", 
   CHECK(first.outcome == SyncReport::Outcome::kApplied);
   CHECK(first.read_back);
   CHECK(first.nat_rules == 5 + 2 + 3 * 2 - 1);  // without a detector there is no masquerade rule
+  CHECK(first.nat_rules_written == first.nat_rules);  // jumps do not count (spec §3.6)
+  CHECK(first.filter_rules_written == first.filter_rules);
+  CHECK(first.jumps_written == 14);
 
   const SyncReport second = syncer.sync(cluster.snapshot(), {});
   CHECK(second.outcome == SyncReport::Outcome::kUnchanged);

@@ -140,7 +140,7 @@ TEST_CASE("worker: drift is found and repaired without any change of the cluster
   REQUIRE(rig.await_syncs(2));
   CHECK(rig.drifts == 1);
   CHECK(rig.report(1).outcome == SyncReport::Outcome::kApplied);
-  CHECK(rig.report(1).nat_rules_written == 1);
+  CHECK(rig.report(1).jumps_written == 1);
 }
 
 TEST_CASE("worker: large-cluster mode starts above 1000 endpoints and ends below 900",
