@@ -268,10 +268,12 @@ class ServiceCompiler {
   }
 
   /// Adds the local-traffic detector's condition, inverted for traffic that is not from a local
-  /// pod.
+  /// pod. That any address is the source is no condition: the kernel does not keep it.
   void match_local_traffic(Rule& rule, bool negated) const {
     if (const auto* cidr = std::get_if<Cidr>(&context_.local_traffic)) {
-      rule.source = Negatable<Cidr>{*cidr, negated};
+      if (negated || cidr->prefix_length > 0) {
+        rule.source = Negatable<Cidr>{*cidr, negated};
+      }
     } else if (const auto* interface = std::get_if<LocalInterface>(&context_.local_traffic)) {
       rule.in_interface = Negatable<std::string>{interface->name, negated};
     }

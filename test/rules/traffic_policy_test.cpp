@@ -47,6 +47,27 @@ TEST_CASE("traffic policy: TestExternalTrafficPolicyLocal", "[rules][packet_flow
         kHereOnly}});
 }
 
+TEST_CASE("traffic policy: pods on any address are matched as the kernel keeps it",
+          "[rules][packet_flow]") {
+  Context context = common_context();
+  context.local_traffic = *Cidr::parse("0.0.0.0/0");
+  ServicePort port = exposed_port();
+  port.external_policy = TrafficPolicy::kLocal;
+
+  std::vector<std::string> sources;
+  for (const auto& [id, chain] :
+       compile_tables(context, {service("ns1/svc1:p80/tcp", port)}).chains) {
+    for (const Rule& rule : chain.rules) {
+      if (rule.source && rule.source->value.prefix_length == 0) {
+        sources.push_back((rule.source->negated ? "! " : "") + std::string(id.name.view()));
+      }
+    }
+  }
+
+  // kube-proxy writes "-s 0.0.0.0/0" into KUBE-EXT, too; iptables-save shows no such words.
+  CHECK(sources == std::vector<std::string>{"! KUBE-SVC-XPGD46QRK7WJZT7O"});
+}
+
 TEST_CASE("traffic policy: TestExternalTrafficPolicyCluster", "[rules][packet_flow]") {
   check_packets(
       compile_tables(common_context(), {service("ns1/svc1:p80/tcp", exposed_port())}),
