@@ -223,18 +223,32 @@ void check_cluster_cidrs(Findings& findings, const Config& config) {
   }
 }
 
+/// iptables takes no other names, and a name must stay one word of a rule. A prefix gets a "+".
+void check_interface(Findings& findings,
+                     const std::string& path,
+                     const std::string& name,
+                     std::size_t longest) {
+  const auto is_bad = [](char c) {
+    return c <= ' ' || c > '~' || c == '/' || c == '"' || c == '!';
+  };
+  if (name.empty()) {
+    findings.invalid(path, name, "must not be empty");
+  } else if (name.size() > longest || std::ranges::any_of(name, is_bad)) {
+    findings.invalid(
+        path, name, fmt::format("must be an interface name of at most {} characters", longest));
+  }
+}
+
 void check_local_detection(Findings& findings, const Config& config) {
   const std::string& mode = config.detect_local_mode;
   if (mode == "ClusterCIDR" || mode.empty()) {
     check_cluster_cidrs(findings, config);
   } else if (mode == "BridgeInterface") {
-    if (config.detect_local.bridge_interface.empty()) {
-      findings.invalid("detectLocal.bridgeInterface", std::string(), "must not be empty");
-    }
+    check_interface(
+        findings, "detectLocal.bridgeInterface", config.detect_local.bridge_interface, 15);
   } else if (mode == "InterfaceNamePrefix") {
-    if (config.detect_local.interface_name_prefix.empty()) {
-      findings.invalid("detectLocal.interfaceNamePrefix", std::string(), "must not be empty");
-    }
+    check_interface(
+        findings, "detectLocal.interfaceNamePrefix", config.detect_local.interface_name_prefix, 14);
   } else if (mode != "NodeCIDR") {
     findings.invalid(
         "detectLocalMode",
