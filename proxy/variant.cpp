@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <span>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -52,13 +53,28 @@ void collect_nft_chains(rules::Family family, std::vector<std::string>& chains) 
   }
 }
 
-void collect_legacy_chains(rules::Family family, std::vector<std::string>& chains) {
-  if (!legacy_table_exists(family, rules::Table::kMangle)) {
-    return;
+std::vector<std::string> legacy_chains(rules::Family family, rules::Table id) {
+  std::vector<std::string> chains;
+  if (legacy_table_exists(family, id)) {
+    const auto table = read_table(XtablesSocket(family), family, id);
+    for (const TableIndex::Chain& chain : table.index.chains()) {
+      add_kube_chain(chain.name.view(), chains);
+    }
   }
-  const auto table = read_table(XtablesSocket(family), family, rules::Table::kMangle);
-  for (const TableIndex::Chain& chain : table.index.chains()) {
-    add_kube_chain(chain.name.view(), chains);
+  return chains;
+}
+
+/// Of the first table that has any, as iptables-wrapper looks into all (spec §4.6): canaries are in
+/// each, but mangle may have been flushed.
+void collect_legacy_chains(rules::Family family, std::vector<std::string>& chains) {
+  for (const rules::Table id : {rules::Table::kMangle, rules::Table::kFilter, rules::Table::kNat}) {
+    const auto found = legacy_chains(family, id);
+    if (!found.empty()) {
+      for (const std::string& name : found) {
+        add_kube_chain(name, chains);
+      }
+      return;
+    }
   }
 }
 
@@ -121,13 +137,15 @@ std::vector<std::string> mixed_host_warnings(Variant chosen, const IptablesTrace
   if (chains.empty()) {
     return {};
   }
+  constexpr std::size_t kNamed = 10;
+  const auto named = std::span(chains).first(std::min(chains.size(), kNamed));
   return {
       fmt::format("both variants of iptables are in use: {} was chosen, and {} holds {}; packets "
                   "pass the rules "
                   "of both",
                   to_string(chosen),
                   to_string(other),
-                  fmt::join(chains, ", "))};
+                  fmt::join(named, ", "))};
 }
 
 /// "iptables v1.8.9 (nf_tables)" is at least `wanted`.

@@ -175,6 +175,24 @@ TEST_CASE("program: the configuration that it writes is one that it reads", "[ne
   CHECK(iptproxy({"run", "--validate-config", "--config=" + file}).status == 0);
 }
 
+TEST_CASE("program: a legacy node is known by any of its tables", "[netns][program]") {
+  const std::string table = GENERATE("mangle", "filter", "nat");
+  const std::string chain = GENERATE("KUBE-KUBELET-CANARY", "KUBE-SERVICES");
+  CAPTURE(table, chain);
+  const NetworkNamespace space;
+  shell("iptables-legacy -t " + table + " -N " + chain);
+  const test::TemporaryFolder folder;
+  const std::string file = folder.write("cluster.yaml", "# no objects\n");
+
+  const ProcessResult once = proxy::run(
+      {.argv = words({"run", "--once", "--conntrack-max-per-core=0", "--source", file})});
+
+  CAPTURE(once.error);
+  CHECK(once.status == 0);
+  CHECK_THAT(shell("iptables-legacy-save -t filter"), Contains(":KUBE-FORWARD "));
+  CHECK_THAT(shell("iptables-nft-save"), !Contains("KUBE-FORWARD"));
+}
+
 TEST_CASE("program: without root it says so", "[netns][program]") {
   const NetworkNamespace space;
   const test::TemporaryFolder folder;
