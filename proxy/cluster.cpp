@@ -5,7 +5,9 @@
 #include <stop_token>
 
 #include "proxy/feed.h"
+#include "proxy/logging.h"
 #include "proxy/node_addresses.h"
+#include "proxy/start_check.h"
 #include "proxy/sysctl.h"
 #include "proxy/translate.h"
 #include "proxy/worker.h"
@@ -44,6 +46,9 @@ Cluster::Cluster(const Config& config, const HostFacts& host)
     if (!store_.wait(rules::Family::kIpv4, 0, deadline, std::stop_token())) {
       throw std::runtime_error("the API server did not deliver its lists: " + feed.first_error());
     }
+  }
+  if (!store_.latest(rules::Family::kIpv4)->node) {
+    log_warning("The rules may be incomplete", {{"reason", missing_node(node_name_)}});
   }
   local_addresses_ =
       host_addresses(facts_of(*store_.latest(rules::Family::kIpv4)).addresses, host_.addresses);

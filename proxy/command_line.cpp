@@ -103,6 +103,10 @@ int explain_command(const Config& config, const CommandOptions& options) {
         {"explain: give either NAMESPACE/SERVICE[:PORT], or --from ADDRESS and --to "
          "ADDRESS:PORT/PROTOCOL"});
   }
+  if (!is_packet && options.service.find('/') == std::string::npos) {
+    throw ConfigErrors(
+        {fmt::format("explain: \"{}\" is not NAMESPACE/SERVICE[:PORT]", options.service)});
+  }
   return explain(config,
                  {.service = options.service,
                   .from = options.from,

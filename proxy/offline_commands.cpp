@@ -88,10 +88,15 @@ int explain_of_service(Cluster& cluster, const ExplainOptions& options) {
     }
   }
   if (text.empty()) {
-    throw std::runtime_error(
-        fmt::format("no Service \"{}\" with a cluster IP in this cluster (headless and "
-                    "ExternalName Services have no rules)",
-                    options.service));
+    const std::string_view wanted = options.service;
+    const std::size_t colon = wanted.find(':');
+    throw std::runtime_error(fmt::format(
+        "no Service \"{}\" with a cluster IP{} in this cluster (headless and ExternalName Services "
+        "have no rules)",
+        wanted.substr(0, colon),
+        colon == std::string_view::npos
+            ? ""
+            : fmt::format(" and a port of name \"{}\"", wanted.substr(colon + 1))));
   }
   print(text);
   return 0;

@@ -10,10 +10,25 @@
 
 namespace proxy {
 
+std::string missing_node(const std::string& name) {
+  return fmt::format(
+      "there is no Node {}: its zone, addresses and pod CIDRs are unknown (--hostname-override "
+      "says "
+      "which Node this is)",
+      name);
+}
+
 FamilyFindings check_families(const Node& node, const Store::Update& update) {
   const NodeFacts facts = update.node ? translate(*update.node) : NodeFacts{};
   const rules::Family primary = node_ips(node.config, facts.addresses).primary;
-  return check_families(node.config, primary, node.families, facts.pod_cidrs);
+  FamilyFindings findings = check_families(node.config, primary, node.families, facts.pod_cidrs);
+  if (!update.node) {
+    findings.warnings.push_back(missing_node(node.name));
+  } else if (node.config.detect_local_mode == "NodeCIDR" && facts.pod_cidrs.empty()) {
+    findings.warnings.emplace_back(
+        "spec.podCIDRs of the node is empty: no traffic counts as a local pod's until it is set");
+  }
+  return findings;
 }
 
 void report_findings(const FamilyFindings& findings) {

@@ -11,6 +11,9 @@
 
 namespace proxy {
 
+/// What to say when the Node of that name is not in the cluster, or not yet.
+std::string missing_node(const std::string& name);
+
 /// How the configuration suits the node that the store knows (spec §8.3, §8.5).
 FamilyFindings check_families(const Node& node, const Store::Update& update);
 

@@ -149,6 +149,10 @@ TEST_CASE("program: input that makes no sense ends it with status 2 and a line t
        "/no/such/place"},
       {{"explain", "--from=10.0.0.1", "--to=nonsense", "--source=/"}, "nonsense"},
       {{"explain"}, "NAMESPACE/SERVICE"},
+      {{"explain", "web", "--source=/"}, "\"web\" is not NAMESPACE/SERVICE"},
+      {{"rendr", "--source=/"}, "rendr"},
+      {{"--version=perhaps"}, "perhaps"},
+      {{"run", "--master=10.0.0.1:6443"}, "--master"},
   }));
   std::vector<std::string> argv{IPTPROXY_PROGRAM};
   argv.insert(argv.end(), row.arguments.begin(), row.arguments.end());
@@ -159,6 +163,29 @@ TEST_CASE("program: input that makes no sense ends it with status 2 and a line t
   CHECK(result.status == 2);
   CHECK_THAT(result.error, Contains(row.named));
   CHECK(std::count(result.error.begin(), result.error.end(), '\n') == 1);
+}
+
+TEST_CASE("program: it says when the Node is not in the cluster, or has no pod CIDRs",
+          "[netns][program]") {
+  const NetworkNamespace space;
+  const test::TemporaryFolder folder;
+  const std::string file =
+      folder.write("node.yaml", "{apiVersion: v1, kind: Node, metadata: {name: worker-1}}\n");
+  const auto error_of = [&](std::initializer_list<std::string> command, const std::string& node) {
+    const ProcessResult result = proxy::run({.argv = words(command,
+                                                           {"--source=" + file,
+                                                            "--hostname-override=" + node,
+                                                            "--detect-local-mode=NodeCIDR",
+                                                            "--conntrack-max-per-core=0"})});
+    CHECK(result.status == 0);
+    return result.error;
+  };
+
+  CHECK_THAT(error_of({"render"}, "worker-2"), Contains("there is no Node worker-2"));
+  CHECK(error_of({"render"}, "worker-1") == "");
+  CHECK_THAT(error_of({"run", "--once"}, "worker-2"), Contains("there is no Node worker-2"));
+  CHECK_THAT(error_of({"run", "--once"}, "worker-1"),
+             Contains("spec.podCIDRs of the node is empty"));
 }
 
 TEST_CASE("program: the configuration that it writes is one that it reads", "[netns][program]") {
