@@ -38,7 +38,8 @@ Labels with(Labels labels, const std::string& name, std::string_view value) {
 }
 
 /// Service ports of which a Local traffic policy finds no endpoint on this node, though there is
-/// one elsewhere (spec §3.4.2).
+/// one elsewhere (spec §3.4.2). Of an external policy that nothing reaches from outside, no
+/// endpoint counts as found, as in kube-proxy.
 struct WithoutLocal {
   std::size_t internal = 0;
   std::size_t external = 0;
@@ -51,7 +52,8 @@ WithoutLocal count_without_local(const rules::Snapshot& snapshot, const rules::C
       continue;
     }
     for (const auto& [name, port] : *shard) {
-      if (!rules::uses_local_endpoints(*port)) {
+      if (port->internal_policy != rules::TrafficPolicy::kLocal &&
+          port->external_policy != rules::TrafficPolicy::kLocal) {
         continue;
       }
       const auto selection = rules::select_endpoints(*port, context.node_name, context.zone);
