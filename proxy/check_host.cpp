@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "proxy/check.h"
+#include "proxy/context.h"
 #include "proxy/file.h"
 #include "proxy/iptables.h"
 #include "proxy/per_family.h"
@@ -200,7 +201,7 @@ std::vector<Finding> check_host(const Config& config) {
   findings.push_back(check_conntrack());
   findings.push_back(check_sysctl("net.ipv4.ip_forward",
                                   "set it to 1 on the node: pods are reached by forwarding"));
-  if (config.iptables.localhost_node_ports) {
+  if (wants_localhost_node_ports(config)) {
     findings.push_back(
         check_sysctl("net.ipv4.conf.all.route_localnet",
                      "node ports on 127.0.0.1 need it: `run` and `run --init-only` set it to 1"));

@@ -179,6 +179,11 @@ rules::LocalTrafficDetector local_traffic_detector(const Config& config,
   return cidrs.front();
 }
 
+bool wants_localhost_node_ports(const Config& config) {
+  return config.iptables.localhost_node_ports && !is_primary(config.node_port_addresses) &&
+         includes_ipv4_loopback(of_family(parsed(config.node_port_addresses), Family::kIpv4));
+}
+
 rules::Context make_context(const Config& config, const ContextFacts& facts) {
   const bool is_ipv4 = facts.family == Family::kIpv4;
   const NodeIps ips = node_ips(config, facts.node.addresses);

@@ -57,6 +57,11 @@ rules::LocalTrafficDetector local_traffic_detector(const Config& config,
                                                    rules::Family family,
                                                    std::span<const rules::Cidr> pod_cidrs);
 
+/// Whether node ports must be reachable on 127.0.0.1, which is what route_localnet is set for: only
+/// if node ports are open there at all, as route_localnet without the rules that go with it would
+/// let neighbours in (spec §3.3, §8.2; CVE-2020-8558). Never with nodePortAddresses: [primary].
+bool wants_localhost_node_ports(const Config& config);
+
 /// What the compiler may look at besides Services, for one family (spec §3.3, §3.4.5 T1, §8.2).
 /// Pure; `config` is valid.
 rules::Context make_context(const Config& config, const ContextFacts& facts);

@@ -10,6 +10,7 @@
 
 #include "proxy/commands.h"
 #include "proxy/config_watch.h"
+#include "proxy/context.h"
 #include "proxy/family_sync.h"
 #include "proxy/feed.h"
 #include "proxy/logging.h"
@@ -33,12 +34,16 @@ void log_sysctls(const SysctlReport& report) {
   }
 }
 
+void set_localhost_sysctl(const Config& config) {
+  if (wants_localhost_node_ports(config)) {
+    log_sysctls(Sysctl().allow_localhost_node_ports());
+  }
+}
+
 void set_sysctls(const Config& config) {
   const Sysctl sysctl;
   log_sysctls(sysctl.apply_conntrack(config.conntrack));
-  if (config.iptables.localhost_node_ports) {
-    log_sysctls(sysctl.allow_localhost_node_ports());
-  }
+  set_localhost_sysctl(config);
 }
 
 Store::Time now() {
@@ -96,6 +101,7 @@ std::jthread follow_config(const Flags& flags, const Node& node, Store& store) {
           if (!change.taken_over.empty()) {
             log_info("Configuration reloaded",
                      {{"fields", fmt::format("{}", fmt::join(change.taken_over, ", "))}});
+            set_localhost_sysctl(change.config);
             current->set(change.config);
             store.wake();
           }

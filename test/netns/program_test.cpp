@@ -165,6 +165,30 @@ TEST_CASE("program: input that makes no sense ends it with status 2 and a line t
   CHECK(std::count(result.error.begin(), result.error.end(), '\n') == 1);
 }
 
+TEST_CASE("program: route_localnet is set only with the rules that go with it",
+          "[netns][program]") {
+  const auto& [addresses, wanted] = GENERATE(table<std::string, std::string>(
+      {{"", "1\n"}, {"primary", "0\n"}, {"10.0.0.0/8", "0\n"}, {"127.0.0.0/8", "1\n"}}));
+  CAPTURE(addresses);
+  const NetworkNamespace space;
+  const test::TemporaryFolder folder;
+  const std::string file =
+      folder.write("node.yaml",
+                   "{apiVersion: v1, kind: Node, metadata: {name: worker-1},\n"
+                   " status: {addresses: [{type: InternalIP, address: 10.0.0.1}]}}\n");
+
+  const ProcessResult once = proxy::run({.argv = words({"run", "--once", "--source=" + file},
+                                                       {"--hostname-override=worker-1",
+                                                        "--conntrack-max-per-core=0",
+                                                        "--nodeport-addresses=" + addresses})});
+
+  CAPTURE(once.error);
+  CHECK(once.status == 0);
+  CHECK(shell("cat /proc/sys/net/ipv4/conf/all/route_localnet") == wanted);
+  CHECK((shell("iptables-save -t filter").find("block incoming localnet") != std::string::npos) ==
+        (wanted == "1\n"));
+}
+
 TEST_CASE("program: it says when the Node is not in the cluster, or has no pod CIDRs",
           "[netns][program]") {
   const NetworkNamespace space;

@@ -192,6 +192,24 @@ TEST_CASE("context: node IPs are the first of each family, unless bindAddress is
   CHECK(of({"fd00::1"}, "::") == NodeIps{ip("127.0.0.1"), ip("fd00::1"), Family::kIpv6});
 }
 
+TEST_CASE("context: localhost needs a kernel setting only if node ports are open there",
+          "[proxy][context]") {
+  const auto wanted = [](const std::vector<std::string>& networks, bool localhost = true) {
+    Config config;
+    config.node_port_addresses = networks;
+    config.iptables.localhost_node_ports = localhost;
+    return proxy::wants_localhost_node_ports(config);
+  };
+
+  CHECK(wanted({}));
+  CHECK(wanted({"10.0.0.0/8", "127.0.0.1/32"}));
+  CHECK(wanted({"0.0.0.0/0"}));
+  CHECK(wanted({"fd00::/8"}));  // IPv4 is open on all addresses then
+  CHECK_FALSE(wanted({"10.0.0.0/8"}));
+  CHECK_FALSE(wanted({"primary"}));
+  CHECK_FALSE(wanted({}, false));
+}
+
 TEST_CASE("context: the node's name is the override, else the host's", "[proxy][context]") {
   Config config;
   CHECK(proxy::node_name(config, " Worker-1\n") == "worker-1");
