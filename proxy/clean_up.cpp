@@ -5,6 +5,7 @@
 #include "proxy/commands.h"
 #include "proxy/iptables.h"
 #include "proxy/logging.h"
+#include "proxy/nft_table.h"
 #include "proxy/per_family.h"
 #include "proxy/process.h"
 #include "proxy/restore_backend.h"
@@ -78,7 +79,7 @@ int clean_up(const Config& /*config*/) {
     throw std::runtime_error(
         "iptables is not available on this host: no iptables-save and iptables-restore in PATH");
   }
-  bool all_gone = true;
+  bool all_gone = remove_nftables_mode();
   for (const Variant variant : {Variant::kNft, Variant::kLegacy}) {
     const auto& traced = variant == Variant::kNft ? traces.nft : traces.legacy;
     if (!traced.has_programs) {

@@ -14,6 +14,7 @@
 #include "proxy/family_sync.h"
 #include "proxy/feed.h"
 #include "proxy/logging.h"
+#include "proxy/nft_table.h"
 #include "proxy/node_addresses.h"
 #include "proxy/reporter.h"
 #include "proxy/start_check.h"
@@ -143,6 +144,7 @@ int run_once(const Config& config) {
   set_sysctls(config);
   const Node node = look_at_node(config);
   report_findings(check_families(node, *store.latest(rules::Family::kIpv4)));
+  remove_nftables_mode();
   bool all_applied = skipped == 0;
   for (const rules::Family family : node.families) {
     FamilySync sync(node, family, store, {});
@@ -170,6 +172,7 @@ int run_daemon(const Config& config, const Flags& flags) {
   set_sysctls(config);
   log_sysctls(Sysctl().set_oom_score_adjustment(config.oom_score_adj));
   const Node node = look_at_node(config);
+  remove_nftables_mode();
   node.iptables.lock->tell_waits([&metrics](std::chrono::nanoseconds waited) {
     metrics.xtables_lock_wait_seconds.observe(std::chrono::duration<double>(waited).count());
   });

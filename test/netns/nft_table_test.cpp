@@ -1,0 +1,81 @@
+#include "proxy/nft_table.h"
+
+#include <catch2/catch.hpp>
+
+#include "proxy/process.h"
+#include "test/support/network_namespace.h"
+#include "test/support/temporary_folder.h"
+
+using Catch::Matchers::Contains;
+using test::NetworkNamespace;
+using test::shell;
+
+namespace {
+
+bool has_nft() {
+  return shell("command -v nft || true") != "";
+}
+
+/// What kube-proxy's nftables mode leaves, in short, and tables of others beside it.
+void leave_nftables_mode() {
+  for (const std::string family : {"ip", "ip6"}) {
+    const std::string table = family + " kube-proxy";
+    shell("nft add table " + table);
+    shell("nft add chain " + table + " endpoint");
+    shell("nft add chain " + table +
+          " nat-prerouting '{ type nat hook prerouting priority dstnat; }'");
+    shell("nft add rule " + table + " nat-prerouting jump endpoint");
+    shell("nft add map " + table + " ports '{ type inet_service : verdict; }'");
+    shell("nft add element " + table + " ports '{ 80 : goto endpoint }'");
+  }
+  shell("nft add table inet kube-proxy");
+  shell("nft add table ip kube-proxy-of-mine");
+}
+
+}  // namespace
+
+TEST_CASE("nft table: it is removed with all that is in it, and no other", "[netns][nft_table]") {
+  if (!has_nft()) {
+    WARN("skipped: no nft in PATH");
+    return;
+  }
+  const NetworkNamespace space;
+  CHECK_FALSE(proxy::remove_nft_table(rules::Family::kIpv4, "kube-proxy"));
+  leave_nftables_mode();
+
+  CHECK(proxy::remove_nft_table(rules::Family::kIpv4, "kube-proxy"));
+
+  CHECK(shell("nft list tables") ==
+        "table ip6 kube-proxy\ntable inet kube-proxy\ntable ip kube-proxy-of-mine\n");
+  CHECK_FALSE(proxy::remove_nft_table(rules::Family::kIpv4, "kube-proxy"));
+  CHECK(proxy::remove_nftables_mode());
+  CHECK(shell("nft list tables") == "table inet kube-proxy\ntable ip kube-proxy-of-mine\n");
+}
+
+TEST_CASE("nft table: the proxy takes a node over from kube-proxy's nftables mode",
+          "[netns][nft_table]") {
+  if (!has_nft()) {
+    WARN("skipped: no nft in PATH");
+    return;
+  }
+  const NetworkNamespace space;
+  leave_nftables_mode();
+  const test::TemporaryFolder folder;
+  const std::string file = folder.write("cluster.yaml", "# no objects\n");
+
+  SECTION("at its start") {
+    const auto once = proxy::run(
+        {.argv = {
+             IPTPROXY_PROGRAM, "run", "--once", "--source=" + file, "--conntrack-max-per-core=0"}});
+    INFO(once.error);
+    CHECK(once.status == 0);
+    CHECK_THAT(once.error, Contains("nftables mode"));
+  }
+  SECTION("and cleans up after it") {
+    CHECK(proxy::run({.argv = {IPTPROXY_PROGRAM, "cleanup"}}).status == 0);
+  }
+
+  CHECK_THAT(shell("nft list tables"),
+             !Contains("ip kube-proxy\n") && !Contains("ip6 kube-proxy\n") &&
+                 Contains("inet kube-proxy\n") && Contains("ip kube-proxy-of-mine\n"));
+}
