@@ -194,9 +194,7 @@ void Reporter::on_sync(const SyncRecord& record) {
   }
   health_.synced(record.family, Moment::now());
   count_rules(record);
-  const auto& addresses = record.context.node_port_addresses;
-  service_health_->update(*record.update.snapshot,
-                          addresses ? *addresses : std::vector<rules::IpAddress>{});
+  service_health_->update(*record.update.snapshot, record.context.node_port_addresses);
   for (const rules::ServicePortName& name : record.report.quarantined) {
     const auto found = record.syncer.quarantine().find(name);
     if (events_ && found != record.syncer.quarantine().end()) {

@@ -98,15 +98,14 @@ ServiceHealth::~ServiceHealth() {
 }
 
 void ServiceHealth::update(const rules::Snapshot& snapshot,
-                           std::span<const rules::IpAddress> addresses) {
+                           const std::optional<std::vector<rules::IpAddress>>& addresses) {
   const std::lock_guard updating(update_mutex_);
   const rules::Family family = snapshot.family;
   const auto checks = service_health_checks(snapshot);
-  const std::array<rules::IpAddress, 1> everywhere = {wildcard(family)};
+  const auto listened = addresses.value_or(std::vector{wildcard(family)});
   std::set<ListenAddress> wanted;
   for (const auto& [port, check] : checks) {
-    for (const rules::IpAddress& address :
-         addresses.empty() ? std::span<const rules::IpAddress>(everywhere) : addresses) {
+    for (const rules::IpAddress& address : listened) {
       wanted.insert({.socket = {address, port}});
     }
   }

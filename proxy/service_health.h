@@ -6,8 +6,8 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <set>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -51,9 +51,10 @@ class ServiceHealth {
   ServiceHealth(const ServiceHealth&) = delete;
   ServiceHealth& operator=(const ServiceHealth&) = delete;
 
-  /// Call it after each successful sync. `addresses` are those that accept node ports; empty means
-  /// all of the family.
-  void update(const rules::Snapshot& snapshot, std::span<const rules::IpAddress> addresses);
+  /// Call it after each successful sync. `addresses` are those that accept node ports, maybe
+  /// none; nothing means all of the family.
+  void update(const rules::Snapshot& snapshot,
+              const std::optional<std::vector<rules::IpAddress>>& addresses);
 
  private:
   Response answer(rules::Family family, std::uint16_t port) const;

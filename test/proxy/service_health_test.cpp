@@ -112,6 +112,30 @@ TEST_CASE("service health: ports come, follow their Services and go", "[proxy][h
   CHECK(failures.empty());
 }
 
+TEST_CASE("service health: it listens where node ports are accepted, which may be nowhere",
+          "[proxy][health]") {
+  HttpServer server;
+  ServiceHealth service_health(
+      server,
+      [] { return true; },
+      [](const ServiceHealthCheck&, std::string_view error) { FAIL(error); });
+  const std::uint16_t port = free_port();
+  const auto cluster = snapshot({service_port("web", "", port, {})});
+  const auto listens = [&](const char* address) {
+    return server.port({.socket = {ip(address), port}}).has_value();
+  };
+
+  service_health.update(cluster, std::nullopt);
+  CHECK(listens("0.0.0.0"));
+
+  service_health.update(cluster, std::vector<rules::IpAddress>{});
+  CHECK_FALSE(listens("0.0.0.0"));
+
+  service_health.update(cluster, kLoopback);
+  CHECK(listens("127.0.0.1"));
+  CHECK_FALSE(listens("0.0.0.0"));
+}
+
 TEST_CASE("service health: a taken port is reported once, with its Service", "[proxy][health]") {
   HttpServer server;
   std::vector<std::string> failures;
