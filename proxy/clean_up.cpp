@@ -5,7 +5,7 @@
 #include "proxy/commands.h"
 #include "proxy/iptables.h"
 #include "proxy/logging.h"
-#include "proxy/nft_table.h"
+#include "proxy/nftables_mode.h"
 #include "proxy/per_family.h"
 #include "proxy/process.h"
 #include "proxy/restore_backend.h"

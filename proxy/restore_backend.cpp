@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "proxy/nft_tables.h"
 #include "proxy/process.h"
 #include "proxy/xtables_lock.h"
 
@@ -97,6 +98,13 @@ RestoreBackend::RestoreBackend(Settings settings)
       restore_(program(settings.family, settings.variant, "-restore")) {}
 
 rules::Installed RestoreBackend::read(rules::Detail detail) {
+  auto found =
+      settings_.variant == Variant::kNft ? read_nft_tables(settings_.family, detail) : std::nullopt;
+  return found ? std::move(*found) : read_text(detail);
+}
+
+/// Nothing is held of the text but a line.
+rules::Installed RestoreBackend::read_text(rules::Detail detail) const {
   rules::InstalledReader reader(detail);
   rules::SaveTextReader lines(reader, settings_.family);
   const ProcessResult result = run({.argv = {save_},

@@ -10,7 +10,8 @@
 
 namespace proxy {
 
-/// Reads with iptables-save and applies with iptables-restore --noflush, legacy or nft.
+/// Reads with iptables-save (nft: from the kernel, if it can be) and applies with iptables-restore
+/// --noflush, legacy or nft.
 /// Legacy: one batch, atomic for each table. Nft: big changes are cut (rules::make_batches),
 /// because there a batch takes time that grows with the square of its chains.
 class RestoreBackend : public Backend {
@@ -24,12 +25,12 @@ class RestoreBackend : public Backend {
 
   explicit RestoreBackend(Settings settings);
 
-  /// Nothing is held of the text but a line.
   rules::Installed read(rules::Detail detail) override;
 
   std::optional<ApplyError> apply(const rules::Changes& changes) override;
 
  private:
+  rules::Installed read_text(rules::Detail detail) const;
   std::optional<ApplyError> restore(const rules::RestoreBatch& batch) const;
 
   Settings settings_;

@@ -14,7 +14,7 @@
 #include "proxy/family_sync.h"
 #include "proxy/feed.h"
 #include "proxy/logging.h"
-#include "proxy/nft_table.h"
+#include "proxy/nftables_mode.h"
 #include "proxy/node_addresses.h"
 #include "proxy/reporter.h"
 #include "proxy/start_check.h"

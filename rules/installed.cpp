@@ -16,16 +16,19 @@ bool is_built_in(std::string_view name) {
   return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }
 
-/// Ours, or KUBE-FIREWALL, which we fill but share with kubelet.
-bool is_of_interest(const ChainId& chain) {
+}  // namespace
+
+bool InstalledReader::keeps(const ChainId& chain) {
   return is_owned(chain) ||
          (chain.table == Table::kFilter && chain.name.view() == kKubeletFirewallChain);
 }
 
-}  // namespace
+bool InstalledReader::looks_at(const ChainId& chain) {
+  return keeps(chain) || is_built_in(chain.name.view());
+}
 
 void InstalledReader::chain(const ChainId& chain) {
-  if (is_of_interest(chain)) {
+  if (keeps(chain)) {
     digests_.try_emplace(chain);
     if (detail_ == Detail::kContents && is_shared_chain(chain)) {
       installed_.shared.try_emplace(chain);
@@ -44,8 +47,7 @@ void InstalledReader::rule(const ChainId& chain, const Rule& rule) {
     return;
   }
   const ChainName* target = jump_target(rule);
-  if (target != nullptr && is_built_in(chain.name.view()) &&
-      is_of_interest({chain.table, *target})) {
+  if (target != nullptr && is_built_in(chain.name.view()) && keeps({chain.table, *target})) {
     installed_.hooks.push_back({chain, rule});
   }
 }
@@ -63,7 +65,15 @@ Installed InstalledReader::finish() && {
   for (const ChainId& chain : unreadable_) {
     installed_.shared.erase(chain);
   }
+  // Chains may have come in any order.
+  std::stable_sort(installed_.hooks.begin(),
+                   installed_.hooks.end(),
+                   [](const auto& left, const auto& right) { return left.chain < right.chain; });
   return std::move(installed_);
+}
+
+bool is_same_reading(const Installed& left, const Installed& right) {
+  return left.chains == right.chains && left.shared == right.shared && left.hooks == right.hooks;
 }
 
 Installed parse_installed(std::string_view save_text, Family family, Detail detail) {
@@ -89,8 +99,7 @@ void SaveTextReader::line(std::string_view text) {
   const ChainId chain{*table_, ChainName(line.name)};
   if (line.kind == SaveLine::Kind::kChain) {
     reader_.chain(chain);
-  } else if (line.kind == SaveLine::Kind::kRule &&
-             (is_of_interest(chain) || is_built_in(line.name))) {
+  } else if (line.kind == SaveLine::Kind::kRule && InstalledReader::looks_at(chain)) {
     if (const auto rule = parse_rule(line.rest, family_)) {
       reader_.rule(chain, *rule);
     } else {

@@ -31,6 +31,13 @@ class InstalledReader {
  public:
   explicit InstalledReader(Detail detail) : detail_(detail) {}
 
+  /// Chains whose content is kept: those that we own, and KUBE-FIREWALL, which we share with
+  /// kubelet.
+  static bool keeps(const ChainId& chain);
+
+  /// Chains whose rules are looked at, which are built-in ones as well. Others need not be fed.
+  static bool looks_at(const ChainId& chain);
+
   void chain(const ChainId& chain);
   void rule(const ChainId& chain, const Rule& rule);
 
@@ -45,6 +52,9 @@ class InstalledReader {
   std::set<ChainId> unreadable_;
   Installed installed_;
 };
+
+/// Whether two readings found the same.
+bool is_same_reading(const Installed& left, const Installed& right);
 
 /// Feeds an InstalledReader with iptables-save output of one family, a line at a time, so that
 /// nobody has to hold the text of a large table.

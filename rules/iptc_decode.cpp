@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <string>
 
 #include <fmt/format.h>
@@ -62,21 +61,6 @@ std::optional<Part> part_at(Bytes bytes) {
 template <typename Address>
 Bytes bytes_of(const Address& address) {
   return {reinterpret_cast<const std::uint8_t*>(&address), sizeof(address)};
-}
-
-/// Nothing for a mask that is no prefix.
-std::optional<std::uint8_t> prefix_length(Bytes mask) {
-  int length = 0;
-  bool ended = false;
-  for (const std::uint8_t byte : mask) {
-    const int ones = std::countl_one(byte);
-    if ((ended && byte != 0) || static_cast<std::uint8_t>(byte << ones) != 0) {
-      return std::nullopt;
-    }
-    length += ones;
-    ended = ended || ones < 8;
-  }
-  return static_cast<std::uint8_t>(length);
 }
 
 bool is_zero(Bytes bytes) {
@@ -299,6 +283,16 @@ std::optional<Target> known_target(const Part& part, Family family) {
 
 }  // namespace
 
+Match decode_match(std::string_view name, int revision, Bytes data, Family family) {
+  auto match = known_match({name, revision, data}, family);
+  return match ? std::move(*match) : OtherMatch{raw_text("-m", name, revision, data)};
+}
+
+Target decode_target(std::string_view name, int revision, Bytes data, Family family) {
+  auto target = known_target({name, revision, data}, family);
+  return target ? std::move(*target) : OtherTarget{raw_text("-j", name, revision, data)};
+}
+
 std::optional<Rule> decode(Bytes entry, std::string_view label, Family family) {
   const std::size_t header = iptc::header_size(family);
   if (entry.size() < header) {
@@ -323,10 +317,7 @@ std::optional<Rule> decode(Bytes entry, std::string_view label, Family family) {
     if (!part) {
       return std::nullopt;
     }
-    auto match = known_match(*part, family);
-    rule.matches.push_back(
-        match ? std::move(*match)
-              : OtherMatch{raw_text("-m", part->name, part->revision, part->data)});
+    rule.matches.push_back(decode_match(part->name, part->revision, part->data, family));
     rest = rest.subspan(sizeof(xt_entry_match) + part->data.size());
   }
   const auto part = part_at(entry.subspan(target_offset));
@@ -337,9 +328,7 @@ std::optional<Rule> decode(Bytes entry, std::string_view label, Family family) {
     rule.target = labelled_target(label);
     return rule;
   }
-  auto target = known_target(*part, family);
-  rule.target = target ? std::move(*target)
-                       : OtherTarget{raw_text("-j", part->name, part->revision, part->data)};
+  rule.target = decode_target(part->name, part->revision, part->data, family);
   return rule;
 }
 

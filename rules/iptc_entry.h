@@ -34,4 +34,15 @@ std::optional<Rule> decode(std::span<const std::uint8_t> entry,
                            std::string_view label,
                            Family family);
 
+/// One match or target out of its data (a structure xt_*_info), which nftables holds for
+/// iptables-nft in the same form. Total, as decode().
+Match decode_match(std::string_view name,
+                   int revision,
+                   std::span<const std::uint8_t> data,
+                   Family family);
+Target decode_target(std::string_view name,
+                     int revision,
+                     std::span<const std::uint8_t> data,
+                     Family family);
+
 }  // namespace rules

@@ -249,6 +249,20 @@ Cidr Cidr::host(const IpAddress& address) {
   return Cidr{address, static_cast<std::uint8_t>(address.bytes().size() * 8)};
 }
 
+std::optional<std::uint8_t> prefix_length(std::span<const std::uint8_t> mask) {
+  int length = 0;
+  bool ended = false;
+  for (const std::uint8_t byte : mask) {
+    const int ones = std::countl_one(byte);
+    if ((ended && byte != 0) || static_cast<std::uint8_t>(byte << ones) != 0) {
+      return std::nullopt;
+    }
+    length += ones;
+    ended = ended || ones < 8;
+  }
+  return static_cast<std::uint8_t>(length);
+}
+
 bool Cidr::contains(const IpAddress& other) const {
   if (other.family() != address.family()) {
     return false;

@@ -59,6 +59,9 @@ class IpAddress {
   std::array<std::uint8_t, 16> bytes_{};
 };
 
+/// How many leading bits of the mask are set; nothing for one that is no prefix.
+std::optional<std::uint8_t> prefix_length(std::span<const std::uint8_t> mask);
+
 /// A network; the address is always masked to the prefix length.
 struct Cidr {
   IpAddress address;

@@ -42,6 +42,13 @@ const ChainName* jump_target(const Rule& rule) {
   return jump != nullptr ? &jump->chain : nullptr;
 }
 
+bool is_in_our_words(const Rule& rule) {
+  return !std::holds_alternative<OtherTarget>(rule.target) &&
+         std::none_of(rule.matches.begin(), rule.matches.end(), [](const Match& match) {
+           return std::holds_alternative<OtherMatch>(match);
+         });
+}
+
 std::string_view comment_of(const Rule& rule) {
   for (const Match& match : rule.matches) {
     if (const auto* comment = std::get_if<Comment>(&match)) {

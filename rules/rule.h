@@ -228,6 +228,9 @@ struct Rule {
 /// The chain that the rule jumps to, or nullptr.
 const ChainName* jump_target(const Rule& rule);
 
+/// Whether all of the rule is in our words, without an OtherMatch or OtherTarget.
+bool is_in_our_words(const Rule& rule);
+
 /// The text of the rule's first comment, or empty.
 std::string_view comment_of(const Rule& rule);
 

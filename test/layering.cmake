@@ -34,9 +34,9 @@ set(quarantined
     "^spdlog/<-^(k8sclient/reflector|proxy/logging).cpp$"
     "^CLI/<-^(bench/.*|proxy/(command_line|config_flags)).cpp$"
     "^prometheus/<-^proxy/metric[a-z_]*.cpp$"
-    "^(libmnl|libnetfilter_conntrack)/<-^proxy/(conntrack|drift|entrance_nft|nfacct|nft_table).cpp$"
+    "^(libmnl|libnetfilter_conntrack|libnftnl)/<-^proxy/(conntrack.cpp|drift.cpp|entrance_nft.cpp|nfacct.cpp|nfnetlink.cpp|nft_[a-z]*.(cpp|h)|nftables_mode.cpp)$"
     "^libiptc/<-^proxy/(iptc|xtables)[a-z_]*.cpp$"
-    "^linux/netfilter<-^(rules/iptc_layout.h|proxy/(conntrack|drift|entrance_nft|iptc_[a-z]*|nfacct|nft_table|xtables_[a-z]*).cpp)$")
+    "^linux/netfilter<-^(rules/iptc_layout.h|proxy/(conntrack|drift|entrance_nft|iptc_[a-z]*|nfacct|nfnetlink|nft_[a-z]*|nftables_mode|xtables_[a-z]*).cpp)$")
 
 # The two sides of "left<-right".
 macro(split rule left right)

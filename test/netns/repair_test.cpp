@@ -99,7 +99,8 @@ void check_repairs(const std::string& variant) {
   REQUIRE(
       eventually([] { return !shell("curl -sf http://127.0.0.1:10256/healthz || true").empty(); }));
   shell(iptables + " -t mangle -X KUBE-IPTABLES-HINT");  // not ours to repair
-  // iptables-nft-save 1.8.9 at times prints rules twice: two readings have to agree.
+  // iptables-nft-save 1.8.9 prints rules twice if a commit comes in between: two readings have to
+  // agree.
   std::vector<std::string> right;
   REQUIRE(eventually([&] {
     std::vector<std::string> before = ours(iptables);

@@ -1,4 +1,4 @@
-#include "proxy/nft_table.h"
+#include "proxy/nftables_mode.h"
 
 #include <array>
 #include <cerrno>

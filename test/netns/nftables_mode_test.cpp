@@ -1,4 +1,4 @@
-#include "proxy/nft_table.h"
+#include "proxy/nftables_mode.h"
 
 #include <catch2/catch.hpp>
 
@@ -34,7 +34,8 @@ void leave_nftables_mode() {
 
 }  // namespace
 
-TEST_CASE("nft table: it is removed with all that is in it, and no other", "[netns][nft_table]") {
+TEST_CASE("nftables mode: it is removed with all that is in it, and no other",
+          "[netns][nftables_mode]") {
   if (!has_nft()) {
     WARN("skipped: no nft in PATH");
     return;
@@ -52,8 +53,8 @@ TEST_CASE("nft table: it is removed with all that is in it, and no other", "[net
   CHECK(shell("nft list tables") == "table inet kube-proxy\ntable ip kube-proxy-of-mine\n");
 }
 
-TEST_CASE("nft table: the proxy takes a node over from kube-proxy's nftables mode",
-          "[netns][nft_table]") {
+TEST_CASE("nftables mode: the proxy takes a node over from kube-proxy's nftables mode",
+          "[netns][nftables_mode]") {
   if (!has_nft()) {
     WARN("skipped: no nft in PATH");
     return;

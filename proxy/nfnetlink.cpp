@@ -1,0 +1,79 @@
+#include "proxy/nfnetlink.h"
+
+#include <cerrno>
+
+#include <libmnl/libmnl.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include "proxy/descriptor.h"
+
+namespace proxy {
+
+namespace {
+
+constexpr timeval kAnswerDeadline{.tv_sec = 5, .tv_usec = 0};
+
+// More than this the kernel does not fill per read.
+constexpr std::size_t kReadSize = 32 * 1024;
+
+}  // namespace
+
+NfnetlinkSocket::NfnetlinkSocket()
+    : socket_(mnl_socket_open(NETLINK_NETFILTER), &mnl_socket_close), buffer_(kReadSize) {
+  if (!socket_ || mnl_socket_bind(socket_.get(), 0, MNL_SOCKET_AUTOPID) < 0) {
+    throw_errno("cannot open a netlink socket for netfilter");
+  }
+  if (::setsockopt(mnl_socket_get_fd(socket_.get()),
+                   SOL_SOCKET,
+                   SO_RCVTIMEO,
+                   &kAnswerDeadline,
+                   sizeof kAnswerDeadline) != 0) {
+    throw_errno("cannot set a deadline for netfilter's answers");
+  }
+}
+
+void NfnetlinkSocket::send(const NfnetlinkRequest& request) {
+  nlmsghdr* message = mnl_nlmsg_put_header(buffer_.data());
+  message->nlmsg_type = static_cast<std::uint16_t>((request.subsystem << 8) | request.command);
+  message->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | NLM_F_ACK | request.flags);
+  message->nlmsg_seq = 1;
+  auto* header = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(nfgenmsg)));
+  header->nfgen_family = static_cast<std::uint8_t>(request.family);
+  header->version = NFNETLINK_V0;
+  for (const auto& [type, text] : request.strings) {
+    mnl_attr_put_strz(message, static_cast<std::uint16_t>(type), text.c_str());
+  }
+  if (mnl_socket_sendto(socket_.get(), message, message->nlmsg_len) < 0) {
+    throw_errno("cannot ask netfilter");
+  }
+}
+
+NfnetlinkOutcome NfnetlinkSocket::ask(
+    const NfnetlinkRequest& request,
+    const std::function<void(const nlmsghdr* message)>& on_message) {
+  send(request);
+  NfnetlinkOutcome outcome;
+  while (true) {
+    const ssize_t received = mnl_socket_recvfrom(socket_.get(), buffer_.data(), buffer_.size());
+    if (received < 0) {
+      throw_errno("no answer from netfilter");
+    }
+    int rest = static_cast<int>(received);
+    const auto* message = static_cast<const nlmsghdr*>(static_cast<const void*>(buffer_.data()));
+    for (; mnl_nlmsg_ok(message, rest); message = mnl_nlmsg_next(message, &rest)) {
+      outcome.interrupted = outcome.interrupted || (message->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
+      if (message->nlmsg_type == NLMSG_ERROR) {
+        outcome.error = -static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(message))->error;
+        return outcome;
+      }
+      if (message->nlmsg_type == NLMSG_DONE) {
+        return outcome;
+      }
+      on_message(message);
+    }
+  }
+}
+
+}  // namespace proxy

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include <libnftnl/rule.h>
+
+#include "proxy/counter.h"
+#include "rules/rule.h"
+
+struct nlmsghdr;
+
+namespace proxy {
+
+/// A rule of nftables as the kernel describes it.
+using NftRule = std::unique_ptr<const nftnl_rule, void (*)(const nftnl_rule*)>;
+
+/// Out of one answer to NFT_MSG_GETRULE. Throws std::system_error for a message that is none.
+NftRule parse_nft_rule(const nlmsghdr* message);
+
+/// What the rule has counted; zeros if it does not count.
+Counter counter_of(const nftnl_rule& rule);
+
+/// The chain that the rule jumps or goes to.
+std::optional<rules::ChainName> chain_after(const nftnl_rule& rule);
+
+/// The rule as iptables-nft means it: that program writes addresses, interfaces, protocols, ports
+/// of TCP and UDP, marks and verdicts in expressions of nftables, and the other matches and targets
+/// as those of legacy. Total: what is neither of both becomes an OtherMatch, good for comparing and
+/// not for writing. Equal to what rules::parse_rule makes of the line of iptables-nft-save, if it
+/// has no OtherMatch and no OtherTarget.
+rules::Rule read_nft_rule(const nftnl_rule& rule, rules::Family family);
+
+}  // namespace proxy

@@ -1,0 +1,141 @@
+#include "proxy/nft_tables.h"
+
+#include <cerrno>
+#include <memory>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <libmnl/libmnl.h>
+#include <libnftnl/chain.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <sys/socket.h>
+
+#include "proxy/descriptor.h"
+#include "proxy/nfnetlink.h"
+#include "proxy/nft_rule.h"
+#include "rules/text.h"
+
+namespace proxy {
+
+namespace {
+
+constexpr int kAttempts = 20;
+
+/// The place that a message speaks of; nothing if it is in no table that we write.
+std::optional<rules::ChainId> place(std::string_view table, std::string_view chain) {
+  const auto known = rules::parse_table(table);
+  return known && chain.size() <= rules::ChainName::kMaxLength
+             ? std::optional(rules::ChainId{*known, rules::ChainName(chain)})
+             : std::nullopt;
+}
+
+/// One reading. The rules are asked for chain by chain, as iptables does it: the kernel finds its
+/// place in a dump of many chains anew for each part, which takes a minute for 100,000 of them.
+class Reading {
+ public:
+  Reading(rules::Family family, rules::Detail detail) : family_(family), reader_(detail) {
+    std::vector<rules::ChainId> chains;
+    ask(NFT_MSG_GETCHAIN, NLM_F_DUMP, {}, [&](const nlmsghdr* message) {
+      take_chain(message, chains);
+    });
+    for (const rules::ChainId& chain : chains) {
+      if (detail == rules::Detail::kNames && rules::InstalledReader::keeps(chain)) {
+        continue;
+      }
+      ask(NFT_MSG_GETRULE,
+          NLM_F_DUMP,
+          {{NFTA_RULE_TABLE, std::string(to_string(chain.table))},
+           {NFTA_RULE_CHAIN, std::string(chain.name.view())}},
+          [&](const nlmsghdr* message) { take_rule(message, chain); });
+    }
+    ask(NFT_MSG_GETGEN, 0, {}, [](const nlmsghdr*) {});
+  }
+
+  /// Nobody committed anything meanwhile.
+  bool is_consistent() const { return is_consistent_; }
+
+  /// Nothing if there are rules that we have no words for.
+  std::optional<rules::Installed> finish() && {
+    return is_understood_ ? std::optional(std::move(reader_).finish()) : std::nullopt;
+  }
+
+ private:
+  template <typename Take>
+  void ask(int command, int flags, std::vector<std::pair<int, std::string>> strings, Take take) {
+    const NfnetlinkOutcome outcome =
+        socket_.ask({.subsystem = NFNL_SUBSYS_NFTABLES,
+                     .command = command,
+                     .flags = flags,
+                     .family = family_ == rules::Family::kIpv4 ? AF_INET : AF_INET6,
+                     .strings = std::move(strings)},
+                    [&](const nlmsghdr* message) {
+                      note_generation(message);
+                      take(message);
+                    });
+    if (outcome.error != 0 && outcome.error != ENOENT) {
+      throw std::system_error(
+          outcome.error, std::generic_category(), "cannot read the tables of nftables");
+    }
+    const bool has_vanished = outcome.error == ENOENT;
+    is_consistent_ = is_consistent_ && !outcome.interrupted && !has_vanished;
+  }
+
+  /// Each message bears the number of the last transaction.
+  void note_generation(const nlmsghdr* message) {
+    const auto now = static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(message))->res_id;
+    is_consistent_ = is_consistent_ && (!generation_ || *generation_ == now);
+    generation_ = now;
+  }
+
+  void take_chain(const nlmsghdr* message, std::vector<rules::ChainId>& chains) {
+    const std::unique_ptr<nftnl_chain, decltype(&nftnl_chain_free)> chain(nftnl_chain_alloc(),
+                                                                          &nftnl_chain_free);
+    if (!chain || nftnl_chain_nlmsg_parse(message, chain.get()) < 0) {
+      throw_errno("cannot read a chain of nftables");
+    }
+    const auto id = place(nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_TABLE),
+                          nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME));
+    if (id && rules::InstalledReader::looks_at(*id)) {
+      reader_.chain(*id);
+      chains.push_back(*id);
+    }
+  }
+
+  void take_rule(const nlmsghdr* message, const rules::ChainId& chain) {
+    const rules::Rule rule = read_nft_rule(*parse_nft_rule(message), family_);
+    const rules::ChainName* next = rules::jump_target(rule);
+    const bool is_ours = rules::InstalledReader::keeps(chain) ||
+                         (next != nullptr && rules::InstalledReader::keeps({chain.table, *next}));
+    is_understood_ = is_understood_ && (!is_ours || rules::is_in_our_words(rule));
+    reader_.rule(chain, rule);
+  }
+
+  rules::Family family_;
+  NfnetlinkSocket socket_;
+  rules::InstalledReader reader_;
+  std::optional<std::uint16_t> generation_;
+  bool is_consistent_ = true;
+  bool is_understood_ = true;
+};
+
+}  // namespace
+
+std::optional<rules::Installed> read_nft_tables(rules::Family family, rules::Detail detail) {
+  std::optional<rules::Installed> before;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    Reading reading(family, detail);
+    const bool is_consistent = reading.is_consistent();
+    auto found = std::move(reading).finish();
+    if (is_consistent || !found || (before && rules::is_same_reading(*before, *found))) {
+      return found;
+    }
+    before = std::move(found);
+  }
+  throw std::system_error(
+      EAGAIN, std::generic_category(), "nftables change faster than they can be read");
+}
+
+}  // namespace proxy
