@@ -25,8 +25,8 @@ void free_policy(void*, void* policy, CRYPTO_EX_DATA*, int, long, void*) {
 // Where an SSL_CTX keeps its policy. cpprestsdk drops the context once the connection is made,
 // which may outlive everything else.
 int policy_index() {
-  static const int index = ::SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, free_policy);
-  return index;
+  static const int kIndex = ::SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, free_policy);
+  return kIndex;
 }
 
 // Connections may be made of their own; the policy hangs on the context.

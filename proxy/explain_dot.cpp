@@ -158,8 +158,8 @@ void add_section(Digraph& graph,
 }
 
 bool is_built_in(const rules::ChainId& chain) {
-  static const rules::Tables built_in = rules::empty_tables(rules::Family::kIpv4);
-  return built_in.chains.contains(chain);
+  static const rules::Tables kBuiltIn = rules::empty_tables(rules::Family::kIpv4);
+  return kBuiltIn.chains.contains(chain);
 }
 
 /// Built-in chains follow each other by dotted edges; what a rule leads to hangs on its chain.

@@ -22,6 +22,8 @@ namespace proxy {
 
 namespace {
 
+// NOLINTBEGIN(readability-identifier-naming): the constants are functions
+
 /// The two halves of libiptc under one name.
 struct Ipv4 {
   static constexpr rules::Family kFamily = rules::Family::kIpv4;
@@ -64,6 +66,8 @@ struct Ipv6 {
   static constexpr auto next_rule = ip6tc_next_rule;
   static constexpr auto target = ip6tc_get_target;
 };
+
+// NOLINTEND(readability-identifier-naming)
 
 template <typename Library>
 class Table {

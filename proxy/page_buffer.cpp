@@ -13,8 +13,8 @@ namespace proxy {
 namespace {
 
 std::size_t whole_pages(std::size_t size) {
-  static const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-  return (size + page - 1) / page * page;
+  static const auto kPage = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  return (size + kPage - 1) / kPage * kPage;
 }
 
 }  // namespace

@@ -237,6 +237,7 @@ std::vector<ObjectName> Store::known_services() const {
 void Store::put_service(const ObjectName& name, PerFamily<std::vector<NamedServicePort>> ports) {
   const auto slices = slices_.slices_of(name);
   for (const Family family : kFamilies) {
+    // NOLINTNEXTLINE(clang-analyzer-cplusplus.Move): each family has its own, moved from once
     for (auto& [port_name, port] : ports[family]) {
       port.endpoints = endpoints_of(slices, family, port_name.port, port_name.protocol);
     }
