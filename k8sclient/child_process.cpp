@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -70,6 +71,7 @@ struct Pipe {
 // A null-terminated array of the strings, as exec wants it; valid as long as they are.
 std::vector<char*> pointers(std::vector<std::string>& strings) {
   std::vector<char*> result;
+  result.reserve(strings.size() + 1);
   for (std::string& text : strings) {
     result.push_back(text.data());
   }
@@ -89,8 +91,9 @@ std::vector<std::string> with_ours(
     variables[name] = value;
   }
   std::vector<std::string> result;
+  result.reserve(variables.size());
   for (const auto& [name, value] : variables) {
-    result.push_back(name + "=" + value);
+    result.push_back(fmt::format("{}={}", name, value));
   }
   return result;
 }

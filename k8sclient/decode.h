@@ -110,6 +110,6 @@ struct WatchLine {
 /// type, object of another kind. A malformed object of a known name is in `error` instead, so that
 /// the watch can go on behind it.
 template <typename T>
-WatchLine<T> decode_watch_line(std::string_view line);
+WatchLine<T> decode_watch_line(std::string_view text);
 
 }  // namespace k8sclient

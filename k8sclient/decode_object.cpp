@@ -65,10 +65,10 @@ T decode_object(const Json& item, Place place) {
 }
 
 template void check_type<Service>(const Json& json, Place place);
-template Service decode_object<Service>(const Json& json, Place place);
+template Service decode_object<Service>(const Json& item, Place place);
 template void check_type<EndpointSlice>(const Json& json, Place place);
-template EndpointSlice decode_object<EndpointSlice>(const Json& json, Place place);
+template EndpointSlice decode_object<EndpointSlice>(const Json& item, Place place);
 template void check_type<Node>(const Json& json, Place place);
-template Node decode_object<Node>(const Json& json, Place place);
+template Node decode_object<Node>(const Json& item, Place place);
 
 }  // namespace k8sclient

@@ -44,7 +44,7 @@ void check_type(const Json& json, Place place);
 /// Throws DecodeError only; its path starts at the object, or at the document's root if the object
 /// has no valid name.
 template <typename T>
-T decode_object(const Json& json, Place place);
+T decode_object(const Json& item, Place place);
 
 /// "items[0]" and "metadata.name" → "items[0].metadata.name".
 std::string join_path(const std::string& left, const std::string& right);

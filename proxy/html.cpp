@@ -47,6 +47,7 @@ std::string url_encoded(std::string_view text) {
 }
 
 std::string duration_text(std::chrono::system_clock::duration duration) {
+  constexpr std::int64_t kDay = 86'400;
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(duration).count();
   if (seconds < 60) {
     return fmt::format("{} s", seconds);
@@ -54,10 +55,10 @@ std::string duration_text(std::chrono::system_clock::duration duration) {
   if (seconds < 3600) {
     return fmt::format("{} min {} s", seconds / 60, seconds % 60);
   }
-  if (seconds < 24 * 3600) {
+  if (seconds < kDay) {
     return fmt::format("{} h {} min", seconds / 3600, seconds / 60 % 60);
   }
-  return fmt::format("{} d {} h", seconds / (24 * 3600), seconds / 3600 % 24);
+  return fmt::format("{} d {} h", seconds / kDay, seconds / 3600 % 24);
 }
 
 }  // namespace proxy

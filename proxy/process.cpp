@@ -24,8 +24,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::size_t kMaxError = 64 * 1024;
-constexpr std::size_t kChunk = 64 * 1024;
+constexpr std::size_t kMaxError = std::size_t{64} * 1024;
+constexpr std::size_t kChunk = std::size_t{64} * 1024;
 
 struct Channel {
   Descriptor ours;
@@ -72,6 +72,7 @@ class SpawnSettings {
   pid_t spawn(const std::vector<std::string>& argv) const {
     std::vector<std::string> copy = argv;
     std::vector<char*> pointers;
+    pointers.reserve(copy.size() + 1);
     for (std::string& argument : copy) {
       pointers.push_back(argument.data());
     }

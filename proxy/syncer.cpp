@@ -168,7 +168,7 @@ std::optional<ApplyError> Syncer::isolate(const rules::Snapshot& snapshot,
     for (const ServicePortName& name : group) {
       suspects.erase(name);
     }
-    const auto refused = attempt(snapshot, context, united(quarantined_names(), suspects), report);
+    auto refused = attempt(snapshot, context, united(quarantined_names(), suspects), report);
     if (!refused) {
       continue;
     }

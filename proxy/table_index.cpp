@@ -108,7 +108,7 @@ TableShape TableIndex::shape() const {
   TableShape shape;
   for (const Chain& chain : chains()) {
     if (chain.hook != kNoHook) {
-      const auto hook = static_cast<std::size_t>(chain.hook);
+      const std::size_t hook = static_cast<std::uint8_t>(chain.hook);
       shape.valid_hooks |= 1U << hook;
       shape.hook_entries[hook] = chain.begin;
       shape.underflows[hook] = last_entry(chain);

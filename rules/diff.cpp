@@ -312,8 +312,8 @@ class Differ {
     if (base && same_base()) {
       return;
     }
-    const bool believed = have_.base.base() != nullptr;
-    const std::vector<Base::Hook>& present = believed ? have_.base.base()->hooks : have_.hooks;
+    const auto& believed = have_.base.base();
+    const std::vector<Base::Hook>& present = believed ? believed->hooks : have_.hooks;
     if (!base) {
       std::copy_if(present.begin(),
                    present.end(),

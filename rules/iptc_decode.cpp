@@ -247,7 +247,7 @@ std::optional<Target> masquerade_target(unsigned flags, Bytes rest) {
 std::optional<Target> dnat_target(Bytes data, Family family) {
   const auto info = load<nf_nat_range2>(data);
   if (info.flags != (NF_NAT_RANGE_MAP_IPS | NF_NAT_RANGE_PROTO_SPECIFIED) ||
-      std::memcmp(&info.min_addr, &info.max_addr, sizeof(info.min_addr)) != 0 ||
+      !std::ranges::equal(bytes_of(info.min_addr), bytes_of(info.max_addr)) ||
       info.min_proto.all != info.max_proto.all) {
     return std::nullopt;
   }

@@ -140,6 +140,7 @@ std::vector<ChainId> in_removal_order(const std::vector<ChainId>& chains) {
 /// KUBE-SERVICES comes last: it leads to the others.
 std::vector<const SharedEdit*> callees_first(const std::vector<SharedEdit>& edits) {
   std::vector<const SharedEdit*> sorted;
+  sorted.reserve(edits.size());
   for (const SharedEdit& edit : edits) {
     sorted.push_back(&edit);
   }

@@ -135,6 +135,7 @@ class Journey {
       by_path.emplace(std::move(path), std::move(outcome));
     }
     std::vector<Outcome> outcomes;
+    outcomes.reserve(by_path.size());
     for (auto& [path, outcome] : by_path) {
       outcomes.push_back(std::move(outcome));
     }
