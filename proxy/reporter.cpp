@@ -12,6 +12,7 @@
 #include "proxy/logging.h"
 #include "proxy/nfacct.h"
 #include "proxy/server_routes.h"
+#include "proxy/sync_metrics.h"
 #include "rules/topology.h"
 
 namespace proxy {
@@ -26,44 +27,6 @@ constexpr std::size_t kRememberedSyncs = 300;
 
 double seconds(Clock::duration duration) {
   return std::chrono::duration<double>(duration).count();
-}
-
-double unix_seconds(std::chrono::system_clock::time_point time) {
-  return std::chrono::duration<double>(time.time_since_epoch()).count();
-}
-
-Labels with(Labels labels, const std::string& name, std::string_view value) {
-  labels.emplace(name, value);
-  return labels;
-}
-
-/// Service ports of which a Local traffic policy finds no endpoint on this node, though there is
-/// one elsewhere (spec §3.4.2). Of an external policy that nothing reaches from outside, no
-/// endpoint counts as found, as in kube-proxy.
-struct WithoutLocal {
-  std::size_t internal = 0;
-  std::size_t external = 0;
-};
-
-WithoutLocal count_without_local(const rules::Snapshot& snapshot, const rules::Context& context) {
-  WithoutLocal count;
-  for (const auto& shard : snapshot.shards) {
-    if (!shard) {
-      continue;
-    }
-    for (const auto& [name, port] : *shard) {
-      if (port->internal_policy != rules::TrafficPolicy::kLocal &&
-          port->external_policy != rules::TrafficPolicy::kLocal) {
-        continue;
-      }
-      const auto selection = rules::select_endpoints(*port, context.node_name, context.zone);
-      if (selection.any && selection.local.empty()) {
-        count.internal += port->internal_policy == rules::TrafficPolicy::kLocal ? 1U : 0U;
-        count.external += port->external_policy == rules::TrafficPolicy::kLocal ? 1U : 0U;
-      }
-    }
-  }
-  return count;
 }
 
 std::vector<EndpointStatus> endpoint_statuses(const rules::ServicePort& port,
@@ -172,28 +135,28 @@ void Reporter::listen(const std::string& address,
 }
 
 FamilySync::Hooks Reporter::hooks(Family family) {
-  return {
-      .on_queued =
-          [this, family] {
-            health_.queued(family, Moment::now());
-            metrics_.sync_proxy_rules_last_queued_timestamp_seconds.set(
-                unix_seconds(std::chrono::system_clock::now()), ip_family(family));
-          },
-      .on_sync = [this](const SyncRecord& record) { on_sync(record); },
-      .on_drift = [this, family](const rules::Changes& repair) { on_drift(family, repair); },
-      .on_conntrack = [this, family](const ConntrackWalk& walk,
-                                     Clock::duration took) { on_conntrack(family, walk, took); }};
+  return {.on_queued =
+              [this, family] {
+                health_.queued(family, Moment::now());
+                count_queued(metrics_, family);
+              },
+          .on_sync = [this](const SyncRecord& record) { on_sync(record); },
+          .on_drift = [this,
+                       family](const rules::Changes& /*repair*/) { count_drift(metrics_, family); },
+          .on_conntrack =
+              [this, family](const ConntrackWalk& walk, Clock::duration took) {
+                count_conntrack(metrics_, family, walk, took);
+              }};
 }
 
 void Reporter::on_sync(const SyncRecord& record) {
-  count_sync(record);
+  count_sync(metrics_, record);
   remember(record);
   if (record.report.outcome == SyncReport::Outcome::kFailed) {
     health_.queued(record.family, Moment::now());
     return;
   }
   health_.synced(record.family, Moment::now());
-  count_rules(record);
   service_health_->update(*record.update.snapshot, record.context.node_port_addresses);
   for (const rules::ServicePortName& name : record.report.quarantined) {
     const auto found = record.syncer.quarantine().find(name);
@@ -201,47 +164,6 @@ void Reporter::on_sync(const SyncRecord& record) {
       events_->tell(service_quarantined(node_.name, name, found->second.reason));
     }
   }
-}
-
-void Reporter::count_sync(const SyncRecord& record) {
-  const Labels family = ip_family(record.family);
-  const double took = seconds(record.took);
-  metrics_.sync_proxy_rules_duration_seconds.observe(took, family);
-  if (record.report.read_back) {
-    metrics_.sync_full_proxy_rules_duration_seconds.observe(took, family);
-  } else {
-    metrics_.sync_partial_proxy_rules_duration_seconds.observe(took, family);
-  }
-  if (record.report.outcome == SyncReport::Outcome::kFailed) {
-    metrics_.sync_proxy_rules_iptables_restore_failures_total.add(1, family);
-    if (!record.report.read_back) {
-      metrics_.sync_proxy_rules_iptables_partial_restore_failures_total.add(1, family);
-    }
-    return;
-  }
-  const auto now = std::chrono::system_clock::now();
-  metrics_.sync_proxy_rules_last_timestamp_seconds.set(unix_seconds(now), family);
-  for (const Store::Time& trigger : record.trigger_times) {
-    metrics_.network_programming_duration_seconds.observe(
-        std::chrono::duration<double>(now - trigger).count(), family);
-  }
-}
-
-void Reporter::count_rules(const SyncRecord& record) {
-  const Labels family = ip_family(record.family);
-  const SyncReport& report = record.report;
-  const auto set = [&](Table table, std::size_t total, std::size_t last) {
-    const Labels labels = with(family, "table", to_string(table));
-    metrics_.sync_proxy_rules_iptables_total.set(static_cast<double>(total), labels);
-    metrics_.sync_proxy_rules_iptables_last.set(static_cast<double>(last), labels);
-  };
-  set(Table::kFilter, report.filter_rules, report.filter_rules_written);
-  set(Table::kNat, report.nat_rules, report.nat_rules_written);
-  metrics_.quarantined_services.set(static_cast<double>(record.syncer.quarantine().size()), family);
-  const WithoutLocal count = count_without_local(*record.update.snapshot, record.context);
-  auto& gauge = metrics_.sync_proxy_rules_no_local_endpoints_total;
-  gauge.set(static_cast<double>(count.internal), with(family, "traffic_policy", "internal"));
-  gauge.set(static_cast<double>(count.external), with(family, "traffic_policy", "external"));
 }
 
 void Reporter::remember(const SyncRecord& record) {
@@ -265,16 +187,6 @@ void Reporter::remember(const SyncRecord& record) {
   }
   view.quarantine = record.syncer.quarantine();
   view.update = record.update;
-}
-
-void Reporter::on_drift(Family family, const rules::Changes& /*repair*/) {
-  metrics_.drift_repairs_total.add(1, ip_family(family));
-}
-
-void Reporter::on_conntrack(Family family, const ConntrackWalk& walk, Clock::duration took) {
-  metrics_.conntrack_reconciler_sync_duration_seconds.observe(seconds(took), ip_family(family));
-  metrics_.conntrack_reconciler_deleted_entries_total.add(static_cast<double>(walk.deleted),
-                                                          ip_family(family));
 }
 
 void Reporter::tick() {

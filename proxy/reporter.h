@@ -51,13 +51,7 @@ class Reporter {
   };
 
   void on_sync(const SyncRecord& record);
-  void count_sync(const SyncRecord& record);
-  void count_rules(const SyncRecord& record);
   void remember(const SyncRecord& record);
-  void on_drift(rules::Family family, const rules::Changes& repair);
-  void on_conntrack(rules::Family family,
-                    const ConntrackWalk& walk,
-                    std::chrono::steady_clock::duration took);
   void listen(const std::string& address,
               Handler handler,
               const std::function<ClusterEvent(std::string_view)>& failed);
