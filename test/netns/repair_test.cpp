@@ -30,6 +30,9 @@ const std::vector<Tampering> kTamperings{
     {"a chain of a Service is flushed", "{} -t nat -F CHAIN"},
     {"a fixed chain of table filter is flushed", "{} -t filter -F KUBE-FORWARD"},
     {"a rule is appended to a shared chain", "{} -t nat -A KUBE-SERVICES -j ACCEPT"},
+    {"a rule in words that we never use is put into a chain of a Service",
+     "{} -t nat -I CHAIN -p icmp -m limit --limit 1/sec -j LOG"},
+    {"such a rule is put into a shared chain", "{} -t nat -I KUBE-SERVICES -p icmp -j LOG"},
     {"table nat is flushed", "{} -t nat -F", false},
     // What a firewalld does that starts with its iptables backend.
     {"a firewall starts afresh",
