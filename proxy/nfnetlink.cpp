@@ -2,6 +2,7 @@
 
 #include <cerrno>
 
+#include <arpa/inet.h>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <sys/socket.h>
@@ -17,6 +18,24 @@ constexpr timeval kAnswerDeadline{.tv_sec = 5, .tv_usec = 0};
 
 // More than this the kernel does not fill per read.
 constexpr std::size_t kReadSize = 32 * 1024;
+
+/// A message without attributes at the end of what the buffer holds already, `used` bytes.
+nlmsghdr* put_message(std::vector<std::uint8_t>& buffer,
+                      std::size_t used,
+                      int type,
+                      int flags,
+                      int family,
+                      int resource) {
+  nlmsghdr* message = mnl_nlmsg_put_header(buffer.data() + used);
+  message->nlmsg_type = static_cast<std::uint16_t>(type);
+  message->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
+  message->nlmsg_seq = 1;
+  auto* header = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(nfgenmsg)));
+  header->nfgen_family = static_cast<std::uint8_t>(family);
+  header->version = NFNETLINK_V0;
+  header->res_id = htons(static_cast<std::uint16_t>(resource));
+  return message;
+}
 
 }  // namespace
 
@@ -35,17 +54,25 @@ NfnetlinkSocket::NfnetlinkSocket()
 }
 
 void NfnetlinkSocket::send(const NfnetlinkRequest& request) {
-  nlmsghdr* message = mnl_nlmsg_put_header(buffer_.data());
-  message->nlmsg_type = static_cast<std::uint16_t>((request.subsystem << 8) | request.command);
-  message->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | NLM_F_ACK | request.flags);
-  message->nlmsg_seq = 1;
-  auto* header = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(nfgenmsg)));
-  header->nfgen_family = static_cast<std::uint8_t>(request.family);
-  header->version = NFNETLINK_V0;
+  std::size_t used = 0;
+  const auto put_border = [&](int type) {
+    if (request.is_transaction) {
+      used += put_message(buffer_, used, type, 0, AF_UNSPEC, request.subsystem)->nlmsg_len;
+    }
+  };
+  put_border(NFNL_MSG_BATCH_BEGIN);
+  nlmsghdr* message = put_message(buffer_,
+                                  used,
+                                  (request.subsystem << 8) | request.command,
+                                  NLM_F_ACK | request.flags,
+                                  request.family,
+                                  0);
   for (const auto& [type, text] : request.strings) {
     mnl_attr_put_strz(message, static_cast<std::uint16_t>(type), text.c_str());
   }
-  if (mnl_socket_sendto(socket_.get(), message, message->nlmsg_len) < 0) {
+  used += message->nlmsg_len;
+  put_border(NFNL_MSG_BATCH_END);
+  if (mnl_socket_sendto(socket_.get(), buffer_.data(), used) < 0) {
     throw_errno("cannot ask netfilter");
   }
 }

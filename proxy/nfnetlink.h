@@ -19,6 +19,7 @@ struct NfnetlinkRequest {
   int flags = 0;                                     // NLM_F_* beside NLM_F_REQUEST and NLM_F_ACK
   int family = 0;                                    // AF_INET, AF_INET6, or 0
   std::vector<std::pair<int, std::string>> strings;  // attributes: type and text
+  bool is_transaction = false;  // what changes nftables has to come as one, even if it is alone
 };
 
 /// How a request that was answered went.
@@ -35,7 +36,7 @@ class NfnetlinkSocket {
   NfnetlinkSocket();
 
   /// Hands each answer to `on_message`, which may throw, and waits for the kernel to say that it is
-  /// done.
+  /// done. A request without answers needs none.
   NfnetlinkOutcome ask(const NfnetlinkRequest& request,
                        const std::function<void(const nlmsghdr* message)>& on_message);
 
