@@ -245,3 +245,21 @@ TEST_CASE("real API: the program on a node, through a restart of the API server"
   CHECK_THAT(check, Contains("create events: allowed"));
   CHECK_THAT(check, Contains("watch of services was last heard"));
 }
+
+TEST_CASE("real API: a command that ends with its watches still open ends in order", "[real-api]") {
+  constexpr int kRuns = 100;  // one in twenty died when OpenSSL went before the connections
+  RealApi& api = RealApi::instance();
+  put_cluster(api);
+  apply_shipped_rights(api);
+  const test::TemporaryFolder folder;
+  const std::vector<std::string> render{IPTPROXY_PROGRAM,
+                                        "render",
+                                        "--kubeconfig=" + write_kubeconfig(api, folder),
+                                        "--hostname-override=worker-1"};
+
+  for (int run = 0; run < kRuns; ++run) {
+    const auto rendered = proxy::run({.argv = render});
+    INFO(rendered.error);
+    REQUIRE(rendered.status == 0);
+  }
+}
