@@ -1,7 +1,9 @@
 #include "proxy/conntrack.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <exception>
 #include <system_error>
 #include <utility>
@@ -89,6 +91,25 @@ void request_udp_only(nlmsghdr* message) {
   mnl_attr_nest_end(message, filter);
 }
 
+using Bytes = std::span<const std::uint8_t>;
+
+/// Calls `visit(type, payload)` for each netlink attribute in `attributes`, until one returns
+/// false. Ends at the first that is cut off.
+template <typename Visit>
+void for_each_attribute(Bytes attributes, const Visit& visit) {
+  nlattr header{};
+  while (attributes.size() >= sizeof header) {
+    std::memcpy(&header, attributes.data(), sizeof header);
+    if (header.nla_len < sizeof header || header.nla_len > attributes.size() ||
+        !visit(header.nla_type & NLA_TYPE_MASK,
+               attributes.subspan(sizeof header, header.nla_len - sizeof header))) {
+      return;
+    }
+    const std::size_t padding = -std::size_t{header.nla_len} % NLA_ALIGNTO;
+    attributes = attributes.subspan(std::min(attributes.size(), header.nla_len + padding));
+  }
+}
+
 /// One direction of an entry, as far as it is UDP.
 struct Tuple {
   rules::SocketAddress source;
@@ -96,84 +117,68 @@ struct Tuple {
   std::uint8_t protocol = 0;
 };
 
-rules::IpAddress read_address(const nlattr* attribute) {
-  return rules::IpAddress::from_bytes(
-      {static_cast<const std::uint8_t*>(mnl_attr_get_payload(attribute)),
-       mnl_attr_get_payload_len(attribute)});
+// Entries are looked at here, without the libraries, until one is to be deleted: a call for each of
+// their attributes would cost more than all else that is done here.
+
+void read_addresses(Bytes fields, Tuple& tuple) {
+  for_each_attribute(fields, [&](int type, Bytes value) {
+    if (type == CTA_IP_V4_SRC || type == CTA_IP_V6_SRC) {
+      tuple.source.address = rules::IpAddress::from_bytes(value);
+    } else if (type == CTA_IP_V4_DST || type == CTA_IP_V6_DST) {
+      tuple.destination.address = rules::IpAddress::from_bytes(value);
+    }
+    return true;
+  });
 }
 
-// Entries are looked at here, without libnetfilter_conntrack, until one is to be deleted: it halves
-// the cost of a large table.
-
-int read_address_field(const nlattr* field, void* tuple) {
-  Tuple& result = *static_cast<Tuple*>(tuple);
-  switch (mnl_attr_get_type(field)) {
-    case CTA_IP_V4_SRC:
-    case CTA_IP_V6_SRC:
-      result.source.address = read_address(field);
-      break;
-    case CTA_IP_V4_DST:
-    case CTA_IP_V6_DST:
-      result.destination.address = read_address(field);
-      break;
-    default:
-      break;
-  }
-  return MNL_CB_OK;
+void read_protocol(Bytes fields, Tuple& tuple) {
+  for_each_attribute(fields, [&](int type, Bytes value) {
+    if (type == CTA_PROTO_NUM && value.size() == 1) {
+      tuple.protocol = value[0];
+    } else if (type == CTA_PROTO_SRC_PORT && value.size() == 2) {
+      tuple.source.port = static_cast<std::uint16_t>(value[0] << 8 | value[1]);
+    } else if (type == CTA_PROTO_DST_PORT && value.size() == 2) {
+      tuple.destination.port = static_cast<std::uint16_t>(value[0] << 8 | value[1]);
+    }
+    return true;
+  });
 }
 
-int read_protocol_field(const nlattr* field, void* tuple) {
-  Tuple& result = *static_cast<Tuple*>(tuple);
-  switch (mnl_attr_get_type(field)) {
-    case CTA_PROTO_NUM:
-      result.protocol = mnl_attr_get_u8(field);
-      break;
-    case CTA_PROTO_SRC_PORT:
-      result.source.port = ntohs(mnl_attr_get_u16(field));
-      break;
-    case CTA_PROTO_DST_PORT:
-      result.destination.port = ntohs(mnl_attr_get_u16(field));
-      break;
-    default:
-      break;
-  }
-  return MNL_CB_OK;
+Tuple read_tuple(Bytes parts) {
+  Tuple tuple;
+  for_each_attribute(parts, [&](int type, Bytes fields) {
+    if (type == CTA_TUPLE_IP) {
+      read_addresses(fields, tuple);
+    } else if (type == CTA_TUPLE_PROTO) {
+      read_protocol(fields, tuple);
+    }
+    return true;
+  });
+  return tuple;
 }
 
-int read_tuple(const nlattr* part, void* tuple) {
-  const auto type = mnl_attr_get_type(part);
-  return type == CTA_TUPLE_IP      ? mnl_attr_parse_nested(part, read_address_field, tuple)
-         : type == CTA_TUPLE_PROTO ? mnl_attr_parse_nested(part, read_protocol_field, tuple)
-                                   : MNL_CB_OK;
-}
-
-struct Tuples {
-  Tuple original;
-  Tuple reply;
-};
-
-/// Stops after the reply tuple, which follows the original one: the rest does not matter.
-int read_tuples(const nlattr* attribute, void* tuples) {
-  Tuples& result = *static_cast<Tuples*>(tuples);
-  switch (mnl_attr_get_type(attribute)) {
-    case CTA_TUPLE_ORIG:
-      return mnl_attr_parse_nested(attribute, read_tuple, &result.original);
-    case CTA_TUPLE_REPLY:
-      mnl_attr_parse_nested(attribute, read_tuple, &result.reply);
-      return MNL_CB_STOP;
-    default:
-      return MNL_CB_OK;
-  }
+Bytes attributes(const nlmsghdr* message) {
+  const Bytes payload(static_cast<const std::uint8_t*>(mnl_nlmsg_get_payload(message)),
+                      mnl_nlmsg_get_payload_len(message));
+  return payload.subspan(std::min(payload.size(), sizeof(nfgenmsg)));
 }
 
 std::optional<UdpFlow> read_udp_flow(const nlmsghdr* message) {
-  Tuples tuples;
-  mnl_attr_parse(message, sizeof(nfgenmsg), read_tuples, &tuples);
-  if (tuples.original.protocol != IPPROTO_UDP) {
+  Tuple original;
+  Tuple reply;
+  // The reply tuple follows the original one, and the rest does not matter.
+  for_each_attribute(attributes(message), [&](int type, Bytes parts) {
+    if (type == CTA_TUPLE_ORIG) {
+      original = read_tuple(parts);
+    } else if (type == CTA_TUPLE_REPLY) {
+      reply = read_tuple(parts);
+    }
+    return type != CTA_TUPLE_REPLY;
+  });
+  if (original.protocol != IPPROTO_UDP) {
     return std::nullopt;
   }
-  return UdpFlow{.original_destination = tuples.original.destination,
-                 .reply_source = tuples.reply.source};
+  return UdpFlow{.original_destination = original.destination, .reply_source = reply.source};
 }
 
 /// Deletes entries in batches over a socket of its own, while the dump goes on.
