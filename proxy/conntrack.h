@@ -19,8 +19,9 @@ struct ConntrackWalk {
 };
 
 /// Deletes the stale UDP entries of a family from the kernel's connection tracking table, in the
-/// network namespace of the calling thread. One dump, judged and deleted as it streams by: memory
-/// does not grow with the table. An entry is deleted by its tuple, zone and identity, so a new flow
+/// network namespace of the calling thread. One dump, judged and deleted as it streams by, in two
+/// blocks of 256 KiB, of which a thread fills one while the other is judged: memory does not grow
+/// with the table. An entry is deleted by its tuple, zone and identity, so a new flow
 /// that took its place meanwhile stays. A dump that the kernel calls inconsistent is repeated at
 /// most four times. Throws std::system_error if netlink fails (no CAP_NET_ADMIN, no such kernel
 /// module).
