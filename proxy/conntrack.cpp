@@ -4,7 +4,6 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <future>
 #include <span>
 #include <system_error>
 #include <utility>
@@ -19,6 +18,8 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include "proxy/read_ahead.h"
+
 namespace proxy {
 
 namespace {
@@ -31,7 +32,7 @@ constexpr timeval kAnswerDeadline{.tv_sec = 10, .tv_usec = 0};
 // Of a dump the kernel fills at most 32 KiB per read.
 constexpr std::size_t kReadSize = 64 * 1024;
 
-// Read while the block before is judged: large enough that starting a thread for it costs little.
+// Read while the block before is judged: large enough that handing it over costs little.
 constexpr std::size_t kBlockSize = 256 * 1024;
 
 // Acknowledgements of one batch must fit into the socket's receive buffer.
@@ -317,30 +318,28 @@ class Dump {
   unsigned port_ = mnl_socket_get_portid(socket_.get());
 };
 
+using Blocks = std::array<Block, 2>;
+
 /// Walks over one dump. While a block is visited, a thread reads the next one: the kernel does the
-/// work of a dump, most of all that is to be done, in the thread that reads. Without a thread to be
-/// had, std::async reads when asked for the result.
+/// work of a dump, most of all that is to be done, in the thread that reads.
 template <typename Visit>
-DumpState walk_dump(rules::Family family, std::array<Block, 2>& blocks, const Visit& visit) {
+DumpState walk_dump(rules::Family family, Blocks& blocks, const Visit& visit) {
   Dump dump(family);
-  DumpState state = dump.read(blocks[0]);
-  for (std::size_t current = 0;; current = 1 - current) {
-    std::future<DumpState> next;  // its destructor waits for the thread if `visit` throws
-    if (state == DumpState::kGoesOn) {
-      next = std::async([&dump, &other = blocks[1 - current]] { return dump.read(other); });
-    }
-    for_each_message(blocks[current].bytes(), visit);
-    if (!next.valid()) {
-      return state;
-    }
-    state = next.get();
-  }
+  auto state = DumpState::kGoesOn;
+  read_ahead(
+      blocks,
+      [&](Block& block) {
+        state = dump.read(block);
+        return state == DumpState::kGoesOn;
+      },
+      [&](const Block& block) { for_each_message(block.bytes(), visit); });
+  return state;
 }
 
 }  // namespace
 
 ConntrackWalk delete_stale_flows(rules::Family family, const UdpDestinations& destinations) {
-  std::array<Block, 2> blocks;
+  Blocks blocks;
   Deletions deletions;
   std::uint64_t seen = 0;
   const auto judge = [&](const nlmsghdr* message) {
