@@ -2,7 +2,6 @@
 #include <string>
 #include <string_view>
 #include <system_error>
-#include <variant>
 
 #include <libmnl/libmnl.h>
 #include <libnftnl/rule.h>
@@ -24,21 +23,24 @@ constexpr int kAttempts = 10;
 
 /// Appends the rules of one chain of nat that lead to another. False if somebody committed
 /// meanwhile.
-bool read_chain(rules::Family family, std::string_view chain, std::vector<EntranceCount>& found) {
-  const NfnetlinkOutcome outcome = NfnetlinkSocket().ask(
-      {.subsystem = NFNL_SUBSYS_NFTABLES,
-       .command = NFT_MSG_GETRULE,
-       .flags = NLM_F_DUMP,
-       .family = family == rules::Family::kIpv4 ? AF_INET : AF_INET6,
-       .strings = {{NFTA_RULE_TABLE, "nat"}, {NFTA_RULE_CHAIN, std::string(chain)}}},
-      [&](const nlmsghdr* message) {
-        const NftRule rule = parse_nft_rule(message);
-        if (const auto next = chain_after(*rule)) {
-          found.push_back({.rule = nftnl_rule_get_u64(rule.get(), NFTNL_RULE_HANDLE),
-                           .chain = *next,
-                           .counter = counter_of(*rule)});
-        }
-      });
+bool read_chain(NfnetlinkSocket& socket,
+                rules::Family family,
+                std::string_view chain,
+                std::vector<EntranceCount>& found) {
+  const NfnetlinkOutcome outcome =
+      socket.ask({.subsystem = NFNL_SUBSYS_NFTABLES,
+                  .command = NFT_MSG_GETRULE,
+                  .flags = NLM_F_DUMP,
+                  .family = family == rules::Family::kIpv4 ? AF_INET : AF_INET6,
+                  .strings = {{NFTA_RULE_TABLE, "nat"}, {NFTA_RULE_CHAIN, std::string(chain)}}},
+                 [&](const nlmsghdr* message) {
+                   const NftRule rule = parse_nft_rule(message);
+                   if (const auto next = chain_after(*rule)) {
+                     found.push_back({.rule = nftnl_rule_get_u64(rule.get(), NFTNL_RULE_HANDLE),
+                                      .chain = *next,
+                                      .counter = counter_of(*rule)});
+                   }
+                 });
   if (outcome.error != 0 && outcome.error != ENOENT) {  // which is no such table, or chain
     throw std::system_error(outcome.error, std::generic_category(), "cannot read nftables rules");
   }
@@ -48,10 +50,11 @@ bool read_chain(rules::Family family, std::string_view chain, std::vector<Entran
 }  // namespace
 
 std::vector<EntranceCount> read_nft_entrances(rules::Family family) {
+  NfnetlinkSocket socket;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     std::vector<EntranceCount> found;
-    if (read_chain(family, rules::kServicesChain, found) &&
-        read_chain(family, rules::kNodePortsChain, found)) {
+    if (read_chain(socket, family, rules::kServicesChain, found) &&
+        read_chain(socket, family, rules::kNodePortsChain, found)) {
       return found;
     }
   }

@@ -62,8 +62,6 @@ struct Operand {
   std::uint32_t place = 0;  // the key of kMeta (NFT_META_*), otherwise the offset in the header
   std::size_t size = 0;     // bytes; not of kMeta
   Bytes mask;               // empty if all bits count
-
-  bool is(Kind wanted, std::uint32_t at) const { return kind == wanted && place == at; }
 };
 
 Operand load_payload(const nftnl_expr* expression) {

@@ -16,7 +16,6 @@
 #include "proxy/descriptor.h"
 #include "proxy/nfnetlink.h"
 #include "proxy/nft_rule.h"
-#include "rules/text.h"
 
 namespace proxy {
 
