@@ -54,12 +54,10 @@ bool accounting_is_available() {
   return error == 0 || error == ENOENT;
 }
 
+// Never "look, then make": the proxies of both families do this at the same moment.
 bool ensure_accounting_object(std::string_view name) {
-  if (ask_accounting(NFNL_MSG_ACCT_GET, 0, name).error == 0) {
-    return true;
-  }
   const int error = ask_accounting(NFNL_MSG_ACCT_NEW, NLM_F_CREATE, name).error;
-  return error == 0 || error == EEXIST;
+  return error == 0 || error == EBUSY;  // the kernel's word for "there is one already"
 }
 
 std::optional<std::uint64_t> accounted_packets(std::string_view name) {

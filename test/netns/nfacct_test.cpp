@@ -1,7 +1,10 @@
 #include "proxy/nfacct.h"
 
+#include <atomic>
+#include <latch>
 #include <optional>
 #include <string>
+#include <thread>
 
 #include <catch2/catch.hpp>
 
@@ -27,4 +30,25 @@ TEST_CASE("nfacct: objects are made once and count the packets of a rule", "[net
     test::shell("! bash -c 'echo x > /dev/udp/127.0.0.9/9'");
   }
   CHECK(proxy::accounted_packets(name) == 2);
+}
+
+TEST_CASE("nfacct: the proxies of both families can make the same object at the same time",
+          "[netns][nfacct]") {
+  const test::NetworkNamespace name_space;
+  if (!proxy::accounting_is_available()) {
+    WARN("the kernel has no nfnetlink_acct");
+    return;
+  }
+  constexpr int kObjects = 500;  // a race each, of which every second was lost once
+  std::atomic<int> refusals{0};
+  for (int object = 0; object < kObjects; ++object) {
+    std::latch start(2);
+    const auto make = [&] {
+      start.arrive_and_wait();
+      refusals += proxy::ensure_accounting_object("object-" + std::to_string(object)) ? 0 : 1;
+    };
+    std::jthread other(make);
+    make();
+  }
+  CHECK(refusals == 0);
 }

@@ -64,6 +64,25 @@ std::vector<std::string> ours(const std::string& iptables) {
   return lines;
 }
 
+/// What one reading has and the other has not, a line each: nothing if they are the same.
+std::string difference(const std::vector<std::string>& right,
+                       const std::vector<std::string>& found) {
+  std::vector<std::string> lines;
+  std::set_difference(
+      right.begin(), right.end(), found.begin(), found.end(), std::back_inserter(lines));
+  std::string text;
+  for (const std::string& line : lines) {
+    text += "missing: " + line + '\n';
+  }
+  lines.clear();
+  std::set_difference(
+      found.begin(), found.end(), right.begin(), right.end(), std::back_inserter(lines));
+  for (const std::string& line : lines) {
+    text += "too much: " + line + '\n';
+  }
+  return text;
+}
+
 std::string first_line(const std::string& text) {
   return text.substr(0, text.find('\n'));
 }
@@ -119,7 +138,9 @@ void check_repairs(const std::string& variant) {
     const std::string witness = mark_witness(iptables);
     const std::string before = repairs();
     shell(filled(tampering.how, iptables, chain));
-    CHECK(eventually([&] { return ours(iptables) == right; }));
+    std::string differs;
+    eventually([&] { return (differs = difference(right, ours(iptables))).empty(); });
+    CHECK(differs == "");
     CHECK(eventually([&] { return repairs() != before; }));
     if (tampering.spares_rest) {
       CHECK_THAT(counted(iptables), Contains(witness));
