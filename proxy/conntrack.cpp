@@ -15,9 +15,10 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <netinet/in.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 
+#include "proxy/address_family.h"
+#include "proxy/descriptor.h"
+#include "proxy/nfnetlink.h"
 #include "proxy/read_ahead.h"
 
 namespace proxy {
@@ -27,7 +28,6 @@ namespace {
 using Bytes = std::span<const std::uint8_t>;
 
 constexpr int kMaxDumps = 5;
-constexpr timeval kAnswerDeadline{.tv_sec = 10, .tv_usec = 0};
 
 // Of a dump the kernel fills at most 32 KiB per read.
 constexpr std::size_t kReadSize = 64 * 1024;
@@ -43,40 +43,8 @@ constexpr std::size_t kMessageSize = 512;
 // CTA_FILTER_F_CTA_PROTO_NUM). Linux before 5.8 ignores the filter.
 constexpr std::uint32_t kCompareProtocol = 1U << 3U;
 
-[[noreturn]] void fail(const char* what) {
-  throw std::system_error(errno, std::generic_category(), what);
-}
-
-struct SocketCloser {
-  void operator()(mnl_socket* socket) const { mnl_socket_close(socket); }
-};
-
-using Socket = std::unique_ptr<mnl_socket, SocketCloser>;
-
-Socket open_socket() {
-  Socket socket(mnl_socket_open(NETLINK_NETFILTER));
-  if (!socket || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0) {
-    fail("conntrack: cannot open a netlink socket");
-  }
-  const int descriptor = mnl_socket_get_fd(socket.get());
-  if (::setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &kAnswerDeadline, sizeof kAnswerDeadline) <
-      0) {
-    fail("conntrack: cannot set a deadline");
-  }
-  return socket;
-}
-
-/// Starts a ctnetlink message in `buffer`, which must be large enough for it.
-nlmsghdr* start_message(std::uint8_t* buffer, int type, int flags, std::uint8_t address_family) {
-  nlmsghdr* message = mnl_nlmsg_put_header(buffer);
-  message->nlmsg_type = static_cast<std::uint16_t>((NFNL_SUBSYS_CTNETLINK << 8) | type);
-  message->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
-  message->nlmsg_seq = 1;
-  auto* header = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(nfgenmsg)));
-  header->nfgen_family = address_family;
-  header->version = NFNETLINK_V0;
-  return message;
-}
+constexpr int kGetEntries = (NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_GET;
+constexpr int kDeleteEntry = (NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_DELETE;
 
 template <typename Visit>
 void for_each_message(Bytes bytes, const Visit& visit) {
@@ -87,11 +55,7 @@ void for_each_message(Bytes bytes, const Visit& visit) {
   }
 }
 
-std::uint8_t address_family(rules::Family family) {
-  return family == rules::Family::kIpv4 ? AF_INET : AF_INET6;
-}
-
-std::uint8_t address_family(const nlmsghdr* message) {
+int family_of(const nlmsghdr* message) {
   return static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(message))->nfgen_family;
 }
 
@@ -207,16 +171,17 @@ class Deletions {
     const std::unique_ptr<nf_conntrack, decltype(&nfct_destroy)> whole(nfct_new(), &nfct_destroy);
     const std::unique_ptr<nf_conntrack, decltype(&nfct_destroy)> key(nfct_new(), &nfct_destroy);
     if (!whole || !key || nfct_nlmsg_parse(entry, whole.get()) < 0) {
-      fail("conntrack: cannot read an entry");
+      throw_errno("conntrack: cannot read an entry");
     }
     nfct_copy(key.get(), whole.get(), NFCT_CP_ORIG);
     if (nfct_attr_is_set(whole.get(), ATTR_ZONE) > 0) {
       nfct_set_attr_u16(key.get(), ATTR_ZONE, nfct_get_attr_u16(whole.get(), ATTR_ZONE));
     }
-    nlmsghdr* message = start_message(
-        buffer_.data() + used_, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, address_family(entry));
+    nlmsghdr* message =
+        start_message(buffer_.data() + used_,
+                      {.type = kDeleteEntry, .flags = NLM_F_ACK, .family = family_of(entry)});
     if (nfct_nlmsg_build(message, key.get()) < 0) {
-      fail("conntrack: cannot name an entry");
+      throw_errno("conntrack: cannot name an entry");
     }
     // Left out by nfct_nlmsg_build; with it the kernel deletes this entry and no successor.
     mnl_attr_put_u32(message, CTA_ID, htonl(nfct_get_attr_u32(whole.get(), ATTR_ID)));
@@ -232,12 +197,12 @@ class Deletions {
       return;
     }
     if (mnl_socket_sendto(socket_.get(), buffer_.data(), used_) < 0) {
-      fail("conntrack: cannot delete");
+      throw_errno("conntrack: cannot delete");
     }
     while (pending_ > 0) {
       const ssize_t size = mnl_socket_recvfrom(socket_.get(), answer_.data(), answer_.size());
       if (size < 0) {
-        fail("conntrack: no answer to a deletion");
+        throw_errno("conntrack: no answer to a deletion");
       }
       for_each_message(Bytes(answer_).first(static_cast<std::size_t>(size)),
                        [this](const nlmsghdr* message) { count_answer(message); });
@@ -258,11 +223,11 @@ class Deletions {
       ++deleted_;
     } else if (error != -ENOENT) {
       errno = -error;
-      fail("conntrack: cannot delete an entry");
+      throw_errno("conntrack: cannot delete an entry");
     }
   }
 
-  Socket socket_ = open_socket();
+  NetlinkHandle socket_ = open_nfnetlink();
   std::array<std::uint8_t, kBatchMessages * kMessageSize> buffer_{};
   std::array<std::uint8_t, kReadSize> answer_{};
   std::size_t used_ = 0;
@@ -286,10 +251,11 @@ class Dump {
   explicit Dump(rules::Family family) {
     std::array<std::uint8_t, kMessageSize> buffer{};
     nlmsghdr* request =
-        start_message(buffer.data(), IPCTNL_MSG_CT_GET, NLM_F_DUMP, address_family(family));
+        start_message(buffer.data(),
+                      {.type = kGetEntries, .flags = NLM_F_DUMP, .family = address_family(family)});
     request_udp_only(request);
     if (mnl_socket_sendto(socket_.get(), request, request->nlmsg_len) < 0) {
-      fail("conntrack: cannot request the table");
+      throw_errno("conntrack: cannot request the table");
     }
   }
 
@@ -303,7 +269,7 @@ class Dump {
       const int state =
           size < 0 ? MNL_CB_ERROR : mnl_cb_run(part, length, 1, port_, nullptr, nullptr);
       if (state < MNL_CB_STOP && errno != EINTR) {
-        fail("conntrack: cannot read the table");
+        throw_errno("conntrack: cannot read the table");
       }
       block.used += length;
       if (state <= MNL_CB_STOP) {
@@ -314,7 +280,7 @@ class Dump {
   }
 
  private:
-  Socket socket_ = open_socket();
+  NetlinkHandle socket_ = open_nfnetlink();
   unsigned port_ = mnl_socket_get_portid(socket_.get());
 };
 

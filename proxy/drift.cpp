@@ -13,6 +13,7 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <sys/socket.h>
 
+#include "proxy/address_family.h"
 #include "proxy/descriptor.h"
 #include "proxy/logging.h"
 #include "proxy/xtables_socket.h"
@@ -83,7 +84,7 @@ int read_commit(const nlattr* attribute, void* data) {
 class NftEvents {
  public:
   explicit NftEvents(rules::Family family)
-      : family_(family == rules::Family::kIpv4 ? AF_INET : AF_INET6),
+      : family_(address_family(family)),
         socket_(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER)) {
     if (!socket_) {
       throw_errno("netlink socket for nftables events");

@@ -1,13 +1,8 @@
 #include <cerrno>
-#include <string>
 #include <string_view>
 #include <system_error>
 
-#include <libmnl/libmnl.h>
 #include <libnftnl/rule.h>
-#include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nfnetlink.h>
-#include <sys/socket.h>
 
 #include "proxy/entrance.h"
 #include "proxy/nfnetlink.h"
@@ -28,19 +23,14 @@ bool read_chain(NfnetlinkSocket& socket,
                 std::string_view chain,
                 std::vector<EntranceCount>& found) {
   const NfnetlinkOutcome outcome =
-      socket.ask({.subsystem = NFNL_SUBSYS_NFTABLES,
-                  .command = NFT_MSG_GETRULE,
-                  .flags = NLM_F_DUMP,
-                  .family = family == rules::Family::kIpv4 ? AF_INET : AF_INET6,
-                  .strings = {{NFTA_RULE_TABLE, "nat"}, {NFTA_RULE_CHAIN, std::string(chain)}}},
-                 [&](const nlmsghdr* message) {
-                   const NftRule rule = parse_nft_rule(message);
-                   if (const auto next = chain_after(*rule)) {
-                     found.push_back({.rule = nftnl_rule_get_u64(rule.get(), NFTNL_RULE_HANDLE),
-                                      .chain = *next,
-                                      .counter = counter_of(*rule)});
-                   }
-                 });
+      socket.ask(rules_of_chain(family, "nat", chain), [&](const nlmsghdr* message) {
+        const NftRule rule = parse_nft_rule(message);
+        if (const auto next = chain_after(*rule)) {
+          found.push_back({.rule = nftnl_rule_get_u64(rule.get(), NFTNL_RULE_HANDLE),
+                           .chain = *next,
+                           .counter = counter_of(*rule)});
+        }
+      });
   if (outcome.error != 0 && outcome.error != ENOENT) {  // which is no such table, or chain
     throw std::system_error(outcome.error, std::generic_category(), "cannot read nftables rules");
   }

@@ -8,65 +8,63 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include "proxy/address_family.h"
 #include "proxy/descriptor.h"
 
 namespace proxy {
 
 namespace {
 
-constexpr timeval kAnswerDeadline{.tv_sec = 5, .tv_usec = 0};
+constexpr timeval kAnswerDeadline{.tv_sec = 10, .tv_usec = 0};
 
 // More than this the kernel does not fill per read.
 constexpr std::size_t kReadSize = 32 * 1024;
 
-/// A message without attributes at the end of what the buffer holds already, `used` bytes.
-nlmsghdr* put_message(std::vector<std::uint8_t>& buffer,
-                      std::size_t used,
-                      int type,
-                      int flags,
-                      int family,
-                      int resource) {
-  nlmsghdr* message = mnl_nlmsg_put_header(buffer.data() + used);
-  message->nlmsg_type = static_cast<std::uint16_t>(type);
-  message->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
-  message->nlmsg_seq = 1;
-  auto* header = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(nfgenmsg)));
-  header->nfgen_family = static_cast<std::uint8_t>(family);
-  header->version = NFNETLINK_V0;
-  header->res_id = htons(static_cast<std::uint16_t>(resource));
-  return message;
-}
-
 }  // namespace
 
-NfnetlinkSocket::NfnetlinkSocket()
-    : socket_(mnl_socket_open(NETLINK_NETFILTER), &mnl_socket_close), buffer_(kReadSize) {
-  if (!socket_ || mnl_socket_bind(socket_.get(), 0, MNL_SOCKET_AUTOPID) < 0) {
+NetlinkHandle open_nfnetlink() {
+  NetlinkHandle socket(mnl_socket_open(NETLINK_NETFILTER), &mnl_socket_close);
+  if (!socket || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0) {
     throw_errno("cannot open a netlink socket for netfilter");
   }
-  if (::setsockopt(mnl_socket_get_fd(socket_.get()),
+  if (::setsockopt(mnl_socket_get_fd(socket.get()),
                    SOL_SOCKET,
                    SO_RCVTIMEO,
                    &kAnswerDeadline,
                    sizeof kAnswerDeadline) != 0) {
     throw_errno("cannot set a deadline for netfilter's answers");
   }
+  return socket;
 }
+
+nlmsghdr* start_message(std::uint8_t* where, const NfnetlinkHeader& header) {
+  nlmsghdr* message = mnl_nlmsg_put_header(where);
+  message->nlmsg_type = static_cast<std::uint16_t>(header.type);
+  message->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | header.flags);
+  message->nlmsg_seq = 1;
+  auto* generic = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(nfgenmsg)));
+  generic->nfgen_family = static_cast<std::uint8_t>(header.family);
+  generic->version = NFNETLINK_V0;
+  generic->res_id = htons(static_cast<std::uint16_t>(header.resource));
+  return message;
+}
+
+NfnetlinkSocket::NfnetlinkSocket() : socket_(open_nfnetlink()), buffer_(kReadSize) {}
 
 void NfnetlinkSocket::send(const NfnetlinkRequest& request) {
   std::size_t used = 0;
   const auto put_border = [&](int type) {
     if (request.is_transaction) {
-      used += put_message(buffer_, used, type, 0, AF_UNSPEC, request.subsystem)->nlmsg_len;
+      const NfnetlinkHeader border{.type = type, .resource = request.subsystem};
+      used += start_message(buffer_.data() + used, border)->nlmsg_len;
     }
   };
   put_border(NFNL_MSG_BATCH_BEGIN);
-  nlmsghdr* message = put_message(buffer_,
-                                  used,
-                                  (request.subsystem << 8) | request.command,
-                                  NLM_F_ACK | request.flags,
-                                  request.family,
-                                  0);
+  nlmsghdr* message =
+      start_message(buffer_.data() + used,
+                    {.type = (request.subsystem << 8) | request.command,
+                     .flags = NLM_F_ACK | request.flags,
+                     .family = request.family ? address_family(*request.family) : AF_UNSPEC});
   for (const auto& [type, text] : request.strings) {
     mnl_attr_put_strz(message, static_cast<std::uint16_t>(type), text.c_str());
   }

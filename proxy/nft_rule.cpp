@@ -14,6 +14,7 @@
 #include <libnftnl/expr.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <netinet/in.h>
 
 #include "proxy/descriptor.h"
@@ -279,6 +280,17 @@ class Reader {
 };
 
 }  // namespace
+
+NfnetlinkRequest rules_of_chain(rules::Family family,
+                                std::string_view table,
+                                std::string_view chain) {
+  return {
+      .subsystem = NFNL_SUBSYS_NFTABLES,
+      .command = NFT_MSG_GETRULE,
+      .flags = NLM_F_DUMP,
+      .family = family,
+      .strings = {{NFTA_RULE_TABLE, std::string(table)}, {NFTA_RULE_CHAIN, std::string(chain)}}};
+}
 
 NftRule parse_nft_rule(const nlmsghdr* message) {
   std::unique_ptr<nftnl_rule, void (*)(const nftnl_rule*)> rule(nftnl_rule_alloc(),

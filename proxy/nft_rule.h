@@ -2,20 +2,26 @@
 
 #include <memory>
 #include <optional>
+#include <string_view>
 
 #include <libnftnl/rule.h>
 
 #include "proxy/counter.h"
+#include "proxy/nfnetlink.h"
 #include "rules/rule.h"
-
-struct nlmsghdr;
 
 namespace proxy {
 
 /// A rule of nftables as the kernel describes it.
 using NftRule = std::unique_ptr<const nftnl_rule, void (*)(const nftnl_rule*)>;
 
-/// Out of one answer to NFT_MSG_GETRULE. Throws std::system_error for a message that is none.
+/// Asks for the rules of one chain, each in an answer of its own. The kernel answers with ENOENT if
+/// there is no such table.
+NfnetlinkRequest rules_of_chain(rules::Family family,
+                                std::string_view table,
+                                std::string_view chain);
+
+/// Out of one answer to that. Throws std::system_error for a message that is none.
 NftRule parse_nft_rule(const nlmsghdr* message);
 
 /// What the rule has counted; zeros if it does not count.

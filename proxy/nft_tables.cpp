@@ -2,7 +2,6 @@
 
 #include <cerrno>
 #include <memory>
-#include <string>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -11,7 +10,6 @@
 #include <libnftnl/chain.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
-#include <sys/socket.h>
 
 #include "proxy/descriptor.h"
 #include "proxy/nfnetlink.h"
@@ -37,20 +35,19 @@ class Reading {
  public:
   Reading(rules::Family family, rules::Detail detail) : family_(family), reader_(detail) {
     std::vector<rules::ChainId> chains;
-    ask(NFT_MSG_GETCHAIN, NLM_F_DUMP, {}, [&](const nlmsghdr* message) {
-      take_chain(message, chains);
-    });
+    ask({.subsystem = NFNL_SUBSYS_NFTABLES,
+         .command = NFT_MSG_GETCHAIN,
+         .flags = NLM_F_DUMP,
+         .family = family},
+        [&](const nlmsghdr* message) { take_chain(message, chains); });
     for (const rules::ChainId& chain : chains) {
       if (detail == rules::Detail::kNames && rules::InstalledReader::keeps(chain)) {
         continue;
       }
-      ask(NFT_MSG_GETRULE,
-          NLM_F_DUMP,
-          {{NFTA_RULE_TABLE, std::string(to_string(chain.table))},
-           {NFTA_RULE_CHAIN, std::string(chain.name.view())}},
+      ask(rules_of_chain(family, to_string(chain.table), chain.name.view()),
           [&](const nlmsghdr* message) { take_rule(message, chain); });
     }
-    ask(NFT_MSG_GETGEN, 0, {}, [](const nlmsghdr*) {});
+    ask({.subsystem = NFNL_SUBSYS_NFTABLES, .command = NFT_MSG_GETGEN}, [](const nlmsghdr*) {});
   }
 
   /// Nobody committed anything meanwhile.
@@ -63,17 +60,11 @@ class Reading {
 
  private:
   template <typename Take>
-  void ask(int command, int flags, std::vector<std::pair<int, std::string>> strings, Take take) {
-    const NfnetlinkOutcome outcome =
-        socket_.ask({.subsystem = NFNL_SUBSYS_NFTABLES,
-                     .command = command,
-                     .flags = flags,
-                     .family = family_ == rules::Family::kIpv4 ? AF_INET : AF_INET6,
-                     .strings = std::move(strings)},
-                    [&](const nlmsghdr* message) {
-                      note_generation(message);
-                      take(message);
-                    });
+  void ask(const NfnetlinkRequest& request, Take take) {
+    const NfnetlinkOutcome outcome = socket_.ask(request, [&](const nlmsghdr* message) {
+      note_generation(message);
+      take(message);
+    });
     if (outcome.error != 0 && outcome.error != ENOENT) {
       throw std::system_error(
           outcome.error, std::generic_category(), "cannot read the tables of nftables");

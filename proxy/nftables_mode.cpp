@@ -6,7 +6,6 @@
 
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
-#include <sys/socket.h>
 
 #include "proxy/logging.h"
 #include "proxy/nfnetlink.h"
@@ -18,7 +17,7 @@ bool remove_nft_table(rules::Family family, std::string_view name) {
   const int error = NfnetlinkSocket()
                         .ask({.subsystem = NFNL_SUBSYS_NFTABLES,
                               .command = NFT_MSG_DELTABLE,
-                              .family = family == rules::Family::kIpv4 ? AF_INET : AF_INET6,
+                              .family = family,
                               .strings = {{NFTA_TABLE_NAME, std::string(name)}},
                               .is_transaction = true},
                              {})

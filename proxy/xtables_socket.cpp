@@ -12,6 +12,8 @@
 #include <linux/netfilter_ipv6/ip6_tables.h>
 #include <sys/socket.h>
 
+#include "proxy/address_family.h"
+
 namespace proxy {
 
 namespace {
@@ -46,8 +48,7 @@ std::span<Counter> CounterBuffer::counters() {
 }
 
 XtablesSocket::XtablesSocket(rules::Family family)
-    : socket_(socket(
-          family == rules::Family::kIpv4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0)),
+    : socket_(socket(address_family(family), SOCK_DGRAM | SOCK_CLOEXEC, 0)),
       level_(family == rules::Family::kIpv4 ? IPPROTO_IP : IPPROTO_IPV6) {
   if (!socket_) {
     throw_errno("cannot open a socket");
@@ -128,8 +129,7 @@ bool XtablesSocket::add_counters(rules::Table table,
 }
 
 bool may_use_libiptc(rules::Family family) {
-  const Descriptor raw(socket(
-      family == rules::Family::kIpv4 ? AF_INET : AF_INET6, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW));
+  const Descriptor raw(socket(address_family(family), SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW));
   if (!raw && errno != EPERM && errno != EACCES) {
     throw_errno("cannot open a raw socket");
   }
