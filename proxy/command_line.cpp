@@ -239,7 +239,7 @@ int parse_and_execute(const Command& command, std::vector<std::string> arguments
     std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
     app.parse(arguments);
   } catch (const CLI::CallForHelp&) {
-    fmt::print("{}", app.help());
+    fmt::print("{}", help_text(app));
     return 0;
   } catch (const CLI::ParseError& error) {
     return complain(parse_error_line(app, error));

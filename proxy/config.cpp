@@ -267,10 +267,24 @@ void check_logging(Findings& findings, const Logging& logging) {
   }
 }
 
+// Foreign text may hold line ends, and escape sequences of a terminal.
+std::vector<std::string> single_lines(std::vector<std::string> lines) {
+  for (std::string& line : lines) {
+    std::string escaped;
+    for (const char c : line) {
+      const auto byte = static_cast<unsigned char>(c);
+      escaped += byte < 0x20 || byte == 0x7f ? fmt::format("\\x{:02x}", byte) : std::string(1, c);
+    }
+    line = std::move(escaped);
+  }
+  return lines;
+}
+
 }  // namespace
 
 ConfigErrors::ConfigErrors(std::vector<std::string> lines)
-    : std::runtime_error(fmt::format("{}", fmt::join(lines, "\n"))), lines_(std::move(lines)) {}
+    : std::runtime_error(fmt::format("{}", fmt::join(single_lines(lines), "\n"))),
+      lines_(single_lines(lines)) {}
 
 std::vector<ConfigError> validate(const Config& config) {
   Findings findings;
@@ -320,6 +334,8 @@ std::vector<std::string> config_notes(const Config& config) {
   without_effect("configSyncPeriod", config.config_sync_period != defaults.config_sync_period);
   without_effect("enableProfiling", config.enable_profiling);
   without_effect("logging.vmodule", !config.logging.vmodule.empty());
+  without_effect("logging.options.text", config.logging.text_streams != LogStreams{});
+  without_effect("logging.options.json", config.logging.json_streams != LogStreams{});
   for (const auto& [gate, enabled] : config.feature_gates) {
     if (gate != kExternalIpsGate) {
       lines.push_back(fmt::format("feature gate {}={} has no effect here", gate, enabled));

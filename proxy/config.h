@@ -31,12 +31,22 @@ struct ModuleVerbosity {
   bool operator==(const ModuleVerbosity&) const = default;
 };
 
+/// `logging.options.text` and `.json`: accepted, without effect.
+struct LogStreams {
+  bool split_stream = false;
+  std::string info_buffer_size = "0";  // a quantity, such as "64Ki"
+
+  bool operator==(const LogStreams&) const = default;
+};
+
 /// `logging`.
 struct Logging {
   std::string format = "text";  // or "json"
   ConfigDuration flush_frequency = std::chrono::seconds(5);
   std::uint32_t verbosity = 0;
   std::vector<ModuleVerbosity> vmodule;
+  LogStreams text_streams;
+  LogStreams json_streams;
 
   bool operator==(const Logging&) const = default;
 };
@@ -168,7 +178,7 @@ struct ConfigError {
 /// naming the place (file and line, or flag), the field and the reason.
 class ConfigErrors : public std::runtime_error {
  public:
-  /// `lines` is not empty.
+  /// `lines` is not empty. Control characters in them are escaped, so that each stays one line.
   explicit ConfigErrors(std::vector<std::string> lines);
 
   const std::vector<std::string>& lines() const { return lines_; }

@@ -8,8 +8,8 @@ namespace proxy {
 // which they are written. `visitor.field(name, value)` is called for a plain field and
 // `visitor.section(name, visit)` for an object, where `visit(visitor)` names its fields. Reading,
 // writing and comparing are visitors. `visitor.loose_duration(name, value)` is a duration that may
-// also be a number of nanoseconds; `visitor.ignored(name)` is a field that may be there and means
-// nothing. `config` is a Config or a const Config.
+// also be a number of nanoseconds; `visitor.quantity(name, value)` a quantity of Kubernetes, a
+// number or a string. `config` is a Config or a const Config.
 
 template <typename ConfigT, typename Visitor>
 void visit_client_connection(ConfigT& connection, Visitor& visitor) {
@@ -21,12 +21,21 @@ void visit_client_connection(ConfigT& connection, Visitor& visitor) {
 }
 
 template <typename ConfigT, typename Visitor>
+void visit_log_streams(ConfigT& streams, Visitor& visitor) {
+  visitor.field("splitStream", streams.split_stream);
+  visitor.quantity("infoBufferSize", streams.info_buffer_size);
+}
+
+template <typename ConfigT, typename Visitor>
 void visit_logging(ConfigT& logging, Visitor& visitor) {
   visitor.field("format", logging.format);
   visitor.loose_duration("flushFrequency", logging.flush_frequency);
   visitor.field("verbosity", logging.verbosity);
   visitor.field("vmodule", logging.vmodule);
-  visitor.ignored("options");
+  visitor.section("options", [&](auto& options) {
+    options.section("text", [&](auto& v) { visit_log_streams(logging.text_streams, v); });
+    options.section("json", [&](auto& v) { visit_log_streams(logging.json_streams, v); });
+  });
 }
 
 template <typename ConfigT, typename Visitor>

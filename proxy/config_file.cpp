@@ -39,6 +39,7 @@ class Reader {
   struct Report {
     std::vector<std::pair<int, std::string>> errors;  // line, "path: reason"
     std::map<std::string, int> lines;
+    std::set<std::string> unread;
   };
 
   Reader(const YamlNode::Mapping& fields, std::string path, Report& report)
@@ -80,7 +81,21 @@ class Reader {
     }
   }
 
-  void ignored(std::string_view name) { find(name); }
+  void quantity(std::string_view name, std::string& target) {
+    const YamlNode* node = find(name);
+    if (node == nullptr) {
+      return;
+    }
+    const std::string path = child_path(path_, name);
+    if (const auto* number = std::get_if<std::int64_t>(&node->value)) {
+      target = fmt::format("{}", *number);
+    } else if (const auto* text = get<std::string>(*node, path, "a quantity such as 64Ki")) {
+      target = *text;
+      if (!is_quantity(*text)) {
+        error(node->line, path, fmt::format("\"{}\" is not a quantity such as 64Ki", *text));
+      }
+    }
+  }
 
   void report_unknown() {
     for (const YamlField& field : fields_) {
@@ -123,6 +138,7 @@ class Reader {
       got += fmt::format(" (\"{}\")", *text);
     }
     error(node.line, path, fmt::format("must be {}, not {}", wanted, got));
+    report_.unread.insert(path);
   }
 
   template <typename T>
@@ -321,6 +337,7 @@ ConfigFile parse_config(std::string_view text, const std::string& name) {
     file.errors.push_back(fmt::format("{}:{}: {}", name, line, message));
   }
   file.lines = std::move(report.lines);
+  file.unread = std::move(report.unread);
   file.config.config_file = name;
   return file;
 }

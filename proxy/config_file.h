@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,7 @@ struct ConfigFile {
   Config config;                     // the defaults where a field is absent or wrong
   std::vector<std::string> errors;   // "FILE:LINE: field.path: reason", in the order of the text
   std::map<std::string, int> lines;  // path of a field -> its line, for errors found later
+  std::set<std::string> unread;      // paths of fields whose values are of a wrong type
 };
 
 /// Decodes a KubeProxyConfiguration v1alpha1 in YAML or JSON and fills in kube-proxy's defaults

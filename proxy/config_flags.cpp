@@ -1,6 +1,7 @@
 #include "proxy/config_flags.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <span>
 #include <system_error>
@@ -17,6 +18,10 @@ namespace proxy {
 namespace {
 
 constexpr std::string_view kReplacedVersion = "v1.36.2";
+
+// Group of the options that the help leaves out. Not the parser's own mark for that, an empty name:
+// its errors would not name such an option.
+constexpr std::string_view kHidden = "Hidden";
 
 // "http://host", "https://host:port/path".
 bool is_server_url(std::string_view url) {
@@ -90,6 +95,13 @@ class FlagReader {
   std::vector<std::string> errors_;
 };
 
+std::optional<std::uint16_t> port_number(const std::string& text) {
+  std::uint16_t port = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, port);
+  return error == std::errc() && stop == end ? std::optional(port) : std::nullopt;
+}
+
 // The address of a server from its flag, a deprecated port flag and the default.
 std::string server_address(const std::string& address,
                            const std::string& deprecated_port,
@@ -100,34 +112,31 @@ std::string server_address(const std::string& address,
   if (deprecated_port == "0") {
     return {};
   }
-  std::uint32_t port = 0;
-  for (const char c : deprecated_port.substr(0, 5)) {
-    port = port * 10 + static_cast<std::uint32_t>(c - '0');
-  }
-  return with_default_port(address, static_cast<std::uint16_t>(port));
-}
-
-bool is_port_number(const std::string& text) {
-  return text.size() <= 5 && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
+  return with_default_port(address, port_number(deprecated_port).value_or(default_port));
 }
 
 void apply_fields(Config& config, const Flags& flags, FlagReader& reader) {
   const bool has_file = !flags.config.empty();
+  Config hidden;  // by the file; what is no value at all is an error all the same
   for (const auto& [name, value] : flags.fields) {
     const FieldFlag& flag = field_flag(name);
-    if (!has_file || flag.beats_file) {
-      reader.set_field(config, flag, value);
+    reader.set_field(!has_file || flag.beats_file ? config : hidden, flag, value);
+  }
+  for (const auto& [name, port] : {std::pair("healthz-port", flags.healthz_port),
+                                   std::pair("metrics-port", flags.metrics_port)}) {
+    if (!port.empty() && !port_number(port)) {
+      reader.error(fmt::format("--{}: invalid argument \"{}\": must be a port", name, port));
     }
   }
   if (has_file) {
     return;
   }
-  for (const auto& [name, port] : {std::pair("healthz-port", flags.healthz_port),
-                                   std::pair("metrics-port", flags.metrics_port)}) {
-    if (!is_port_number(port)) {
-      reader.error(fmt::format("--{}: invalid argument \"{}\": must be a port", name, port));
-      return;
-    }
+  const Config defaults;
+  if (config.mode.empty()) {
+    config.mode = defaults.mode;
+  }
+  if (config.detect_local_mode.empty()) {
+    config.detect_local_mode = defaults.detect_local_mode;
   }
   config.healthz_bind_address =
       server_address(config.healthz_bind_address, flags.healthz_port, 10256);
@@ -135,19 +144,25 @@ void apply_fields(Config& config, const Flags& flags, FlagReader& reader) {
       server_address(config.metrics_bind_address, flags.metrics_port, 10249);
 }
 
-// The flag that sets a field or an element of it; empty if there is none.
-std::string flag_of(const std::string& path) {
-  for (const FieldFlag& flag : field_flags()) {
-    if (path.starts_with(flag.path)) {
-      return fmt::format("--{}: ", flag.name);
-    }
-  }
-  return {};
+// The flag that sets a field or an element of it; null if there is none.
+const FieldFlag* flag_of(std::string_view path) {
+  const auto sets = [path](const FieldFlag& flag) {
+    return !flag.path.empty() && path.starts_with(flag.path) &&
+           (path.size() == flag.path.size() || path[flag.path.size()] == '.' ||
+            path[flag.path.size()] == '[');
+  };
+  const auto flag = std::ranges::find_if(field_flags(), sets);
+  return flag == field_flags().end() ? nullptr : &*flag;
 }
 
-std::string place_of(const ConfigError& error, const ConfigFile& file) {
-  if (file.config.config_file.empty()) {
-    return flag_of(error.path);
+std::string place_of(const ConfigError& error, const ConfigFile& file, const Flags& flags) {
+  const FieldFlag* flag = flag_of(error.path);
+  const bool is_given =
+      flag != nullptr && std::ranges::any_of(flags.fields, [flag](const auto& field) {
+        return field.first == flag->name;
+      });
+  if (file.config.config_file.empty() || (is_given && flag->beats_file)) {
+    return flag == nullptr ? std::string() : fmt::format("--{}: ", flag->name);
   }
   const auto line = file.lines.find(error.path);
   return line == file.lines.end() ? fmt::format("{}: ", file.config.config_file)
@@ -179,6 +194,16 @@ void add_switch(CLI::App& app, const std::string& name, std::string& target, con
   app.add_flag(name, target, help)->default_str("true");
 }
 
+bool is_switch(std::string_view option) {
+  constexpr std::array<std::string_view, 5> kOfCommands = {
+      "--cleanup", "--init-only", "--validate-config", "--version", "--once"};
+  const auto is_it = [option](const FieldFlag& flag) {
+    return flag.is_switch && flag.name == option.substr(2);
+  };
+  return std::ranges::find(kOfCommands, option) != kOfCommands.end() ||
+         std::ranges::any_of(field_flags(), is_it);
+}
+
 // One argument as one or two. The parser takes the next argument for a value that is empty, and
 // "=2" for the value of "-v=2".
 std::vector<std::string> normalize(std::string argument) {
@@ -195,10 +220,13 @@ std::vector<std::string> normalize(std::string argument) {
   if (equals == std::string::npos) {
     return {std::move(name)};
   }
-  if (equals + 1 == argument.size()) {
-    return {std::move(name), std::string()};
+  if (equals + 1 < argument.size()) {
+    return {name + argument.substr(equals)};
   }
-  return {name + argument.substr(equals)};
+  if (is_switch(name)) {
+    throw ConfigErrors({fmt::format("{}: invalid argument \"\": must be true or false", name)});
+  }
+  return {std::move(name), std::string()};
 }
 
 }  // namespace
@@ -223,7 +251,8 @@ void add_flags(CLI::App& app, Flags& flags) {
     const std::string names = flag.name == "v" ? "-v,--v" : fmt::format("--{}", flag.name);
     CLI::Option* option =
         app.add_option(names, append_to(flags, flag.name), std::string(flag.help));
-    option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->group(std::string(flag.group));
+    option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->group(std::string(flag.group.empty() ? kHidden : flag.group));
     if (flag.is_switch) {
       option->expected(0);
     }
@@ -241,15 +270,27 @@ void add_flags(CLI::App& app, Flags& flags) {
   add_text(
       "--write-config-to", flags.write_config_to, "Write the effective configuration and exit");
   add_text("--iptables-backend", flags.iptables_backend, "auto, libiptc or restore");
-  add_text("--healthz-port", flags.healthz_port, "Deprecated")->group("");
-  add_text("--metrics-port", flags.metrics_port, "Deprecated")->group("");
+  add_text("--healthz-port", flags.healthz_port, "Deprecated")->group(std::string(kHidden));
+  add_text("--metrics-port", flags.metrics_port, "Deprecated")->group(std::string(kHidden));
   add_switch(app, "--cleanup", flags.cleanup, "Remove all rules of the proxy and exit");
   add_switch(app, "--init-only", flags.init_only, "Do what needs privileges and exit");
   add_switch(app, "--validate-config", flags.validate_config, "Check the configuration and exit");
   app.add_flag("--version", flags.version, "Print the version and exit; --version=raw for details");
 }
 
+std::string help_text(CLI::App& app) {
+  for (CLI::Option* option : app.get_options(
+           [](const CLI::Option* candidate) { return candidate->get_group() == kHidden; })) {
+    option->group("");
+  }
+  return app.help();
+}
+
 std::string parse_error_line(const CLI::App& app, const CLI::ParseError& error) {
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) {
+    const std::string_view text = error.what();
+    return fmt::format("{}: needs a value", text.substr(0, text.find(':')));
+  }
   if (dynamic_cast<const CLI::ExtrasError*>(&error) == nullptr) {
     return error.what();
   }
@@ -278,7 +319,10 @@ Config to_config(const Flags& flags) {
   std::vector<std::string> errors = std::move(file.errors);
   std::ranges::move(reader.take_errors(), std::back_inserter(errors));
   for (const ConfigError& error : validate(config)) {
-    errors.push_back(fmt::format("{}{}: {}", place_of(error, file), error.path, error.message));
+    if (!file.unread.contains(error.path)) {
+      errors.push_back(
+          fmt::format("{}{}: {}", place_of(error, file, flags), error.path, error.message));
+    }
   }
   if (!errors.empty()) {
     throw ConfigErrors(std::move(errors));

@@ -35,12 +35,15 @@ struct Flags {
 
 /// The arguments of main() after the program's name, in the spelling that the parser knows: flag
 /// names with "-" for "_", "--name=" and "-x=value" as two arguments. Everything after "--" is left
-/// as it is.
+/// as it is. Throws ConfigErrors for a switch with an empty value.
 std::vector<std::string> normalize_arguments(int argc, const char* const* argv);
 
 /// Makes a command take kube-proxy's flags (spec §10.2) and the ones that say where the cluster
 /// comes from. `flags` receives what is given.
 void add_flags(CLI::App& app, Flags& flags);
+
+/// The text of --help, without the flags that have no effect here.
+std::string help_text(CLI::App& app);
 
 /// One line on why a command line was not understood, naming the flag.
 std::string parse_error_line(const CLI::App& app, const CLI::ParseError& error);

@@ -28,7 +28,7 @@ class Writer {
 
   void loose_duration(std::string_view name, ConfigDuration value) { field(name, value); }
 
-  void ignored(std::string_view /*name*/) {}
+  void quantity(std::string_view name, const std::string& value) { field(name, value); }
 
   YamlNode::Mapping take() { return std::move(fields_); }
 

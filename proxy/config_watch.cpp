@@ -22,6 +22,15 @@ void copy_fields_without_effect(const Config& from, Config& to) {
   to.winkernel = from.winkernel;
   to.port_range = from.port_range;
   to.windows_run_as_service = from.windows_run_as_service;
+  to.client_connection.qps = from.client_connection.qps;
+  to.client_connection.burst = from.client_connection.burst;
+  to.client_connection.accept_content_types = from.client_connection.accept_content_types;
+  to.config_sync_period = from.config_sync_period;
+  to.enable_profiling = from.enable_profiling;
+  to.logging.flush_frequency = from.logging.flush_frequency;
+  to.logging.vmodule = from.logging.vmodule;
+  to.logging.text_streams = from.logging.text_streams;
+  to.logging.json_streams = from.logging.json_streams;
 }
 
 }  // namespace

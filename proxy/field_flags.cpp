@@ -1,7 +1,10 @@
 #include "proxy/field_flags.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
+#include <iterator>
 #include <stdexcept>
 
 #include <fmt/format.h>
@@ -97,10 +100,30 @@ constexpr auto kFieldFlags = std::to_array<FieldFlag>({
      kLogs,
      false,
      true},
-    {"log-text-split-stream", "", "No effect", kOtherModes, true, true},
-    {"log-text-info-buffer-size", "", "No effect", kOtherModes, false, true},
-    {"log-json-split-stream", "", "No effect", kOtherModes, true, true},
-    {"log-json-info-buffer-size", "", "No effect", kOtherModes, false, true},
+    {"log-text-split-stream",
+     "logging.options.text.splitStream",
+     "No effect",
+     kOtherModes,
+     true,
+     true},
+    {"log-text-info-buffer-size",
+     "logging.options.text.infoBufferSize",
+     "No effect",
+     kOtherModes,
+     false,
+     true},
+    {"log-json-split-stream",
+     "logging.options.json.splitStream",
+     "No effect",
+     kOtherModes,
+     true,
+     true},
+    {"log-json-info-buffer-size",
+     "logging.options.json.infoBufferSize",
+     "No effect",
+     kOtherModes,
+     false,
+     true},
     {"boot-id-file", "", "No effect", kOtherModes, false, true},
     {"machine-id-file", "", "No effect", kOtherModes, false, true},
 });
@@ -142,7 +165,16 @@ Error assign(std::uint32_t& target, const std::string& text) {
 }
 
 Error assign(double& target, const std::string& text) {
-  return assign_number(target, text, "must be a number");
+  constexpr std::string_view kWanted = "must be a number";
+  double value = 0;
+  if (auto error = assign_number(value, text, kWanted)) {
+    return error;
+  }
+  if (!std::isfinite(value)) {
+    return std::string(kWanted);  // JSON has no other numbers, and /configz is JSON
+  }
+  target = value;
+  return std::nullopt;
 }
 
 Error assign(ConfigDuration& target, const std::string& text) {
@@ -154,10 +186,11 @@ Error assign(ConfigDuration& target, const std::string& text) {
   return std::nullopt;
 }
 
+// What is between the commas; nothing of an empty text.
 std::vector<std::string> split(const std::string& text) {
   std::vector<std::string> parts;
   std::size_t start = 0;
-  while (start < text.size()) {
+  while (start <= text.size() && !text.empty()) {
     const std::size_t comma = std::min(text.find(',', start), text.size());
     parts.push_back(text.substr(start, comma - start));
     start = comma + 1;
@@ -165,28 +198,41 @@ std::vector<std::string> split(const std::string& text) {
   return parts;
 }
 
+// For lists in which Go's parsers skip empty elements.
+std::vector<std::string> split_and_drop_empty(const std::string& text) {
+  std::vector<std::string> parts = split(text);
+  std::erase(parts, std::string());
+  return parts;
+}
+
+std::string trim_spaces(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(' ');
+  return first == std::string_view::npos
+             ? std::string()
+             : std::string(text.substr(first, text.find_last_not_of(' ') - first + 1));
+}
+
 Error assign(std::vector<std::string>& target, const std::string& text) {
-  for (std::string& part : split(text)) {
-    target.push_back(std::move(part));
-  }
+  std::ranges::move(split(text), std::back_inserter(target));
   return std::nullopt;
 }
 
 Error assign(std::map<std::string, bool>& target, const std::string& text) {
-  for (const std::string& part : split(text)) {
+  for (const std::string& part : split_and_drop_empty(text)) {
     const std::size_t equals = part.find('=');
-    const auto value =
-        equals == std::string::npos ? std::nullopt : parse_go_bool(part.substr(equals + 1));
+    const auto value = equals == std::string::npos
+                           ? std::nullopt
+                           : parse_go_bool(trim_spaces(part.substr(equals + 1)));
     if (!value) {
       return fmt::format("\"{}\" must be name=true or name=false", part);
     }
-    target[part.substr(0, equals)] = *value;
+    target[trim_spaces(part.substr(0, equals))] = *value;
   }
   return std::nullopt;
 }
 
 Error assign(std::vector<ModuleVerbosity>& target, const std::string& text) {
-  for (const std::string& part : split(text)) {
+  for (const std::string& part : split_and_drop_empty(text)) {
     const std::size_t equals = part.find('=');
     ModuleVerbosity module{part.substr(0, equals)};
     if (equals == std::string::npos || assign(module.verbosity, part.substr(equals + 1))) {
@@ -220,7 +266,15 @@ class Assigner {
     }
   }
 
-  void ignored(std::string_view /*name*/) {}
+  void quantity(std::string_view name, std::string& target) {
+    if (name != path_) {
+      return;
+    }
+    target = text_;
+    if (!is_quantity(text_)) {
+      error_ = "must be a quantity such as 64Ki";
+    }
+  }
 
   Error take_error() { return std::move(error_); }
 

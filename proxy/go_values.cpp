@@ -1,5 +1,6 @@
 #include "proxy/go_values.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <limits>
@@ -159,6 +160,34 @@ std::string to_go_duration(std::chrono::nanoseconds duration) {
     return fmt::format("{}{}m{}", sign, minutes, seconds);
   }
   return fmt::format("{}{}h{}m{}", sign, minutes / 60, minutes % 60, seconds);
+}
+
+bool is_quantity(std::string_view text) {
+  const auto take_sign = [](std::string_view& rest) {
+    if (!rest.empty() && (rest.front() == '-' || rest.front() == '+')) {
+      rest.remove_prefix(1);
+    }
+  };
+  take_sign(text);
+  bool has_digits = !take_digits(text).empty();
+  if (!text.empty() && text.front() == '.') {
+    text.remove_prefix(1);
+    has_digits = !take_digits(text).empty() || has_digits;
+  }
+  if (!has_digits) {
+    return false;
+  }
+  constexpr std::array<std::string_view, 16> kSuffixes = {
+      "", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"};
+  if (std::ranges::find(kSuffixes, text) != kSuffixes.end()) {
+    return true;
+  }
+  if (text.front() != 'e' && text.front() != 'E') {
+    return false;
+  }
+  text.remove_prefix(1);
+  take_sign(text);
+  return !take_digits(text).empty() && text.empty();
 }
 
 std::optional<bool> parse_go_bool(std::string_view text) {

@@ -17,4 +17,8 @@ std::string to_go_duration(std::chrono::nanoseconds duration);
 /// A Go boolean: 1, t, T, TRUE, true, True and their opposites. Nothing for any other text.
 std::optional<bool> parse_go_bool(std::string_view text);
 
+/// Whether the text is a quantity of Kubernetes: a decimal number and, if any, an exponent or one
+/// of the suffixes n, u, m, k, M, G, T, P, E, Ki, Mi, Gi, Ti, Pi and Ei.
+bool is_quantity(std::string_view text);
+
 }  // namespace proxy

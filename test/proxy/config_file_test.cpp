@@ -169,20 +169,22 @@ TEST_CASE("config_file: JSON is read as well", "[proxy][config]") {
 }
 
 TEST_CASE("config_file: every error is reported with line and path", "[proxy][config]") {
-  CHECK(errors_of("iptables:\n"
-                  "  masqueradeBit: \"14\"\n"
-                  "  masqueradeAll: 1\n"
-                  "  syncPeriod: 30\n"
-                  "  minSyncPeriod: 1 second\n"
-                  "  mode: x\n"
-                  "clusterCIDR: 10\n"
-                  "clusterCIDR: 10.0.0.0/8\n"
-                  "clustercidr: 10.0.0.0/8\n"
-                  "nodePortAddresses: 10.0.0.0/8\n"
-                  "conntrack: []\n"
-                  "oomScoreAdj: 4294967296\n"
-                  "featureGates: {A: \"true\"}\n"
-                  "logging: {vmodule: [{pattern: x}, 7]}\n") ==
+  CHECK(errors_of(
+            "iptables:\n"
+            "  masqueradeBit: \"14\"\n"
+            "  masqueradeAll: 1\n"
+            "  syncPeriod: 30\n"
+            "  minSyncPeriod: 1 second\n"
+            "  mode: x\n"
+            "clusterCIDR: 10\n"
+            "clusterCIDR: 10.0.0.0/8\n"
+            "clustercidr: 10.0.0.0/8\n"
+            "nodePortAddresses: 10.0.0.0/8\n"
+            "conntrack: []\n"
+            "oomScoreAdj: 4294967296\n"
+            "featureGates: {A: \"true\"}\n"
+            "logging: {vmodule: [{pattern: x}, 7],\n"
+            "  options: {text: {splitStream: 1, infoBufferSize: 5KB}, json: [], other: {}}}\n") ==
         std::vector<std::string>{
             "f:4: iptables.masqueradeBit: must be an integer, not a string (\"14\")",
             "f:5: iptables.masqueradeAll: must be a boolean, not an integer",
@@ -196,7 +198,11 @@ TEST_CASE("config_file: every error is reported with line and path", "[proxy][co
             "f:14: oomScoreAdj: 4294967296 does not fit into 32 bits",
             "f:15: featureGates.A: must be a boolean, not a string (\"true\")",
             "f:16: logging.vmodule[0].pattern: unknown field",
-            "f:16: logging.vmodule[1]: must be an object, not an integer"});
+            "f:16: logging.vmodule[1]: must be an object, not an integer",
+            "f:17: logging.options.text.splitStream: must be a boolean, not an integer",
+            "f:17: logging.options.text.infoBufferSize: \"5KB\" is not a quantity such as 64Ki",
+            "f:17: logging.options.json: must be an object, not a list",
+            "f:17: logging.options.other: unknown field"});
 }
 
 TEST_CASE("config_file: apiVersion and kind are required", "[proxy][config]") {
@@ -230,6 +236,7 @@ TEST_CASE("config_file: what is written reads back equal", "[proxy][config]") {
   config.feature_gates = {{"AllowServiceExternalIPs", false}};
   config.client_connection.qps = 2.5;
   config.logging.vmodule = {{"sync*", 9}};
+  config.logging.text_streams = {.split_stream = true, .info_buffer_size = "64Ki"};
   config.bind_address = "::";
   config.healthz_bind_address = "[::]:1";
   config.hostname_override = "true";

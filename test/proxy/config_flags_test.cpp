@@ -131,7 +131,54 @@ TEST_CASE("config_flags: an unknown flag is named", "[proxy][config]") {
   CHECK_THROWS_WITH(parse({"--no-such-flag=7", "--masquerade-all"}),
                     "unknown flag: --no-such-flag");
   CHECK_THROWS_WITH(parse({"stray"}), "no arguments are taken, got stray");
-  CHECK_THROWS_WITH(parse({"--cluster-cidr"}), Catch::Contains("--cluster-cidr"));
+}
+
+TEST_CASE("config_flags: a flag without its value is named", "[proxy][config]") {
+  CHECK_THROWS_WITH(parse({"--cluster-cidr"}), "--cluster-cidr: needs a value");
+  CHECK_THROWS_WITH(parse({"--boot-id-file"}), "--boot-id-file: needs a value");
+  CHECK_THROWS_WITH(parse({"--healthz-port"}), "--healthz-port: needs a value");
+  CHECK_THROWS_WITH(parse({"--masquerade-all="}),
+                    "--masquerade-all: invalid argument \"\": must be true or false");
+  CHECK_THROWS_WITH(parse({"--init_only=", "--bind-address=::"}),
+                    "--init-only: invalid argument \"\": must be true or false");
+}
+
+TEST_CASE("config_flags: the help leaves out what has no effect", "[proxy][config]") {
+  CLI::App app;
+  Flags flags;
+  proxy::add_flags(app, flags);
+
+  const std::string help = proxy::help_text(app);
+
+  CHECK_THAT(help, Catch::Contains("--cluster-cidr"));
+  CHECK_THAT(help, !Catch::Contains("--ipvs-scheduler") && !Catch::Contains("Hidden"));
+}
+
+TEST_CASE("config_flags: blank modes mean the default ones", "[proxy][config]") {
+  CHECK(config_of({"--proxy-mode=", "--detect-local-mode="}) == Config{});
+}
+
+TEST_CASE("config_flags: lists are split as kube-proxy does", "[proxy][config]") {
+  CHECK(config_of({"--feature-gates= A = true ,,B=false,"}).feature_gates ==
+        std::map<std::string, bool>{{"A", true}, {"B", false}});
+  CHECK(config_of({"--nodeport-addresses="}).node_port_addresses.empty());
+  CHECK_THROWS_WITH(config_of({"--nodeport-addresses=10.0.0.0/8,"}),
+                    Catch::Contains("nodePortAddresses[1]: Invalid value: \"\""));
+}
+
+TEST_CASE("config_flags: values that no field can hold are refused", "[proxy][config]") {
+  const auto [flag, line] = GENERATE(table<const char*, const char*>({
+      {"--healthz-port=99999", "--healthz-port: invalid argument \"99999\": must be a port"},
+      {"--metrics-port=-1", "--metrics-port: invalid argument \"-1\": must be a port"},
+      {"--kube-api-qps=nan", "--kube-api-qps: invalid argument \"nan\": must be a number"},
+      {"--kube-api-qps=inf", "--kube-api-qps: invalid argument \"inf\": must be a number"},
+      {"--log-text-split-stream=x",
+       "--log-text-split-stream: invalid argument \"x\": must be true or false"},
+      {"--log-json-info-buffer-size=1KB",
+       "--log-json-info-buffer-size: invalid argument \"1KB\": must be a quantity such as 64Ki"},
+  }));
+
+  CHECK_THROWS_WITH(config_of({flag}), line);
 }
 
 TEST_CASE("config_flags: bad values are reported together, by flag", "[proxy][config]") {
@@ -243,6 +290,48 @@ TEST_CASE("config_flags: errors of a file name its line and the field", "[proxy]
                      "31]",
               path + ":7: nodePortAddresses[1]: Invalid value: \"primary\": can't use both "
                      "'primary' and CIDRs"});
+  }
+}
+
+TEST_CASE("config_flags: beside a file, flags are still judged, and blamed for what they set",
+          "[proxy][config]") {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.write("config.yaml",
+                                        "apiVersion: kubeproxy.config.k8s.io/v1alpha1\n"
+                                        "kind: KubeProxyConfiguration\n"
+                                        "logging: {format: json}\n");
+  const std::string config_flag = "--config=" + path;
+  const auto [flag, line] = GENERATE(table<const char*, const char*>({
+      {"--iptables-masquerade-bit=x",
+       "--iptables-masquerade-bit: invalid argument \"x\": must be a 32-bit integer"},
+      {"--healthz-port=x", "--healthz-port: invalid argument \"x\": must be a port"},
+      {"--logging-format=xml",
+       "--logging-format: logging.format: Invalid value: \"xml\": Unsupported log format"},
+  }));
+
+  CHECK_THROWS_WITH(config_of({config_flag.c_str(), flag}), line);
+}
+
+TEST_CASE("config_flags: one mistake is one line, whatever is written", "[proxy][config]") {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.write("config.yaml",
+                                        "apiVersion: kubeproxy.config.k8s.io/v1alpha1\n"
+                                        "kind: KubeProxyConfiguration\n"
+                                        "nodePortAddresses: [1]\n"
+                                        "\"x\\ny\": 1\n"
+                                        "mode: \"a\\e[31m\"\n");
+  const std::string config_flag = "--config=" + path;
+
+  try {
+    config_of({config_flag.c_str()});
+    FAIL("accepted");
+  } catch (const proxy::ConfigErrors& errors) {
+    CHECK(errors.lines() ==
+          std::vector<std::string>{
+              path + ":3: nodePortAddresses[0]: must be a string, not an integer",
+              path + ":4: x\\x0ay: unknown field",
+              path + ":5: mode: Invalid value: \"a\\x1b[31m\": must be iptables, ipvs, nftables or "
+                     "blank"});
   }
 }
 

@@ -55,6 +55,11 @@ TEST_CASE("config_watch: fields without effect are not worth a word", "[proxy][c
   const Config running;
   Config read;
   read.ipvs.scheduler = "rr";
+  read.client_connection.qps = 50;
+  read.config_sync_period = std::chrono::hours(1);
+  read.enable_profiling = true;
+  read.logging.vmodule = {{"sync*", 9}};
+  read.logging.json_streams.split_stream = true;
 
   const ConfigChange change = proxy::take_over(running, read);
 

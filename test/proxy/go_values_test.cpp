@@ -7,6 +7,7 @@
 namespace {
 
 using namespace std::chrono_literals;
+using proxy::is_quantity;
 using proxy::parse_go_bool;
 using proxy::parse_go_duration;
 using proxy::to_go_duration;
@@ -63,6 +64,17 @@ TEST_CASE("go_values: a boolean has Go's twelve spellings and no others", "[prox
   CHECK_FALSE(parse_go_bool("yes"));
   CHECK_FALSE(parse_go_bool("tRUE"));
   CHECK_FALSE(parse_go_bool(""));
+}
+
+TEST_CASE("go_values: a quantity is a number with Kubernetes' suffixes", "[proxy][config]") {
+  for (const char* text : {"0", "64Ki", "1.5G", ".5", "5.", "-1", "+2e3", "1E-3", "1E", "7m"}) {
+    CAPTURE(text);
+    CHECK(is_quantity(text));
+  }
+  for (const char* text : {"", ".", "-", "Ki", "1KB", "1 k", "1e", "1e+", "0x10", "1.2.3", "1kk"}) {
+    CAPTURE(text);
+    CHECK_FALSE(is_quantity(text));
+  }
 }
 
 }  // namespace
