@@ -1,5 +1,6 @@
 #include "proxy/command_line.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <exception>
 #include <functional>
@@ -213,9 +214,18 @@ const Command& command_of(std::vector<std::string>& arguments) {
   return commands().front();
 }
 
-int complain(std::string_view text) {
+void complain(std::string_view text) {
   fmt::print(stderr, "iptproxy: {}\n", text);
-  return kBadInput;
+}
+
+/// Says why a command failed, a line for each reason; the exit status.
+int report(const std::exception& error, int failure, void (*say)(std::string_view line)) {
+  if (const auto* errors = dynamic_cast<const ConfigErrors*>(&error)) {
+    std::ranges::for_each(errors->lines(), say);
+    return kBadInput;
+  }
+  say(error.what());
+  return dynamic_cast<const k8sclient::KubeconfigError*>(&error) == nullptr ? failure : kBadInput;
 }
 
 int execute(const Command& command, const CommandOptions& options) {
@@ -226,7 +236,16 @@ int execute(const Command& command, const CommandOptions& options) {
     fmt::print("The configuration is valid.\n");
     return 0;
   }
-  return command.run(config, options);
+  try {
+    return command.run(config, options);
+  } catch (const std::exception& error) {
+    if (config.logging.format != "json") {
+      throw;
+    }
+    return report(error, command.failure, [](std::string_view line) {
+      log_error("Command failed", {{"error", line}});
+    });
+  }
 }
 
 int parse_and_execute(const Command& command, std::vector<std::string> arguments) {
@@ -242,7 +261,8 @@ int parse_and_execute(const Command& command, std::vector<std::string> arguments
     fmt::print("{}", help_text(app));
     return 0;
   } catch (const CLI::ParseError& error) {
-    return complain(parse_error_line(app, error));
+    complain(parse_error_line(app, error));
+    return kBadInput;
   }
   if (const auto version = version_text(options.flags)) {
     fmt::print("{}\n", *version);
@@ -260,16 +280,8 @@ int run_program(int argc, const char* const* argv) {
     const Command& command = command_of(arguments);
     failure = command.failure;
     return parse_and_execute(command, std::move(arguments));
-  } catch (const ConfigErrors& errors) {
-    for (const std::string& line : errors.lines()) {
-      complain(line);
-    }
-    return kBadInput;
-  } catch (const k8sclient::KubeconfigError& error) {
-    return complain(error.what());
   } catch (const std::exception& error) {
-    complain(error.what());
-    return failure;
+    return report(error, failure, complain);
   }
 }
 

@@ -133,7 +133,12 @@ bool parse_headers(std::string_view lines, Request& request) {
         name.find_first_of(" \t") != std::string_view::npos) {
       return false;
     }
-    request.headers[lower_case(name)] = trimmed(line.substr(colon + 1));
+    const std::string_view value = trimmed(line.substr(colon + 1));
+    const auto [header, is_new] = request.headers.try_emplace(lower_case(name), value);
+    if (!is_new && header->first == "content-length" && header->second != value) {
+      return false;  // where does this request end? (RFC 9112 §6.3)
+    }
+    header->second = value;
   }
   return true;
 }

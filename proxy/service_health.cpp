@@ -34,8 +34,8 @@ rules::IpAddress wildcard(rules::Family family) {
 
 }  // namespace
 
-std::map<std::uint16_t, ServiceHealthCheck> service_health_checks(const rules::Snapshot& snapshot) {
-  std::map<std::uint16_t, ServiceHealthCheck> checks;
+ServiceHealthChecks service_health_checks(const rules::Snapshot& snapshot) {
+  std::vector<ServiceHealthCheck> claims;
   for (const auto& shard : snapshot.shards) {
     if (!shard) {
       continue;
@@ -47,17 +47,21 @@ std::map<std::uint16_t, ServiceHealthCheck> service_health_checks(const rules::S
         return entry.first.name_space != name.name_space || entry.first.service != name.service;
       });
       if (port->health_check_node_port != 0) {
-        ServiceHealthCheck check{name.name_space,
-                                 name.service,
-                                 port->health_check_node_port,
-                                 count_local_ready(begin, end)};
-        const auto [other, is_new] = checks.try_emplace(check.port, check);
-        if (!is_new && std::tie(check.name_space, check.service) <
-                           std::tie(other->second.name_space, other->second.service)) {
-          other->second = std::move(check);
-        }
+        claims.push_back({name.name_space,
+                          name.service,
+                          port->health_check_node_port,
+                          count_local_ready(begin, end)});
       }
       begin = end;
+    }
+  }
+  std::ranges::sort(claims, {}, [](const ServiceHealthCheck& check) {
+    return std::tie(check.name_space, check.service);
+  });
+  ServiceHealthChecks checks;
+  for (ServiceHealthCheck& claim : claims) {
+    if (!checks.served.try_emplace(claim.port, claim).second) {
+      checks.unserved.push_back(std::move(claim));
     }
   }
   return checks;
@@ -104,14 +108,14 @@ void ServiceHealth::update(const rules::Snapshot& snapshot,
   const auto checks = service_health_checks(snapshot);
   const auto listened = addresses.value_or(std::vector{wildcard(family)});
   std::set<ListenAddress> wanted;
-  for (const auto& [port, check] : checks) {
+  for (const auto& [port, check] : checks.served) {
     for (const rules::IpAddress& address : listened) {
       wanted.insert({.socket = {address, port}});
     }
   }
   {
     const std::lock_guard lock(mutex_);
-    checks_[family] = checks;
+    checks_[family] = checks.served;
   }
   for (const ListenAddress& address : listening_[family]) {
     if (!wanted.contains(address)) {
@@ -126,10 +130,24 @@ void ServiceHealth::update(const rules::Snapshot& snapshot,
     const auto error = server_.listen(
         address, [this, family, port](const Request&) { return answer(family, port); });
     if (error) {
-      on_failure_(checks.at(port), *error);
+      on_failure_(checks.served.at(port), *error);
     }
   }
   listening_[family] = std::move(wanted);
+  tell_unserved(family, checks);
+}
+
+void ServiceHealth::tell_unserved(rules::Family family, const ServiceHealthChecks& checks) {
+  std::set<std::string> unserved;
+  for (const ServiceHealthCheck& check : checks.unserved) {
+    std::string key = fmt::format("{}/{}:{}", check.name_space, check.service, check.port);
+    if (!unserved_[family].contains(key)) {
+      const ServiceHealthCheck& holder = checks.served.at(check.port);
+      on_failure_(check, fmt::format("held by Service {}/{}", holder.name_space, holder.service));
+    }
+    unserved.insert(std::move(key));
+  }
+  unserved_[family] = std::move(unserved);
 }
 
 Response ServiceHealth::answer(rules::Family family, std::uint16_t port) const {

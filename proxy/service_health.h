@@ -30,9 +30,15 @@ struct ServiceHealthCheck {
   bool operator==(const ServiceHealthCheck&) const = default;
 };
 
-/// All health check node ports of the snapshot by port; of Services that claim the same one, the
-/// first by name has it. Pure.
-std::map<std::uint16_t, ServiceHealthCheck> service_health_checks(const rules::Snapshot& snapshot);
+/// The health check node ports of a snapshot. Of Services that claim the same one, the first by
+/// name has it.
+struct ServiceHealthChecks {
+  std::map<std::uint16_t, ServiceHealthCheck> served;  // by port
+  std::vector<ServiceHealthCheck> unserved;  // those that claim a port of another, by name
+};
+
+/// Pure.
+ServiceHealthChecks service_health_checks(const rules::Snapshot& snapshot);
 
 /// kube-proxy's answer (spec §9.3): 200 with local endpoints on a healthy proxy, otherwise 503.
 Response service_health_response(const ServiceHealthCheck& check, bool proxy_healthy);
@@ -42,7 +48,8 @@ Response service_health_response(const ServiceHealthCheck& check, bool proxy_hea
 /// §13.14, §13.18). Thread-safe.
 class ServiceHealth {
  public:
-  /// A port cannot be had at the first attempt.
+  /// A port cannot be had at the first attempt, or is claimed by another Service as well: told once
+  /// for as long as that lasts.
   using OnFailure = std::function<void(const ServiceHealthCheck& check, std::string_view error)>;
 
   /// `server` must outlive this object. `proxy_healthy` is asked at each request.
@@ -57,6 +64,7 @@ class ServiceHealth {
               const std::optional<std::vector<rules::IpAddress>>& addresses);
 
  private:
+  void tell_unserved(rules::Family family, const ServiceHealthChecks& checks);
   Response answer(rules::Family family, std::uint16_t port) const;
 
   HttpServer& server_;
@@ -66,6 +74,7 @@ class ServiceHealth {
   PerFamily<std::map<std::uint16_t, ServiceHealthCheck>> checks_;
   std::mutex update_mutex_;  // one update at a time
   PerFamily<std::set<ListenAddress>> listening_;
+  PerFamily<std::set<std::string>> unserved_;  // "namespace/name:port" that was told
 };
 
 }  // namespace proxy

@@ -165,6 +165,19 @@ TEST_CASE("program: input that makes no sense ends it with status 2 and a line t
   CHECK(std::count(result.error.begin(), result.error.end(), '\n') == 1);
 }
 
+TEST_CASE("program: with JSON logging, why it ended is a line of JSON, too", "[netns][program]") {
+  const NetworkNamespace space;
+
+  const ProcessResult result =
+      iptproxy({"run", "--once", "--logging-format=json", "--source=/no/such/place"});
+
+  CHECK(result.status == 2);
+  CHECK_THAT(result.error,
+             Catch::StartsWith("{\"ts\":") &&
+                 Contains("\"error\":\"/no/such/place: No such file or directory\"}\n"));
+  CHECK(std::count(result.error.begin(), result.error.end(), '\n') == 1);
+}
+
 TEST_CASE("program: route_localnet is set only with the rules that go with it",
           "[netns][program]") {
   const auto& [addresses, wanted] = GENERATE(table<std::string, std::string>(

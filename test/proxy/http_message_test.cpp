@@ -67,6 +67,8 @@ TEST_CASE("http message: what is not a request is refused", "[proxy][http]") {
       {"POST / HTTP/1.1\r\nContent-Length: 5x\r\n\r\n", 400},
       {"POST / HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n", 413},
       {"POST / HTTP/1.1\r\nContent-Length: 65537\r\n\r\n", 413},
+      {"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n12", 400},
+      {"POST / HTTP/1.1\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n12", -1},
       {"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", 501},
       {"GET / HTTP/1.1\r\nX: " + std::string(proxy::kMaxRequestHead, 'x'), 431},
       {std::string(proxy::kMaxRequestHead, 'x'), 431},

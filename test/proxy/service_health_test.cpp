@@ -67,8 +67,36 @@ TEST_CASE("service health: local ready endpoints count once over all ports of a 
        service_port("internal", "http", 0, {endpoint("10.0.0.5:80", true)}),
        service_port("empty", "http", 32001, {})}));
 
-  CHECK(checks == std::map<std::uint16_t, ServiceHealthCheck>{{32000, {"ns", "web", 32000, 2}},
-                                                              {32001, {"ns", "empty", 32001, 0}}});
+  CHECK(checks.served == std::map<std::uint16_t, ServiceHealthCheck>{
+                             {32000, {"ns", "web", 32000, 2}}, {32001, {"ns", "empty", 32001, 0}}});
+  CHECK(checks.unserved.empty());
+}
+
+TEST_CASE("service health: a port that two Services claim is of the first, and the other is told",
+          "[proxy][health]") {
+  HttpServer server;
+  std::vector<std::string> failures;
+  ServiceHealth service_health(
+      server,
+      [] { return true; },
+      [&](const ServiceHealthCheck& check, std::string_view error) {
+        failures.push_back(check.service + ": " + std::string(error));
+      });
+  const std::uint16_t port = free_port();
+  const auto both = snapshot({service_port("web", "", port, {}),
+                              service_port("api", "", port, {endpoint("10.0.0.1:80", true)})});
+
+  service_health.update(both, kLoopback);
+  service_health.update(both, kLoopback);
+
+  CHECK(failures == std::vector<std::string>{"web: held by Service ns/api"});
+  CHECK_THAT(get(port), Catch::Contains("\"name\": \"api\""));
+
+  service_health.update(snapshot({service_port("web", "", port, {})}), kLoopback);
+  CHECK_THAT(get(port), Catch::Contains("\"name\": \"web\""));
+
+  service_health.update(both, kLoopback);
+  CHECK(failures.size() == 2);
 }
 
 TEST_CASE("service health: answers are kube-proxy's, byte for byte", "[proxy][health]") {
