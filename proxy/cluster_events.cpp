@@ -167,7 +167,12 @@ void ClusterEvents::tell(const ClusterEvent& event) {
     return;
   }
   waiting_.push_back({std::move(key), event, now, *folded + 1});
-  changed_.notify_one();
+  changed_.notify_all();
+}
+
+void ClusterEvents::finish(std::chrono::milliseconds patience) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, patience, [this] { return waiting_.empty() && !is_sending_; });
 }
 
 void ClusterEvents::run(const std::stop_token& stop) {
@@ -183,6 +188,7 @@ void ClusterEvents::run(const std::stop_token& stop) {
       }
       letter = std::move(waiting_.front());
       waiting_.pop_front();
+      is_sending_ = true;
     }
     try {
       send(*letter);
@@ -190,6 +196,11 @@ void ClusterEvents::run(const std::stop_token& stop) {
       log_warning("Cannot tell an event",
                   {{"path", event_path(letter->event)}, {"error", error.what()}});
     }
+    {
+      const std::lock_guard lock(mutex_);
+      is_sending_ = false;
+    }
+    changed_.notify_all();
   }
 }
 

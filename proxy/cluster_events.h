@@ -91,6 +91,10 @@ class ClusterEvents {
 
   void tell(const ClusterEvent& event);
 
+  /// Returns when nothing waits any more and nothing is being told, or after `patience`: for a
+  /// process that is about to end.
+  void finish(std::chrono::milliseconds patience);
+
  private:
   struct Letter {
     std::string key;
@@ -113,6 +117,7 @@ class ClusterEvents {
   std::mutex mutex_;
   std::condition_variable_any changed_;
   std::deque<Letter> waiting_;
+  bool is_sending_ = false;
   Repeats repeats_;
   std::map<std::string, Posted> posted_;  // of the thread
   std::jthread thread_;

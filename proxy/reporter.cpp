@@ -124,14 +124,16 @@ void Reporter::listen(const std::string& address,
   if (!error) {
     return;
   }
-  log_error("Cannot listen; trying again every few seconds",
-            {{"address", address}, {"error", *error}});
   if (node_.config.bind_address_hard_fail) {
     if (events_) {
+      constexpr std::chrono::seconds kPatience{5};
       events_->tell(failed(*error));
+      events_->finish(kPatience);
     }
     throw std::runtime_error(*error);
   }
+  log_error("Cannot listen; trying again every few seconds",
+            {{"address", address}, {"error", *error}});
 }
 
 FamilySync::Hooks Reporter::hooks(Family family) {

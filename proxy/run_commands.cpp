@@ -83,31 +83,46 @@ std::size_t load(const Config& config, Store& store) {
   return skipped;
 }
 
+/// Whether the proxy could start with that configuration, as far as is known yet; says why not.
+bool suits_node(Node node, const Config& config, Store& store) {
+  const auto update = store.latest(rules::Family::kIpv4);
+  if (!update) {
+    return true;
+  }
+  node.config = config;
+  try {
+    report_findings(check_families(node, *update));
+    return true;
+  } catch (const std::runtime_error& error) {
+    log_error("The old configuration stays in force", {{"error", error.what()}});
+    return false;
+  }
+}
+
 /// Takes over what a changed configuration file says, as far as a running proxy can. Does nothing
 /// without a file.
 std::jthread follow_config(const Flags& flags, const Node& node, Store& store) {
   if (node.config.config_file.empty()) {
     return {};
   }
-  return std::jthread(
-      [flags, config = node.config, current = node.current, &store](std::stop_token stop) {
-        ConfigWatch(flags, config).run(stop, [&](const ConfigChange& change) {
-          for (const std::string& error : change.errors) {
-            log_error("The changed configuration is invalid; the old one stays in force",
-                      {{"error", error}});
-          }
-          for (const std::string& field : change.need_restart) {
-            log_warning("This changed field needs a restart", {{"field", field}});
-          }
-          if (!change.taken_over.empty()) {
-            log_info("Configuration reloaded",
-                     {{"fields", fmt::format("{}", fmt::join(change.taken_over, ", "))}});
-            set_localhost_sysctl(change.config);
-            current->set(change.config);
-            store.wake();
-          }
-        });
-      });
+  return std::jthread([flags, &node, &store](std::stop_token stop) {
+    ConfigWatch(flags, node.config).run(stop, [&](const ConfigChange& change) {
+      for (const std::string& error : change.errors) {
+        log_error("The changed configuration is invalid; the old one stays in force",
+                  {{"error", error}});
+      }
+      for (const std::string& field : change.need_restart) {
+        log_warning("This changed field needs a restart", {{"field", field}});
+      }
+      if (!change.taken_over.empty() && suits_node(node, change.config, store)) {
+        log_info("Configuration reloaded",
+                 {{"fields", fmt::format("{}", fmt::join(change.taken_over, ", "))}});
+        set_localhost_sysctl(change.config);
+        node.current->set(change.config);
+        store.wake();
+      }
+    });
+  });
 }
 
 /// Ends the process within a second even if a worker is in the middle of reading or writing a large

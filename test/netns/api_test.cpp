@@ -146,6 +146,22 @@ TEST_CASE("api: the daemon follows the API server, and a flush of nat is repaire
       Contains(R"(rest_client_requests_total{code="200",host=")" + host + R"(",method="GET"})"));
 }
 
+TEST_CASE("api: a server that fails hard is told in an event before the process ends",
+          "[netns][api]") {
+  const NetworkNamespace space;
+  const ApiNode node;
+  auto command = node.command("run");
+  command.emplace_back("--bind-address-hard-fail");
+  command.emplace_back("--healthz-bind-address=203.0.113.9");
+
+  const auto ended = proxy::run({.argv = command});
+
+  CHECK(ended.status == 1);
+  CHECK_THAT(ended.error, Contains("cannot listen on 203.0.113.9:10256"));
+  CHECK_THAT(ended.error, !Contains("trying again"));
+  CHECK(node.posted_event("default", R"("reason":"FailedToStartProxierHealthcheck")"));
+}
+
 TEST_CASE("api: a configuration that does not suit the node is told before any rule is written",
           "[netns][api]") {
   const NetworkNamespace space;

@@ -294,3 +294,41 @@ TEST_CASE("program: the daemon follows its files, and SIGTERM leaves the rules i
   CHECK(save("nft").find("10.96.0.77/32") != std::string::npos);
   CHECK(save("nft").find("10.96.0.9/32") == std::string::npos);
 }
+
+TEST_CASE("program: a changed configuration that could not start is not taken over",
+          "[netns][program]") {
+  const NetworkNamespace space;
+  shell("sysctl -q -w net.ipv6.conf.all.disable_ipv6=1");
+  const test::TemporaryFolder folder;
+  const test::TemporaryFolder objects;
+  objects.write("cluster.yaml",
+                "{apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop},\n spec: "
+                "{clusterIP: 10.96.0.9, ports: [{port: 80}]}}\n");
+  const auto configure = [&folder](const std::string& cidr) {
+    return folder
+        .write("config.yaml",
+               "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n"
+               "conntrack: {maxPerCore: 0}\nclusterCIDR: " +
+                   cidr + "\n")
+        .string();
+  };
+  const std::filesystem::path log = folder.path() / "log";
+  test::Program daemon({.argv = {IPTPROXY_PROGRAM,
+                                 "--config=" + configure("10.1.0.0/16"),
+                                 "--source=" + objects.path().string()},
+                        .log = log});
+  const auto logged = [&log](const std::string& text) {
+    return eventually([&] { return test::content(log.string()).find(text) != std::string::npos; });
+  };
+  const auto in_force = [] { return shell("curl -s http://127.0.0.1:10249/configz"); };
+  REQUIRE(logged("Rules synced"));
+
+  configure("fd00::/64");
+  CHECK(logged("clusterCIDR has no IPv4 network"));
+  CHECK_THAT(in_force(), Contains(R"("clusterCIDR":"10.1.0.0/16")"));
+
+  configure("10.2.0.0/16");
+  CHECK(logged("Configuration reloaded"));
+  CHECK_THAT(in_force(), Contains(R"("clusterCIDR":"10.2.0.0/16")"));
+  CHECK(daemon.terminate() == 0);
+}

@@ -143,6 +143,22 @@ TEST_CASE("cluster events: later ones make the first a series, or are posted if 
   }
 }
 
+TEST_CASE("cluster events: nothing that was told is lost if the end waits for it",
+          "[proxy][events]") {
+  Mailbox mailbox;
+  {
+    ClusterEvents events(
+        {.post = [&](const auto& path, const auto& json) { mailbox.put(path, json); }, .patch = {}},
+        "host");
+    for (int i = 0; i < 50; ++i) {
+      events.tell(proxy::proxy_started(std::to_string(i)));
+    }
+    events.finish(std::chrono::seconds(30));
+  }
+
+  CHECK(mailbox.await(50).size() == 50);
+}
+
 TEST_CASE("cluster events: an API server that fails or hangs holds up nobody", "[proxy][events]") {
   const test::QuietLog quiet;
   Mailbox mailbox;
