@@ -185,7 +185,9 @@ void set_up_logging(LogSettings settings) {
 }
 
 void set_log_verbosity(int verbosity) {
-  spdlog::set_level(verbosity >= 4 ? spdlog::level::debug : spdlog::level::info);
+  spdlog::set_level(verbosity >= 9   ? spdlog::level::trace
+                    : verbosity >= 4 ? spdlog::level::debug
+                                     : spdlog::level::info);
 }
 
 void log_error(std::string_view message, LogFields fields, SourceLocation where) {
@@ -202,6 +204,14 @@ void log_info(std::string_view message, LogFields fields, SourceLocation where) 
 
 void log_debug(std::string_view message, LogFields fields, SourceLocation where) {
   log(spdlog::level::debug, message, fields, where);
+}
+
+void log_trace(std::string_view message, LogFields fields, SourceLocation where) {
+  log(spdlog::level::trace, message, fields, where);
+}
+
+bool is_tracing() {
+  return spdlog::default_logger_raw()->should_log(spdlog::level::trace);
 }
 
 }  // namespace proxy

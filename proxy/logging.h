@@ -54,7 +54,8 @@ struct SourceLocation {
 
 // One line each: a message that is the same every time, and what varies as fields:
 //   log_warning("Cannot read the node", {{"node", name}, {"error", e.what()}});
-// error: a human must act; warning: degraded; info: state changed; debug: the rest.
+// error: a human must act; warning: degraded; info: state changed; debug: the rest, from
+// verbosity 4 on; trace: whole texts, from 9 on.
 
 void log_error(std::string_view message,
                LogFields fields = {},
@@ -68,5 +69,11 @@ void log_info(std::string_view message,
 void log_debug(std::string_view message,
                LogFields fields = {},
                SourceLocation where = SourceLocation::current());
+void log_trace(std::string_view message,
+               LogFields fields = {},
+               SourceLocation where = SourceLocation::current());
+
+/// Whether log_trace() writes anything; otherwise a large field is not worth making.
+bool is_tracing();
 
 }  // namespace proxy

@@ -3,11 +3,16 @@
 #include <array>
 #include <cctype>
 #include <charconv>
+#include <chrono>
 #include <limits>
+#include <string>
 #include <system_error>
+#include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include "proxy/logging.h"
 #include "proxy/nft_tables.h"
 #include "proxy/process.h"
 #include "proxy/xtables_lock.h"
@@ -75,6 +80,15 @@ bool is_transient(int status, std::string_view error) {
   return false;
 }
 
+void log_if_slow(const std::string& command, std::chrono::steady_clock::duration took) {
+  constexpr std::chrono::seconds kSlow{2};  // as kube-proxy
+  if (took > kSlow) {
+    log_info("Slow command",
+             {{"command", command},
+              {"ms", std::chrono::duration_cast<std::chrono::milliseconds>(took).count()}});
+  }
+}
+
 }  // namespace
 
 ApplyError explain_restore_failure(int status,
@@ -133,9 +147,17 @@ std::optional<ApplyError> RestoreBackend::apply(const rules::Changes& changes) {
 
 std::optional<ApplyError> RestoreBackend::restore(const rules::RestoreBatch& batch) const {
   const std::string wait = std::to_string(settings_.lock_wait.count());
-  const ProcessResult result = run({.argv = {restore_, "--noflush", "--counters", "-w", wait},
-                                    .input = batch.text,
-                                    .deadline = settings_.deadline});
+  const std::vector<std::string> command{restore_, "--noflush", "--counters", "-w", wait};
+  log_debug(
+      "Running",
+      {{"command", fmt::format("{}", fmt::join(command, " "))}, {"bytes", batch.text.size()}});
+  if (is_tracing()) {
+    log_trace("Input", {{"command", restore_}, {"text", batch.text}});
+  }
+  const auto start = std::chrono::steady_clock::now();
+  const ProcessResult result =
+      run({.argv = command, .input = batch.text, .deadline = settings_.deadline});
+  log_if_slow(restore_, std::chrono::steady_clock::now() - start);
   if (result.status == 0) {
     return std::nullopt;
   }

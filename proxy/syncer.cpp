@@ -61,7 +61,7 @@ Names united(const Names& a, const Names& b) {
 }  // namespace
 
 SyncReport Syncer::sync(const rules::Snapshot& snapshot, const rules::Context& context) {
-  SyncReport report;
+  SyncReport report{.read_back = !knows_kernel()};
   release_changed(snapshot, context);
   report.error = attempt(snapshot, context, quarantined_names(), report);
   if (report.error && !report.error->transient) {
@@ -102,7 +102,6 @@ std::optional<ApplyError> Syncer::attempt(const rules::Snapshot& snapshot,
   if (!installed_) {
     pinned_.clear();
     installed_ = backend_.read(rules::Detail::kContents);
-    report.read_back = true;
   }
   const rules::Changes changes = rules::diff(*installed_, wanted_);
   if (changes.empty()) {

@@ -27,8 +27,10 @@ struct SyncReport {
   enum class Outcome { kUnchanged, kApplied, kFailed };
 
   Outcome outcome = Outcome::kUnchanged;
-  bool read_back = false;           // the kernel was read first: start, or after a failure or drift
-  std::optional<ApplyError> error;  // of kFailed
+  // The kernel was read first: at the start, or after a failure. A full sync, in kube-proxy's
+  // words.
+  bool read_back = false;
+  std::optional<ApplyError> error;       // of kFailed
   std::size_t filter_rules_written = 0;  // in chains of its own
   std::size_t nat_rules_written = 0;
   std::size_t jumps_written = 0;  // in built-in chains; not counted among the others (spec §3.6)
@@ -57,6 +59,9 @@ class Syncer {
   /// Chains that could not be removed because a foreign rule holds them are tried again in the next
   /// sync.
   void retry_removals();
+
+  /// Whether the next sync goes without reading the kernel first.
+  bool knows_kernel() const { return installed_.has_value(); }
 
   const Quarantine& quarantine() const { return quarantine_; }
 

@@ -73,7 +73,7 @@ void Worker::sync() {
   const auto trigger_times = parts_.store.begin_sync(family_, latest_->revision);
   large_ = is_large_cluster(latest_->snapshot->endpoints, large_);
   rules::Context context;
-  SyncReport report;
+  SyncReport report{.read_back = !syncer_.knows_kernel()};
   try {
     context = parts_.make_context(*latest_, large_);
     report = syncer_.sync(*latest_->snapshot, context);

@@ -101,6 +101,19 @@ TEST_CASE("logging: debug lines appear from verbosity 4 on", "[proxy][logging]")
   CHECK_THAT(lines.all()[0], Catch::Contains("\"shown\""));
 }
 
+TEST_CASE("logging: whole texts appear from verbosity 9 on", "[proxy][logging]") {
+  const Lines lines(LogFormat::kText, 8);
+
+  proxy::log_trace("hidden");
+  CHECK_FALSE(proxy::is_tracing());
+  proxy::set_log_verbosity(9);
+  proxy::log_trace("shown");
+  CHECK(proxy::is_tracing());
+
+  REQUIRE(lines.all().size() == 1);
+  CHECK_THAT(lines.all()[0], Catch::StartsWith("I") && Catch::Contains("\"shown\""));
+}
+
 TEST_CASE("logging: equal errors are folded, equal information is not", "[proxy][logging]") {
   const Lines lines(LogFormat::kText);
 

@@ -153,6 +153,30 @@ TEST_CASE("syncer: a refused rule costs its own service only, and in the same sy
   }
 }
 
+TEST_CASE("syncer: a sync that began without reading counts as such, whatever becomes of it",
+          "[proxy][syncer]") {
+  test::FakeKernel kernel;
+  Cluster cluster;
+  cluster.set("a", {1});
+  Syncer syncer(kernel);
+  syncer.sync(cluster.snapshot(), {});
+  CHECK(syncer.knows_kernel());
+  cluster.set("a", {2});
+
+  SECTION("a part of it is refused") {
+    kernel.refuses = refuse_endpoint("10.244.1.2");
+    const SyncReport report = syncer.sync(cluster.snapshot(), {});
+    CHECK(report.quarantined.size() == 1);
+    CHECK_FALSE(report.read_back);
+  }
+  SECTION("it fails") {
+    kernel.fail_next = 1;
+    CHECK_FALSE(syncer.sync(cluster.snapshot(), {}).read_back);
+    CHECK_FALSE(syncer.knows_kernel());
+    CHECK(syncer.sync(cluster.snapshot(), {}).read_back);
+  }
+}
+
 TEST_CASE("syncer: several refused services are all found", "[proxy][syncer]") {
   test::FakeKernel kernel;
   kernel.refuses = [](const Rule& rule) {

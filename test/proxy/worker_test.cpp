@@ -2,6 +2,7 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <stdexcept>
 #include <thread>
 
 #include <catch2/catch.hpp>
@@ -48,8 +49,14 @@ class Rig {
       Worker worker(Family::kIpv4,
                     {.store = store,
                      .backend = kernel,
-                     .make_context = [](const Store::Update&,
-                                        bool large) { return Context{.large_cluster = large}; },
+                     .make_context =
+                         [this](const Store::Update&, bool large) {
+                           if (failing_contexts > 0) {
+                             --failing_contexts;
+                             throw std::runtime_error("no addresses");
+                           }
+                           return Context{.large_cluster = large};
+                         },
                      .on_sync = [this](const proxy::SyncRecord& record) { note(record.report); },
                      .may_have_drifted =
                          [this] {
@@ -81,6 +88,7 @@ class Rig {
   Store store;
   test::FakeKernel kernel;
   std::atomic<int> drifts = 0;
+  std::atomic<int> failing_contexts = 0;
 
  private:
   void note(const SyncReport& report) {
@@ -124,6 +132,18 @@ TEST_CASE("worker: a failed first sync is tried again soon", "[proxy][worker]") 
   CHECK(rig.report(0).outcome == SyncReport::Outcome::kFailed);
   CHECK(rig.report(1).outcome == SyncReport::Outcome::kFailed);
   CHECK(rig.report(2).outcome == SyncReport::Outcome::kApplied);
+}
+
+TEST_CASE("worker: a first sync that throws counts as a full one", "[proxy][worker]") {
+  Rig rig;
+  rig.failing_contexts = 1;
+  rig.list({service("a", "10.96.0.1")});
+  rig.start();
+
+  REQUIRE(rig.await_syncs(2));
+  CHECK(rig.report(0).outcome == SyncReport::Outcome::kFailed);
+  CHECK(rig.report(0).read_back);
+  CHECK(rig.report(1).outcome == SyncReport::Outcome::kApplied);
 }
 
 TEST_CASE("worker: drift is found and repaired without any change of the cluster",
