@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "k8sclient/kubeconfig.h"
+#include "k8sclient/quote.h"
 #include "proxy/commands.h"
 #include "proxy/config_file.h"
 #include "proxy/config_flags.h"
@@ -215,7 +216,7 @@ const Command& command_of(std::vector<std::string>& arguments) {
 }
 
 void complain(std::string_view text) {
-  fmt::print(stderr, "iptproxy: {}\n", text);
+  fmt::print(stderr, "iptproxy: {}\n", k8sclient::on_one_line(text));
 }
 
 /// Says why a command failed, a line for each reason; the exit status.

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "k8sclient/quote.h"
 #include "proxy/go_values.h"
 #include "rules/net.h"
 
@@ -267,16 +268,8 @@ void check_logging(Findings& findings, const Logging& logging) {
   }
 }
 
-// Foreign text may hold line ends, and escape sequences of a terminal.
 std::vector<std::string> single_lines(std::vector<std::string> lines) {
-  for (std::string& line : lines) {
-    std::string escaped;
-    for (const char c : line) {
-      const auto byte = static_cast<unsigned char>(c);
-      escaped += byte < 0x20 || byte == 0x7f ? fmt::format("\\x{:02x}", byte) : std::string(1, c);
-    }
-    line = std::move(escaped);
-  }
+  std::ranges::transform(lines, lines.begin(), k8sclient::on_one_line);
   return lines;
 }
 

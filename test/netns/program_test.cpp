@@ -151,6 +151,7 @@ TEST_CASE("program: input that makes no sense ends it with status 2 and a line t
       {{"explain"}, "NAMESPACE/SERVICE"},
       {{"explain", "web", "--source=/"}, "\"web\" is not NAMESPACE/SERVICE"},
       {{"rendr", "--source=/"}, "rendr"},
+      {{"run", "--once", "--source=/no\n\x1b[31m"}, "/no\\x0a\\x1b[31m"},
       {{"--version=perhaps"}, "perhaps"},
       {{"run", "--master=10.0.0.1:6443"}, "--master"},
   }));

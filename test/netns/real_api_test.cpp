@@ -8,6 +8,8 @@
 
 #include "k8sclient/decode.h"
 #include "k8sclient/query.h"
+#include "k8sclient/transport.h"
+#include "proxy/cluster_events.h"
 #include "proxy/file.h"
 #include "proxy/process.h"
 #include "test/support/eventually.h"
@@ -244,6 +246,26 @@ TEST_CASE("real API: the program on a node, through a restart of the API server"
   }
   CHECK_THAT(check, Contains("create events: allowed"));
   CHECK_THAT(check, Contains("watch of services was last heard"));
+}
+
+TEST_CASE("real API: it takes our events, and repeats as a series", "[real-api]") {
+  RealApi& api = RealApi::instance();
+  api.make_namespace("events");
+  const auto transport = k8sclient::make_transport(api.server(), "test");
+  const rules::ServicePortName web{"events", "web", "http", rules::Protocol::kTcp};
+  proxy::ClusterEvents events(
+      proxy::requests_to(*transport), "host", std::chrono::seconds(0));  // no folding
+
+  for (int i = 0; i < 3; ++i) {
+    events.tell(proxy::service_quarantined("worker-1", web, "refused \x1b\n\"\xff"));
+  }
+  events.tell(proxy::service_health_failed("worker-1", web, 32000, std::string(2000, 'x')));
+  events.finish(std::chrono::seconds(30));
+
+  // Of a Node's, which go to the namespace default, servers such as 1.20 take none.
+  CHECK_THAT(api.request("GET", "/apis/events.k8s.io/v1/namespaces/events/events"),
+             Contains(R"("reason": "ServiceQuarantined")") && Contains(R"("count": 3)") &&
+                 Contains(R"("reason": "FailedToStartServiceHealthcheck")"));
 }
 
 TEST_CASE("real API: a command that ends with its watches still open ends in order", "[real-api]") {
