@@ -45,20 +45,30 @@ ConfigChange take_over(const Config& running, const Config& read) {
 }
 
 ConfigWatch::ConfigWatch(Flags flags, Config running)
-    : flags_(std::move(flags)), running_(std::move(running)), watch_({flags_.config}) {}
+    : flags_(std::move(flags)),
+      running_(std::move(running)),
+      watch_({flags_.config}),
+      first_(read()) {}
 
 void ConfigWatch::run(const std::stop_token& stop, const Sink& sink) {
-  while (watch_.wait(stop)) {
-    ConfigChange change;
-    try {
-      change = take_over(running_, to_config(flags_));
-    } catch (const ConfigErrors& errors) {
-      change = {.config = running_, .errors = errors.lines()};
-    }
-    running_ = change.config;
+  ConfigChange change = std::exchange(first_, {});
+  while (true) {
     if (!change.taken_over.empty() || !change.need_restart.empty() || !change.errors.empty()) {
+      running_ = change.config;
       sink(change);
     }
+    if (!watch_.wait(stop)) {
+      return;
+    }
+    change = read();
+  }
+}
+
+ConfigChange ConfigWatch::read() const {
+  try {
+    return take_over(running_, to_config(flags_));
+  } catch (const ConfigErrors& errors) {
+    return {.config = running_, .errors = errors.lines()};
   }
 }
 

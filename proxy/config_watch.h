@@ -31,16 +31,20 @@ class ConfigWatch {
  public:
   using Sink = std::function<void(const ConfigChange& change)>;
 
-  /// `flags` have a configuration file; `running` is what to_config() made of them.
+  /// `flags` have a configuration file; `running` is what to_config() made of them, maybe a while
+  /// ago: what has changed since is the first change.
   ConfigWatch(Flags flags, Config running);
 
   /// Calls `sink` for each change of the file that changes a field, or is invalid, until stopped.
   void run(const std::stop_token& stop, const Sink& sink);
 
  private:
+  ConfigChange read() const;
+
   Flags flags_;
   Config running_;
   FileWatch watch_;
+  ConfigChange first_;  // read when the watch was set up
 };
 
 }  // namespace proxy

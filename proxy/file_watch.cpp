@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "proxy/logging.h"
+
 namespace proxy {
 namespace {
 
@@ -46,11 +48,21 @@ std::int64_t nanoseconds(const timespec& time) {
   return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
 }
 
-Descriptor checked(int descriptor, const char* call) {
-  if (descriptor < 0) {
-    throw_errno(call);
+Descriptor open_event() {
+  Descriptor event(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  if (!event) {
+    throw_errno("eventfd");
   }
-  return Descriptor(descriptor);
+  return event;
+}
+
+Descriptor open_inotify() {
+  Descriptor inotify(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+  if (!inotify) {
+    log_warning("Changes of files are noticed a few seconds late",
+                {{"inotify", std::generic_category().message(errno)}});
+  }
+  return inotify;
 }
 
 void drain(const Descriptor& descriptor) {
@@ -87,9 +99,7 @@ std::vector<std::string> files_of(const std::string& path) {
 }
 
 FileWatch::FileWatch(std::vector<std::string> paths)
-    : paths_(std::move(paths)),
-      inotify_(checked(inotify_init1(IN_NONBLOCK | IN_CLOEXEC), "inotify_init1")),
-      wake_(checked(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), "eventfd")) {
+    : paths_(std::move(paths)), inotify_(open_inotify()), wake_(open_event()) {
   watch_folders();
   seen_ = look();
 }

@@ -17,7 +17,8 @@ std::vector<std::string> files_of(const std::string& path);
 
 /// Notices when files change: written in place, replaced by renaming, or reached by another symlink
 /// than before, as the kubelet swaps those of a ConfigMap. Folders as in files_of(). Where inotify
-/// is silent (network file systems) a change is noticed some seconds later. For one thread.
+/// is silent (network file systems) or not to be had (a user's instances of it are few) a change is
+/// noticed some seconds later. For one thread.
 class FileWatch {
  public:
   /// Changes are counted from now on. Paths need not exist yet. Throws std::system_error if the
@@ -46,8 +47,8 @@ class FileWatch {
   bool wait_for_event(std::chrono::milliseconds timeout) const;
 
   std::vector<std::string> paths_;
-  Descriptor inotify_;
-  Descriptor wake_;  // eventfd: a stop was requested
+  Descriptor inotify_;  // maybe none
+  Descriptor wake_;     // eventfd: a stop was requested
   std::vector<State> seen_;
 };
 

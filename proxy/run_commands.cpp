@@ -99,6 +99,23 @@ bool suits_node(Node node, const Config& config, Store& store) {
   }
 }
 
+void follow(const ConfigChange& change, const Node& node, Store& store) {
+  for (const std::string& error : change.errors) {
+    log_error("The changed configuration is invalid; the old one stays in force",
+              {{"error", error}});
+  }
+  for (const std::string& field : change.need_restart) {
+    log_warning("This changed field needs a restart", {{"field", field}});
+  }
+  if (!change.taken_over.empty() && suits_node(node, change.config, store)) {
+    log_info("Configuration reloaded",
+             {{"fields", fmt::format("{}", fmt::join(change.taken_over, ", "))}});
+    set_localhost_sysctl(change.config);
+    node.current->set(change.config);
+    store.wake();
+  }
+}
+
 /// Takes over what a changed configuration file says, as far as a running proxy can. Does nothing
 /// without a file.
 std::jthread follow_config(const Flags& flags, const Node& node, Store& store) {
@@ -106,22 +123,14 @@ std::jthread follow_config(const Flags& flags, const Node& node, Store& store) {
     return {};
   }
   return std::jthread([flags, &node, &store](std::stop_token stop) {
-    ConfigWatch(flags, node.config).run(stop, [&](const ConfigChange& change) {
-      for (const std::string& error : change.errors) {
-        log_error("The changed configuration is invalid; the old one stays in force",
-                  {{"error", error}});
-      }
-      for (const std::string& field : change.need_restart) {
-        log_warning("This changed field needs a restart", {{"field", field}});
-      }
-      if (!change.taken_over.empty() && suits_node(node, change.config, store)) {
-        log_info("Configuration reloaded",
-                 {{"fields", fmt::format("{}", fmt::join(change.taken_over, ", "))}});
-        set_localhost_sysctl(change.config);
-        node.current->set(change.config);
-        store.wake();
-      }
-    });
+    try {
+      ConfigWatch(flags, node.config).run(stop, [&](const ConfigChange& change) {
+        follow(change, node, store);
+      });
+    } catch (const std::exception& error) {
+      log_error("Changes of the configuration file need a restart from now on",
+                {{"error", error.what()}});
+    }
   });
 }
 

@@ -104,4 +104,28 @@ TEST_CASE("config_watch: a changed file is read again, an invalid one changes no
   CHECK_THAT(invalid.errors[0], Catch::Contains("config.conf:3: clusterCIDR: "));
 }
 
+TEST_CASE("config_watch: what changed before the watch began is not missed", "[proxy][config]") {
+  const test::TemporaryFolder folder;
+  const auto write = [&folder](const std::string& fields) {
+    return folder.write("config.conf",
+                        "apiVersion: kubeproxy.config.k8s.io/v1alpha1\n"
+                        "kind: KubeProxyConfiguration\n" +
+                            fields);
+  };
+  proxy::Flags flags;
+  flags.config = write("clusterCIDR: 10.1.0.0/16\n").string();
+  const Config running = proxy::to_config(flags);
+  write("clusterCIDR: 10.2.0.0/16\n");
+
+  std::stop_source stop;
+  std::vector<ConfigChange> changes;
+  proxy::ConfigWatch(flags, running).run(stop.get_token(), [&](const ConfigChange& change) {
+    changes.push_back(change);
+    stop.request_stop();
+  });
+
+  REQUIRE(changes.size() == 1);
+  CHECK(changes[0].config.cluster_cidr == "10.2.0.0/16");
+}
+
 }  // namespace
