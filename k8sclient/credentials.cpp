@@ -100,9 +100,15 @@ const ExecCredential& Credentials::exec_credential(std::stop_token stop) {
   return *exec_;
 }
 
-void Credentials::refused() {
+// All watches are refused at the same moment; the answer that the first of them asked for is not
+// to be thrown away by the others.
+void Credentials::refused(const Identity& identity) {
   const std::lock_guard lock(mutex_);
-  exec_.reset();
+  if (exec_ && exec_->token == identity.token &&
+      (exec_->client_certificate.empty() ||
+       exec_->client_certificate == identity.client_certificate)) {
+    exec_.reset();
+  }
 }
 
 }  // namespace k8sclient

@@ -44,8 +44,8 @@ class Credentials {
   /// fails, Stopped.
   Identity current(std::stop_token stop);
 
-  /// The server refused the identity (401): ask the plugin again.
-  void refused();
+  /// The server refused this identity (401): ask the plugin again, unless it was asked since.
+  void refused(const Identity& identity);
 
  private:
   const ExecCredential& exec_credential(std::stop_token stop);

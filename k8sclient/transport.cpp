@@ -183,7 +183,7 @@ class HttpTransport : public Transport {
       tell(method, std::to_string(exchange.response().status_code()), start);
       if (exchange.response().status_code() / 100 != 2 ||
           !is_of(exchange.response(), request.media_type)) {
-        refuse(request, exchange, stop);
+        refuse(request, identity, exchange, stop);
       }
       drain(exchange.body(), stop, sink);
     } catch (const TooLarge& error) {
@@ -242,12 +242,15 @@ class HttpTransport : public Transport {
     }
   }
 
-  [[noreturn]] void refuse(const Request& request, Exchange& exchange, std::stop_token stop) {
+  [[noreturn]] void refuse(const Request& request,
+                           const Identity& identity,
+                           Exchange& exchange,
+                           const std::stop_token& stop) {
     const std::string what = name_of(request);
     constexpr std::size_t kEnough = 64U << 10U;
     const int status = exchange.response().status_code();
     if (status == http::status_codes::Unauthorized) {
-      credentials_.refused();
+      credentials_.refused(identity);
     }
     std::string body;
     try {

@@ -113,9 +113,14 @@ TEST_CASE("exec plugin: its answer is kept until it expires or is refused", "[k8
   SECTION("without expiry") {
     Credentials credentials(server_with(expiring("")));
 
+    const k8sclient::Identity first = credentials.current({});
+    CHECK(first.token == "1");
     CHECK(token_of(credentials) == "1");
-    CHECK(token_of(credentials) == "1");
-    credentials.refused();
+    credentials.refused(first);
+    CHECK(token_of(credentials) == "2");
+
+    // Another request that was made with the first answer.
+    credentials.refused(first);
     CHECK(token_of(credentials) == "2");
   }
   SECTION("far from expiry") {
