@@ -141,13 +141,23 @@ FamilySync::FamilySync(const Node& node, rules::Family family, Store& store, Hoo
 }
 
 void FamilySync::after_sync(const SyncRecord& record) {
-  drift_.settle();
+  settle_drift();
   log_sync(record);
   if (record.report.outcome != SyncReport::Outcome::kFailed) {
     clean_conntrack(record);
   }
   if (hooks_.on_sync) {
     hooks_.on_sync(record);
+  }
+}
+
+/// If the tables cannot be looked at, our own sync will be taken for drift, which costs a reading.
+void FamilySync::settle_drift() const {
+  try {
+    drift_.settle();
+  } catch (const std::exception& error) {
+    log_warning("Cannot look at the tables after a sync",
+                {{"family", to_string(family_)}, {"error", error.what()}});
   }
 }
 

@@ -71,6 +71,7 @@ class FamilySync {
  private:
   rules::Context make_context(const Store::Update& update, bool large) const;
   void after_sync(const SyncRecord& record);
+  void settle_drift() const;
   void clean_conntrack(const SyncRecord& record);
   void after_drift(const rules::Changes& repair) const;
 

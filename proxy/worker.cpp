@@ -83,8 +83,7 @@ void Worker::sync() {
   }
   const TimePoint end = Clock::now();
   last_report_ = report;
-  parts_.on_sync(
-      {family_, std::move(report), end - start, *latest_, context, syncer_, trigger_times});
+  tell({family_, std::move(report), end - start, *latest_, context, syncer_, trigger_times});
   if (last_report_.outcome == SyncReport::Outcome::kFailed) {
     parts_.store.give_back(family_, trigger_times);
     pacer_.failed(end);
@@ -94,6 +93,16 @@ void Worker::sync() {
   next_glance_ = end + kGlanceInterval;
   if (last_report_.read_back) {
     next_full_reading_ = end + periods_.sync;
+  }
+}
+
+/// The rules are what they are, whatever becomes of those who follow them.
+void Worker::tell(const SyncRecord& record) const {
+  try {
+    parts_.on_sync(record);
+  } catch (const std::exception& error) {
+    log_warning("Not all that follows a sync was done",
+                {{"family", to_string(family_)}, {"error", error.what()}});
   }
 }
 

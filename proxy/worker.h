@@ -66,6 +66,7 @@ class Worker {
   using TimePoint = Pacer::TimePoint;
 
   void sync();
+  void tell(const SyncRecord& record) const;
   void look_for_drift(TimePoint now);
   TimePoint next_wake(TimePoint now) const;
   bool is_large(const rules::Snapshot& snapshot);

@@ -9,6 +9,7 @@
 
 #include "rules/names.h"
 #include "test/support/fake_kernel.h"
+#include "test/support/quiet_log.h"
 
 using namespace rules;
 using namespace std::chrono_literals;
@@ -57,7 +58,13 @@ class Rig {
                            }
                            return Context{.large_cluster = large};
                          },
-                     .on_sync = [this](const proxy::SyncRecord& record) { note(record.report); },
+                     .on_sync =
+                         [this](const proxy::SyncRecord& record) {
+                           note(record.report);
+                           if (follower_fails) {
+                             throw std::runtime_error("too many open files");
+                           }
+                         },
                      .may_have_drifted =
                          [this] {
                            const std::lock_guard lock(mutex_);
@@ -89,6 +96,7 @@ class Rig {
   test::FakeKernel kernel;
   std::atomic<int> drifts = 0;
   std::atomic<int> failing_contexts = 0;
+  bool follower_fails = false;  // to be set before the start
 
  private:
   void note(const SyncReport& report) {
@@ -143,6 +151,21 @@ TEST_CASE("worker: a first sync that throws counts as a full one", "[proxy][work
   REQUIRE(rig.await_syncs(2));
   CHECK(rig.report(0).outcome == SyncReport::Outcome::kFailed);
   CHECK(rig.report(0).read_back);
+  CHECK(rig.report(1).outcome == SyncReport::Outcome::kApplied);
+}
+
+TEST_CASE("worker: it goes on when those who follow its syncs fail", "[proxy][worker]") {
+  const test::QuietLog quiet;
+  Rig rig;
+  rig.follower_fails = true;
+  rig.list({service("a", "10.96.0.1")});
+  rig.start();
+  REQUIRE(rig.await_syncs(1));
+
+  rig.store.apply(
+      k8sclient::Event<k8sclient::Service>(Changed<k8sclient::Service>{service("b", "10.96.0.2")}));
+
+  REQUIRE(rig.await_syncs(2));
   CHECK(rig.report(1).outcome == SyncReport::Outcome::kApplied);
 }
 
