@@ -63,7 +63,7 @@ Names united(const Names& a, const Names& b) {
 SyncReport Syncer::sync(const rules::Snapshot& snapshot, const rules::Context& context) {
   SyncReport report{.read_back = !knows_kernel()};
   release_changed(snapshot, context);
-  report.error = attempt(snapshot, context, quarantined_names(), report);
+  report.error = insist(snapshot, context, quarantined_names(), report);
   if (report.error && !report.error->transient) {
     report.error = isolate(snapshot, context, std::move(*report.error), report);
   }
@@ -118,6 +118,23 @@ std::optional<ApplyError> Syncer::attempt(const rules::Snapshot& snapshot,
   return error;
 }
 
+/// An attempt whose refusal has to last before anybody is blamed for it: another hand may have
+/// removed a chain since the tables were read. Each further try reads them anew.
+std::optional<ApplyError> Syncer::insist(const rules::Snapshot& snapshot,
+                                         const rules::Context& context,
+                                         const Names& excluded,
+                                         SyncReport& report) {
+  constexpr int kTries = 3;
+  std::optional<ApplyError> error;
+  for (int i = 0; i < kTries; ++i) {
+    error = attempt(snapshot, context, excluded, report);
+    if (!error || error->transient) {
+      break;
+    }
+  }
+  return error;
+}
+
 /// Removal is garbage collection: if it cannot be done (a foreign rule still jumps to an old
 /// chain), the writes go without it, and it is their error that counts.
 std::optional<ApplyError> Syncer::apply(const rules::Changes& changes, SyncReport& report) {
@@ -146,7 +163,7 @@ std::optional<ApplyError> Syncer::isolate(const rules::Snapshot& snapshot,
                                           SyncReport& report) {
   while (error.service) {  // the backend knows whose rule it was
     put_in_quarantine(snapshot, *error.service, error.message, report);
-    auto next = attempt(snapshot, context, quarantined_names(), report);
+    auto next = insist(snapshot, context, quarantined_names(), report);
     if (!next || next->transient) {
       return next;
     }
@@ -167,7 +184,9 @@ std::optional<ApplyError> Syncer::isolate(const rules::Snapshot& snapshot,
     for (const ServicePortName& name : group) {
       suspects.erase(name);
     }
-    auto refused = attempt(snapshot, context, united(quarantined_names(), suspects), report);
+    const Names excluded = united(quarantined_names(), suspects);
+    auto refused = group.size() == 1 ? insist(snapshot, context, excluded, report)
+                                     : attempt(snapshot, context, excluded, report);
     if (!refused) {
       continue;
     }

@@ -77,6 +77,10 @@ class Syncer {
                                     const rules::Context& context,
                                     const Names& excluded,
                                     SyncReport& report);
+  std::optional<ApplyError> insist(const rules::Snapshot& snapshot,
+                                   const rules::Context& context,
+                                   const Names& excluded,
+                                   SyncReport& report);
   std::optional<ApplyError> apply(const rules::Changes& changes, SyncReport& report);
   std::optional<ApplyError> isolate(const rules::Snapshot& snapshot,
                                     const rules::Context& context,

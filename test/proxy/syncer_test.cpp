@@ -195,6 +195,24 @@ TEST_CASE("syncer: several refused services are all found", "[proxy][syncer]") {
   CHECK(kernel.chains[kNatServices].size() == 17 + 1);
 }
 
+TEST_CASE("syncer: a refusal that does not last, as another hand was in between, costs nobody",
+          "[proxy][syncer]") {
+  test::FakeKernel kernel;
+  kernel.names_the_service = GENERATE(true, false);
+  const int refusals = GENERATE(1, 2);
+  CAPTURE(kernel.names_the_service, refusals);
+  kernel.refuses = [left = refusals](const Rule&) mutable { return left-- > 0; };
+  Cluster cluster;
+  cluster.set("a", {1});
+  cluster.set("b", {2});
+  Syncer syncer(kernel);
+
+  CHECK(syncer.sync(cluster.snapshot(), {}).outcome == SyncReport::Outcome::kApplied);
+  CHECK(syncer.quarantine().empty());
+  CHECK(has_entry(kernel, "a"));
+  CHECK(has_entry(kernel, "b"));
+}
+
 TEST_CASE("syncer: a kernel that takes nothing for now puts nobody in quarantine",
           "[proxy][syncer]") {
   test::FakeKernel kernel;
