@@ -193,6 +193,12 @@ void check_addresses(Findings& findings, const Config& config) {
     check_host_port(findings, "healthzBindAddress", config.healthz_bind_address);
   }
   check_host_port(findings, "metricsBindAddress", config.metrics_bind_address);
+  const auto metrics = rules::SocketAddress::parse(config.metrics_bind_address);
+  if (metrics && metrics == rules::SocketAddress::parse(config.healthz_bind_address)) {
+    findings.invalid("metricsBindAddress",
+                     config.metrics_bind_address,
+                     "must not be the address of the health server (healthzBindAddress)");
+  }
   const std::vector<std::string>& node_ports = config.node_port_addresses;
   for (std::size_t i = 0; i < node_ports.size(); ++i) {
     const std::string path = fmt::format("nodePortAddresses[{}]", i);

@@ -32,15 +32,18 @@ HttpConnection::HttpConnection(Descriptor socket, const HttpDeadlines& deadlines
     : socket_(std::move(socket)), deadlines_(deadlines), deadline_(now + deadlines.request) {}
 
 short HttpConnection::awaited_events() const {
-  return state_ == State::kWriting ? POLLOUT : POLLIN;
+  return state_ == State::kWriting || state_ == State::kBetween ? POLLOUT : POLLIN;
 }
 
 bool HttpConnection::proceed(const Handler& handler, TimePoint now) {
   switch (state_) {
     case State::kReading:
-      return receive(now) && answer_whole_requests(handler, now);
+      return receive(now) && answer_next_request(handler, now);
     case State::kWriting:
-      return send(now) && answer_whole_requests(handler, now);
+      return send(now);
+    case State::kBetween:
+      state_ = State::kReading;
+      return answer_next_request(handler, now);
     case State::kDraining:
       return drain();
   }
@@ -60,29 +63,25 @@ bool HttpConnection::receive(TimePoint now) {
   return true;
 }
 
-bool HttpConnection::answer_whole_requests(const Handler& handler, TimePoint now) {
-  while (state_ == State::kReading) {
-    const ParsedRequest parsed = parse_request(received_);
-    if (std::holds_alternative<Incomplete>(parsed)) {
-      return true;
-    }
-    if (const auto* whole = std::get_if<WholeRequest>(&parsed)) {
-      answer(handler, *whole);
-      received_.erase(0, whole->size);
-    } else {
-      const int status = std::get<BadRequest>(parsed).status;
-      keep_alive_ = false;
-      response_ = to_wire(text_response(status, ""), {.keep_alive = false});
-      received_.clear();
-    }
-    state_ = State::kWriting;
-    sent_ = 0;
-    deadline_ = now + deadlines_.response;
-    if (!send(now)) {
-      return false;
-    }
+/// Only one: a client that sends many at once must not keep the others waiting.
+bool HttpConnection::answer_next_request(const Handler& handler, TimePoint now) {
+  const ParsedRequest parsed = parse_request(received_);
+  if (std::holds_alternative<Incomplete>(parsed)) {
+    return true;
   }
-  return true;
+  if (const auto* whole = std::get_if<WholeRequest>(&parsed)) {
+    answer(handler, *whole);
+    received_.erase(0, whole->size);
+  } else {
+    const int status = std::get<BadRequest>(parsed).status;
+    keep_alive_ = false;
+    response_ = to_wire(text_response(status, ""), {.keep_alive = false});
+    received_.clear();
+  }
+  state_ = State::kWriting;
+  sent_ = 0;
+  deadline_ = now + deadlines_.response;
+  return send(now);
 }
 
 void HttpConnection::answer(const Handler& handler, const WholeRequest& whole) {
@@ -109,7 +108,7 @@ bool HttpConnection::send(TimePoint now) {
   }
   response_ = {};
   if (keep_alive_) {
-    state_ = State::kReading;
+    state_ = received_.empty() ? State::kReading : State::kBetween;
     deadline_ = now + (received_.empty() ? deadlines_.idle : deadlines_.request);
     return true;
   }

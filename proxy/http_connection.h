@@ -41,10 +41,15 @@ class HttpConnection {
   TimePoint deadline() const { return deadline_; }
 
  private:
-  enum class State { kReading, kWriting, kDraining };
+  enum class State {
+    kReading,
+    kWriting,
+    kBetween,  // answered one request, and some of the next is here already
+    kDraining
+  };
 
   bool receive(TimePoint now);
-  bool answer_whole_requests(const Handler& handler, TimePoint now);
+  bool answer_next_request(const Handler& handler, TimePoint now);
   void answer(const Handler& handler, const WholeRequest& whole);
   bool send(TimePoint now);
   bool drain();

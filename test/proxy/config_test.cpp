@@ -49,6 +49,8 @@ const std::vector<BadField>& bad_fields() {
        [](Config& c) { c.metrics_bind_address = "localhost:10249"; }},
       {"metricsBindAddress", "Invalid value: \"65536\": must be a valid port",
        [](Config& c) { c.metrics_bind_address = "[::1]:65536"; }},
+      {"metricsBindAddress", "Invalid value: \"[::1]:80\": must not be the address of the health server (healthzBindAddress)",
+       [](Config& c) { c.healthz_bind_address = "[0::1]:80"; c.metrics_bind_address = "[::1]:80"; }},
       {"nodePortAddresses[1]", "Invalid value: \"10.0.0.1\": must be a CIDR, such as 10.9.0.0/16, or 'primary'",
        [](Config& c) { c.node_port_addresses = {"10.0.0.0/8", "10.0.0.1"}; }},
       {"nodePortAddresses[0]", "Invalid value: \"primary\": can't use both 'primary' and CIDRs",

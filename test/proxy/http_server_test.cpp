@@ -1,8 +1,10 @@
 #include "proxy/http_server.h"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstring>
+#include <future>
 #include <string>
 #include <vector>
 
@@ -105,6 +107,37 @@ TEST_CASE("http server: requests may come in pieces or several at once", "[proxy
   const std::string answers = client.receive();
   CHECK_THAT(answers,
              Catch::Contains("GET /a") && Catch::Contains("PUT /b") && Catch::EndsWith("GET /c"));
+}
+
+TEST_CASE("http server: a client that sends many requests at once does not keep others waiting",
+          "[proxy][http]") {
+  HttpServer server;
+  std::vector<std::string> order;
+  std::promise<void> both_sent;
+  REQUIRE(!server.listen(kAnyPort, [&](const Request& request) {
+    if (order.empty()) {
+      both_sent.get_future().wait();
+    }
+    order.push_back(request.path);
+    return Response{.body = request.path};
+  }));
+  const std::uint16_t port = server.port(kAnyPort).value();
+  const Client greedy(port);
+  std::string many;
+  for (int i = 0; i < 100; ++i) {
+    many += "GET /many HTTP/1.1\r\n\r\n";
+  }
+  REQUIRE(greedy.send(many + "GET /last HTTP/1.0\r\n\r\n"));
+  const Client other(port);
+  REQUIRE(other.send(kGet));
+  both_sent.set_value();
+
+  other.receive("/a");
+  greedy.receive("/last");
+  server.close(kAnyPort);
+
+  REQUIRE(order.size() == 102);
+  CHECK(std::find(order.begin(), order.end(), "/a") - order.begin() < 10);
 }
 
 TEST_CASE("http server: a large response reaches a client that reads slowly", "[proxy][http]") {
