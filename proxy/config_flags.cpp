@@ -67,6 +67,13 @@ class FlagReader {
     return parsed.value_or(false);
   }
 
+  const std::vector<std::string>& sources(const std::vector<std::string>& paths) {
+    if (std::ranges::find(paths, std::string()) != paths.end()) {
+      invalid("source", "", "must be a file or a folder");
+    }
+    return paths;
+  }
+
   std::string server(const std::string& url) {
     if (!url.empty() && !is_server_url(url)) {
       invalid("master", url, "must be http:// or https://, a host and, if any, a valid port");
@@ -308,7 +315,7 @@ Config to_config(const Flags& flags) {
   Config config = file.config;
   FlagReader reader;
   apply_fields(config, flags, reader);
-  config.sources = flags.sources;
+  config.sources = reader.sources(flags.sources);
   config.master = reader.server(flags.master);
   config.write_config_to = flags.write_config_to;
   config.iptables_backend = reader.backend(flags.iptables_backend);
@@ -340,6 +347,17 @@ std::vector<std::string> ignored_flags(const Flags& flags) {
     }
   }
   return names;
+}
+
+std::vector<std::string> deprecated_flags(const Flags& flags) {
+  std::vector<std::string> lines;
+  for (const auto& [name, value] :
+       {std::pair("healthz", flags.healthz_port), std::pair("metrics", flags.metrics_port)}) {
+    if (!value.empty()) {
+      lines.push_back(fmt::format("--{0}-port is deprecated, use --{0}-bind-address", name));
+    }
+  }
+  return lines;
 }
 
 std::optional<std::string> version_text(const Flags& flags) {

@@ -56,6 +56,9 @@ Config to_config(const Flags& flags);
 /// Names of given flags ("--cluster-cidr") that have no effect because there is a --config.
 std::vector<std::string> ignored_flags(const Flags& flags);
 
+/// What to say about given flags that kube-proxy is going to drop; one line each.
+std::vector<std::string> deprecated_flags(const Flags& flags);
+
 /// The text of --version or --version=raw; nothing if it was not asked for. Throws ConfigErrors for
 /// another value.
 std::optional<std::string> version_text(const Flags& flags);

@@ -149,6 +149,9 @@ void log_configuration(const Config& config, const Flags& flags) {
   for (const std::string& note : config_notes(config)) {
     log_info("Configuration", {{"note", note}});
   }
+  for (const std::string& line : deprecated_flags(flags)) {
+    log_warning("Deprecated", {{"note", line}});
+  }
   for (const std::string& flag : ignored_flags(flags)) {
     log_warning("This flag has no effect: there is a configuration file", {{"flag", flag}});
   }

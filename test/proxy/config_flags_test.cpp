@@ -154,6 +154,13 @@ TEST_CASE("config_flags: the help leaves out what has no effect", "[proxy][confi
   CHECK_THAT(help, !Catch::Contains("--ipvs-scheduler") && !Catch::Contains("Hidden"));
 }
 
+TEST_CASE("config_flags: a flag that kube-proxy is going to drop is told of", "[proxy][config]") {
+  CHECK(proxy::deprecated_flags(parse({"--cluster-cidr=10.0.0.0/8"})).empty());
+  CHECK(proxy::deprecated_flags(parse({"--healthz-port=1", "--metrics-port=2"})) ==
+        std::vector<std::string>{"--healthz-port is deprecated, use --healthz-bind-address",
+                                 "--metrics-port is deprecated, use --metrics-bind-address"});
+}
+
 TEST_CASE("config_flags: blank modes mean the default ones", "[proxy][config]") {
   CHECK(config_of({"--proxy-mode=", "--detect-local-mode="}) == Config{});
 }
@@ -171,6 +178,7 @@ TEST_CASE("config_flags: values that no field can hold are refused", "[proxy][co
       {"--healthz-port=99999", "--healthz-port: invalid argument \"99999\": must be a port"},
       {"--metrics-port=-1", "--metrics-port: invalid argument \"-1\": must be a port"},
       {"--kube-api-qps=nan", "--kube-api-qps: invalid argument \"nan\": must be a number"},
+      {"--source=", "--source: invalid argument \"\": must be a file or a folder"},
       {"--kube-api-qps=inf", "--kube-api-qps: invalid argument \"inf\": must be a number"},
       {"--log-text-split-stream=x",
        "--log-text-split-stream: invalid argument \"x\": must be true or false"},
