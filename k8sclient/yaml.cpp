@@ -11,6 +11,8 @@
 #include <yaml-cpp/mark.h>
 #include <yaml-cpp/parser.h>
 
+#include "k8sclient/utf8.h"
+
 namespace k8sclient {
 namespace {
 
@@ -269,12 +271,26 @@ void find_duplicates(const YamlNode& node,
   }
 }
 
+// The parser takes any bytes, and would hand them on to where only UTF-8 may be.
+void require_utf8(std::string_view text) {
+  if (is_utf8(text)) {
+    return;
+  }
+  int line = 1;
+  while (is_utf8(text.substr(0, text.find('\n')))) {  // a line end is part of no character
+    text.remove_prefix(text.find('\n') + 1);
+    ++line;
+  }
+  throw YamlError(line, "the text is not UTF-8");
+}
+
 }  // namespace
 
 std::vector<YamlNode> parse_yaml(std::string_view text, const YamlLimits& limits) {
   if (text.size() > limits.bytes) {
     throw YamlError(1, fmt::format("larger than {} bytes", limits.bytes));
   }
+  require_utf8(text);
   std::istringstream stream{std::string(text)};  // the parser reads nothing else
   Builder builder(limits.depth);
   try {

@@ -224,7 +224,10 @@ void check_cluster_cidrs(Findings& findings, const Config& config) {
   }
   const bool same_family =
       parsed.size() == 2 && parsed[0].address.family() == parsed[1].address.family();
-  if (texts.size() > 2 || same_family) {
+  const auto elements = std::ranges::count(config.cluster_cidr, ',') + 1;
+  const bool has_blank_ones =
+      !config.cluster_cidr.empty() && std::cmp_not_equal(elements, texts.size());
+  if (texts.size() > 2 || same_family || has_blank_ones) {
     findings.invalid(
         "clusterCIDR", config.cluster_cidr, "must be one CIDR, or two of different IP families");
   }

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "k8sclient/utf8.h"
 #include "proxy/config_file.h"
 #include "proxy/field_flags.h"
 #include "proxy/go_values.h"
@@ -54,6 +55,10 @@ class FlagReader {
   void error(std::string line) { errors_.push_back(std::move(line)); }
 
   void set_field(Config& config, const FieldFlag& flag, const std::string& value) {
+    if (!k8sclient::is_utf8(value)) {
+      error(fmt::format("--{}: invalid argument: must be UTF-8 text", flag.name));
+      return;
+    }
     if (const auto reason = assign_field(config, flag.path, value)) {
       invalid(flag.name, value, *reason);
     }

@@ -103,6 +103,12 @@ TEST_CASE("yaml: errors say the line", "[k8sclient][yaml]") {
   CHECK(error_line("a: 1\nb: c: d\n") == 2);
 }
 
+TEST_CASE("yaml: text that is not UTF-8 is refused, by its line", "[k8sclient][yaml]") {
+  CHECK(error_line("a: \xc3\xa9\nb: 1\nc: \"\xff\"\nd: 2\n") == 3);
+  CHECK(error_line("\xff\xfe") == 1);
+  CHECK(error_line("a: 1\nb: \xc3") == 2);
+}
+
 TEST_CASE("yaml: a character that starts nothing is an error, not an endless document",
           "[k8sclient][yaml]") {
   CHECK(error_line(",") == 1);

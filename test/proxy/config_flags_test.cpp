@@ -178,6 +178,7 @@ TEST_CASE("config_flags: values that no field can hold are refused", "[proxy][co
       {"--healthz-port=99999", "--healthz-port: invalid argument \"99999\": must be a port"},
       {"--metrics-port=-1", "--metrics-port: invalid argument \"-1\": must be a port"},
       {"--kube-api-qps=nan", "--kube-api-qps: invalid argument \"nan\": must be a number"},
+      {"--hostname-override=a\xff", "--hostname-override: invalid argument: must be UTF-8 text"},
       {"--source=", "--source: invalid argument \"\": must be a file or a folder"},
       {"--kube-api-qps=inf", "--kube-api-qps: invalid argument \"inf\": must be a number"},
       {"--log-text-split-stream=x",

@@ -1,0 +1,11 @@
+#include "k8sclient/utf8.h"
+
+#include "k8sclient/json.h"
+
+namespace k8sclient {
+
+bool is_utf8(std::string_view text) {
+  return simdjson::validate_utf8(text.data(), text.size());
+}
+
+}  // namespace k8sclient
