@@ -113,13 +113,16 @@ void Worker::look_for_drift(TimePoint now) {
   next_glance_ = now + kGlanceInterval;
   try {
     const bool full_reading_due = now >= next_full_reading_;
-    if (!parts_.may_have_drifted() && !full_reading_due) {
+    unread_drift_ = parts_.may_have_drifted() || unread_drift_;
+    if (!unread_drift_ && !full_reading_due) {
       return;
     }
     if (full_reading_due) {
       syncer_.retry_removals();
     }
-    if (const auto repair = syncer_.find_drift()) {
+    const auto repair = syncer_.find_drift();
+    unread_drift_ = false;
+    if (repair) {
       parts_.on_drift(*repair);
       pacer_.request(now);
     }

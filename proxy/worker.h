@@ -79,6 +79,7 @@ class Worker {
   std::optional<Store::Update> latest_;
   SyncReport last_report_;
   bool large_ = false;
+  bool unread_drift_ = false;      // may be there, and the tables could not be read yet
   TimePoint next_glance_{};        // at the cheap question
   TimePoint next_full_reading_{};  // of the tables, whatever the cheap question says
 };

@@ -186,6 +186,23 @@ TEST_CASE("worker: drift is found and repaired without any change of the cluster
   CHECK(rig.report(1).jumps_written == 1);
 }
 
+TEST_CASE("worker: drift that could not be read is not forgotten", "[proxy][worker]") {
+  const test::QuietLog quiet;
+  Rig rig;
+  rig.list({service("a", "10.96.0.1")});
+  rig.start();
+  REQUIRE(rig.await_syncs(1));
+
+  rig.meddle_with([](test::FakeKernel& kernel) {
+    kernel.chains[{Table::kNat, ChainName("PREROUTING")}].clear();
+    kernel.fail_next_reads = 1;
+  });
+
+  REQUIRE(rig.await_syncs(2));
+  CHECK(rig.drifts == 1);
+  CHECK(rig.report(1).jumps_written == 1);
+}
+
 TEST_CASE("worker: large-cluster mode starts above 1000 endpoints and ends below 900",
           "[proxy][worker]") {
   CHECK(!proxy::is_large_cluster(1000, false));

@@ -1,6 +1,8 @@
 #include "test/support/fake_kernel.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <system_error>
 
 namespace test {
 
@@ -21,6 +23,10 @@ FakeKernel::FakeKernel(rules::Family family) : family_(family) {
 
 rules::Installed FakeKernel::read(rules::Detail detail) {
   ++reads;
+  if (fail_next_reads > 0) {
+    --fail_next_reads;
+    throw std::system_error(EAGAIN, std::generic_category(), "the tables change too fast");
+  }
   rules::InstalledReader reader(detail);
   for (const auto& [chain, content] : chains) {
     reader.chain(chain);

@@ -28,6 +28,7 @@ class FakeKernel : public proxy::Backend {
   std::function<bool(const rules::Rule&)> refuses;
   bool names_the_service = false;  // an ApplyError tells whose rule was refused
   int fail_next = 0;               // that many applies fail as if the lock were held
+  int fail_next_reads = 0;         // that many reads throw
   int applies = 0;
   int reads = 0;
   std::size_t rules_written = 0;  // by successful applies
