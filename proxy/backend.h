@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -14,6 +15,14 @@ struct ApplyError {
   std::string message;
   std::optional<rules::ServicePortName> service;  // whose rule was refused, if that is known
   bool transient = false;  // worth the same try again (lock held, kernel out of memory)
+};
+
+/// What a backend tells while it works, so that somebody can tell its changes from those of others.
+struct BackendHooks {
+  std::function<void()> before_reading = [] {};
+  // Around each own change: with the lock held, if it is the backend that holds it.
+  std::function<void()> before_change = [] {};
+  std::function<void()> after_change = [] {};
 };
 
 /// The kernel's tables of one family. Two implementations: iptables-restore, and libiptc in

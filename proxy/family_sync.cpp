@@ -125,7 +125,7 @@ FamilySync::FamilySync(const Node& node, rules::Family family, Store& store, Hoo
       family_(family),
       hooks_(std::move(hooks)),
       drift_(watch_drift(family, node.iptables.variant)),
-      backend_(make_backend(family, node.iptables)) {
+      backend_(make_backend(family, node.iptables, watch_own_changes())) {
   worker_ = std::make_unique<Worker>(
       family,
       Worker::Parts{.store = store,
@@ -134,14 +134,13 @@ FamilySync::FamilySync(const Node& node, rules::Family family, Store& store, Hoo
                                            bool large) { return make_context(update, large); },
                     .on_queued = hooks_.on_queued,
                     .on_sync = [this](const SyncRecord& record) { after_sync(record); },
-                    .may_have_drifted = [this] { return drift_.has_changed(); },
+                    .may_have_drifted = [this] { return look_for_others(); },
                     .on_drift = [this](const rules::Changes& repair) { after_drift(repair); }},
       Worker::Periods{.min_sync = node.config.iptables.min_sync_period,
                       .sync = node.config.iptables.sync_period});
 }
 
 void FamilySync::after_sync(const SyncRecord& record) {
-  settle_drift();
   log_sync(record);
   if (record.report.outcome != SyncReport::Outcome::kFailed) {
     clean_conntrack(record);
@@ -151,12 +150,37 @@ void FamilySync::after_sync(const SyncRecord& record) {
   }
 }
 
-/// If the tables cannot be looked at, our own sync will be taken for drift, which costs a reading.
-void FamilySync::settle_drift() const {
+/// Between the last reading and a change of our own, and again after that, anybody may change the
+/// tables. So it is looked for others right before each own change, and right after it what is new
+/// is ours.
+BackendHooks FamilySync::watch_own_changes() {
+  return {.before_reading =
+              [this] {
+                look_for_others();
+                others_changed_ = false;  // what they did is about to be read
+              },
+          .before_change = [this] { others_changed_ = look_for_others(); },
+          .after_change = [this] { know_own_change(); }};
+}
+
+/// Whether others may have changed the tables since they were read. Who cannot look has to read.
+bool FamilySync::look_for_others() {
+  bool changed = true;
+  try {
+    changed = drift_.has_changed();
+  } catch (const std::exception& error) {
+    log_warning("Cannot see whether others change the tables",
+                {{"family", to_string(family_)}, {"error", error.what()}});
+  }
+  return std::exchange(others_changed_, false) || changed;
+}
+
+void FamilySync::know_own_change() {
   try {
     drift_.settle();
   } catch (const std::exception& error) {
-    log_warning("Cannot look at the tables after a sync",
+    others_changed_ = true;
+    log_warning("Cannot see what a sync has changed",
                 {{"family", to_string(family_)}, {"error", error.what()}});
   }
 }

@@ -36,6 +36,7 @@ IptcBackend::IptcBackend(Settings settings)
     : settings_(std::move(settings)), socket_(settings_.family) {}
 
 rules::Installed IptcBackend::read(rules::Detail detail) {
+  settings_.hooks.before_reading();
   rules::InstalledReader reader(detail);
   for (const rules::Table table : kTables) {
     if (!legacy_table_exists(settings_.family, table)) {
@@ -92,12 +93,20 @@ std::optional<ApplyError> IptcBackend::apply(const rules::Changes& changes) {
   if (!hold) {
     return ApplyError{.message = describe_lock_failure(settings_.lock_wait), .transient = true};
   }
+  settings_.hooks.before_change();
+  auto error = apply_tables(changes, *hold);
+  settings_.hooks.after_change();
+  return error;
+}
+
+std::optional<ApplyError> IptcBackend::apply_tables(const rules::Changes& changes,
+                                                    const Hold& hold) {
   for (const rules::Table table : kTables) {
     const rules::TableChanges of_table(changes, table);
     if (of_table.empty()) {
       continue;
     }
-    if (auto error = apply_table(of_table, rules::written_rules(changes, table), *hold)) {
+    if (auto error = apply_table(of_table, rules::written_rules(changes, table), hold)) {
       return error;
     }
   }

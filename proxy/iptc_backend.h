@@ -28,6 +28,7 @@ class IptcBackend : public Backend {
     std::shared_ptr<XtablesLock> lock;  // the one of this process; not null
     std::chrono::seconds lock_wait{5};
     std::size_t libiptc_rules = 4000;  // tables of more rules are large
+    BackendHooks hooks = {};
   };
 
   explicit IptcBackend(Settings settings);
@@ -48,6 +49,7 @@ class IptcBackend : public Backend {
 
   Held read_large(rules::Table table, const Hold* hold);
   void feed(const LegacyTable& held, rules::Table table, rules::InstalledReader& reader) const;
+  std::optional<ApplyError> apply_tables(const rules::Changes& changes, const Hold& hold);
   std::optional<ApplyError> apply_table(const rules::TableChanges& changes,
                                         std::size_t added,
                                         const Hold& hold);

@@ -107,11 +107,12 @@ ApplyError explain_restore_failure(int status,
 }
 
 RestoreBackend::RestoreBackend(Settings settings)
-    : settings_(settings),
-      save_(program(settings.family, settings.variant, "-save")),
-      restore_(program(settings.family, settings.variant, "-restore")) {}
+    : settings_(std::move(settings)),
+      save_(program(settings_.family, settings_.variant, "-save")),
+      restore_(program(settings_.family, settings_.variant, "-restore")) {}
 
 rules::Installed RestoreBackend::read(rules::Detail detail) {
+  settings_.hooks.before_reading();
   auto found =
       settings_.variant == Variant::kNft ? read_nft_tables(settings_.family, detail) : std::nullopt;
   return found ? std::move(*found) : read_text(detail);
@@ -135,6 +136,7 @@ rules::Installed RestoreBackend::read_text(rules::Detail detail) const {
 
 std::optional<ApplyError> RestoreBackend::apply(const rules::Changes& changes) {
   std::optional<ApplyError> error;
+  settings_.hooks.before_change();
   rules::make_batches(changes,
                       settings_.family,
                       settings_.variant == Variant::kNft ? nft_limits(changes) : kNoLimits,
@@ -142,6 +144,7 @@ std::optional<ApplyError> RestoreBackend::apply(const rules::Changes& changes) {
                         error = restore(batch);
                         return !error;
                       });
+  settings_.hooks.after_change();
   return error;
 }
 

@@ -21,6 +21,7 @@ class RestoreBackend : public Backend {
     Variant variant = Variant::kNft;
     std::chrono::seconds lock_wait{5};
     std::chrono::seconds deadline{300};  // of each program that is run
+    BackendHooks hooks = {};
   };
 
   explicit RestoreBackend(Settings settings);

@@ -209,15 +209,18 @@ std::string describe(const IptablesChoice& choice) {
                            : program(rules::Family::kIpv4, choice.variant, "-restore");
 }
 
-std::unique_ptr<Backend> make_backend(rules::Family family, const IptablesChoice& choice) {
-  if (choice.in_process) {
-    return std::make_unique<IptcBackend>(
-        may_use_libiptc(family)
-            ? IptcBackend::Settings{.family = family, .lock = choice.lock}
-            : IptcBackend::Settings{.family = family, .lock = choice.lock, .libiptc_rules = 0});
+std::unique_ptr<Backend> make_backend(rules::Family family,
+                                      const IptablesChoice& choice,
+                                      BackendHooks hooks) {
+  if (!choice.in_process) {
+    return std::make_unique<RestoreBackend>(RestoreBackend::Settings{
+        .family = family, .variant = choice.variant, .hooks = std::move(hooks)});
   }
-  return std::make_unique<RestoreBackend>(
-      RestoreBackend::Settings{.family = family, .variant = choice.variant});
+  IptcBackend::Settings settings{.family = family, .lock = choice.lock, .hooks = std::move(hooks)};
+  if (!may_use_libiptc(family)) {
+    settings.libiptc_rules = 0;
+  }
+  return std::make_unique<IptcBackend>(std::move(settings));
 }
 
 }  // namespace proxy

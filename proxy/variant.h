@@ -56,6 +56,8 @@ IptablesChoice choose_iptables(IptablesBackend option, const IptablesTraces& tra
 std::string describe(const IptablesChoice& choice);
 
 /// Legacy in process does without libiptc where that is not permitted.
-std::unique_ptr<Backend> make_backend(rules::Family family, const IptablesChoice& choice);
+std::unique_ptr<Backend> make_backend(rules::Family family,
+                                      const IptablesChoice& choice,
+                                      BackendHooks hooks = {});
 
 }  // namespace proxy
