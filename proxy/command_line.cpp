@@ -1,6 +1,7 @@
 #include "proxy/command_line.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <functional>
@@ -16,6 +17,7 @@
 #include "proxy/commands.h"
 #include "proxy/config_file.h"
 #include "proxy/config_flags.h"
+#include "proxy/descriptor.h"
 #include "proxy/file.h"
 #include "proxy/logging.h"
 
@@ -280,7 +282,11 @@ int run_program(int argc, const char* const* argv) {
     std::vector<std::string> arguments = normalize_arguments(argc, argv);
     const Command& command = command_of(arguments);
     failure = command.failure;
-    return parse_and_execute(command, std::move(arguments));
+    const int status = parse_and_execute(command, std::move(arguments));
+    if (std::fflush(stdout) != 0) {
+      throw_errno("cannot write the output");
+    }
+    return status;
   } catch (const std::exception& error) {
     return report(error, failure, complain);
   }

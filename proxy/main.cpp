@@ -1,9 +1,29 @@
 #include <cstdio>
 #include <cstdlib>
+#include <initializer_list>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "proxy/command_line.h"
 
+namespace {
+
+/// A standard stream that was closed by whoever started us would otherwise be the number of the
+/// next socket, and log lines would go there.
+void open_standard_streams() {
+  for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(descriptor, F_GETFD) < 0) {
+      // Gets that number, as the lowest that is free. Without /dev/null there is nothing to do.
+      (void)open("/dev/null", O_RDWR);
+    }
+  }
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
+  open_standard_streams();
   const int status = proxy::run_program(argc, argv);
   // Not by return: cpprestsdk's threads may still be about to close the connection of a watch that
   // was given up, and exit() takes OpenSSL from under them before it waits for them.

@@ -333,32 +333,3 @@ TEST_CASE("program: a changed configuration that could not start is not taken ov
   CHECK_THAT(in_force(), Contains(R"("clusterCIDR":"10.2.0.0/16")"));
   CHECK(daemon.terminate() == 0);
 }
-
-TEST_CASE("program: where inotify is used up, it goes on and notices changes later",
-          "[netns][program]") {
-  const test::TemporaryFolder folder;
-  const std::string objects = folder.write("cluster.yaml", "# no objects\n").string();
-  const auto configure = [&folder](const std::string& cidr) {
-    return folder
-        .write("config.conf",
-               "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n"
-               "conntrack: {maxPerCore: 0}\nclusterCIDR: " +
-                   cidr + "\n")
-        .string();
-  };
-  // The limit is one of the user namespace, so that this one spends nobody's instances.
-  const std::string command = "echo 0 > /proc/sys/user/max_inotify_instances && exec " +
-                              std::string(IPTPROXY_PROGRAM) +
-                              " --config=" + configure("10.1.0.0/16") + " --source=" + objects;
-  const std::filesystem::path log = folder.path() / "log";
-  test::Program daemon({.argv = {"unshare", "-U", "-r", "-n", "sh", "-c", command}, .log = log});
-  const auto logged = [&log](const std::string& text) {
-    return eventually([&] { return test::content(log.string()).find(text) != std::string::npos; });
-  };
-  REQUIRE(logged("Rules synced"));
-  CHECK(logged("inotify=\"Too many open files\""));
-
-  configure("10.2.0.0/16");
-  CHECK(logged("Configuration reloaded"));
-  CHECK(daemon.terminate() == 0);
-}
