@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <stdexcept>
 #include <string>
 
@@ -37,6 +38,10 @@ class Backend {
 
   /// Chains of ours and hooks that exist now.
   virtual rules::Installed read(rules::Detail detail) = 0;
+
+  /// The contents of these chains alone, as far as they exist; nothing if that is no faster than
+  /// reading them all.
+  virtual std::optional<rules::Installed> read_some(const std::set<rules::ChainId>& chains) = 0;
 
   /// Applies the changes in one or more atomic steps (see rules::Changes). Nothing on success.
   virtual std::optional<ApplyError> apply(const rules::Changes& changes) = 0;

@@ -17,6 +17,7 @@
 #include "proxy/descriptor.h"
 #include "proxy/logging.h"
 #include "proxy/xtables_socket.h"
+#include "rules/installed.h"
 
 namespace proxy {
 
@@ -65,12 +66,17 @@ int read_place(const nlattr* attribute, void* data) {
 
 /// Other tools have chains of their own in our tables, and change them with every pod: no reason to
 /// read ours.
-bool concerns_us(const Message& said) {
-  constexpr std::array<std::string_view, 5> kBuiltIn{
-      "PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"};
-  return rules::parse_table(said.table) &&
-         (said.chain.empty() || said.chain.starts_with("KUBE-") ||
-          std::find(kBuiltIn.begin(), kBuiltIn.end(), said.chain) != kBuiltIn.end());
+ChangedChains changes_of_ours(const Message& said) {
+  const auto table = rules::parse_table(said.table);
+  if (!table || said.chain.size() > rules::ChainName::kMaxLength) {
+    return {};
+  }
+  if (said.chain.empty()) {
+    return {.all = true, .chains = {}};  // the table itself, most likely
+  }
+  const rules::ChainId chain{*table, rules::ChainName(said.chain)};
+  return rules::InstalledReader::looks_at(chain) ? ChangedChains{.all = false, .chains = {chain}}
+                                                 : ChangedChains{};
 }
 
 int read_commit(const nlattr* attribute, void* data) {
@@ -94,42 +100,46 @@ class NftEvents {
     if (::bind(socket_.get(), generic, sizeof address) != 0) {
       throw_errno("joining the nftables events");
     }
-    constexpr int kBufferBytes = 1 << 20;
-    ::setsockopt(socket_.get(), SOL_SOCKET, SO_RCVBUF, &kBufferBytes, sizeof kBufferBytes);
+    // What large syncs announce, of the other family as well, has to fit in between two looks.
+    constexpr int kBufferBytes = 8 << 20;
+    ::setsockopt(socket_.get(), SOL_SOCKET, SO_RCVBUFFORCE, &kBufferBytes, sizeof kBufferBytes);
   }
 
-  /// Takes in what has been announced since. `any` asks for a commit by whomever, otherwise by
+  /// Takes in what has been announced since. `any` asks for commits by whomever, otherwise by
   /// others than us.
-  bool drain(bool any) {
-    bool changed = false;
+  ChangedChains drain(bool any) {
+    ChangedChains changed;
     std::array<char, 1 << 16> buffer{};
     while (true) {
       const auto received = ::recv(socket_.get(), buffer.data(), buffer.size(), 0);
       if (received < 0 && errno == ENOBUFS) {
-        changed =
-            changed || any;  // announcements were lost; of a sync of our own that is to be expected
+        changed.all =
+            changed.all || any;  // some were lost; in a sync of our own that is to be expected
         continue;
       }
       if (received <= 0) {
         return changed;
       }
-      changed = take(buffer.data(), static_cast<int>(received), any) || changed;
+      changed.add(take(buffer.data(), static_cast<int>(received), any));
     }
   }
 
  private:
-  bool take(const char* data, int size, bool any) {
-    bool changed = false;
+  ChangedChains take(const char* data, int size, bool any) {
+    ChangedChains changed;
     const auto* message = static_cast<const nlmsghdr*>(static_cast<const void*>(data));
     for (; mnl_nlmsg_ok(message, size); message = mnl_nlmsg_next(message, &size)) {
       const Message said = read(message);
       if (!said.is_commit) {
-        concerns_us_ = concerns_us_ || concerns_us(said);
+        announced_.add(changes_of_ours(said));
         continue;
       }
       const bool is_ours =
           std::find(kOwnPrograms.begin(), kOwnPrograms.end(), said.program) != kOwnPrograms.end();
-      changed = changed || (std::exchange(concerns_us_, false) && (any || !is_ours));
+      ChangedChains committed = std::exchange(announced_, {});
+      if (any || !is_ours) {
+        changed.add(std::move(committed));
+      }
     }
     return changed;
   }
@@ -150,7 +160,7 @@ class NftEvents {
 
   int family_;
   Descriptor socket_;
-  bool concerns_us_ = false;  // the transaction that is being announced changes what is ours
+  ChangedChains announced_;  // in a transaction whose end is still to come
 };
 
 /// The shapes of the legacy tables that exist.
@@ -179,23 +189,35 @@ class LegacyShapes {
 
 }  // namespace
 
+void ChangedChains::add(ChangedChains more) {
+  constexpr std::size_t kMost = 1000;
+  chains.merge(more.chains);
+  all = all || more.all || chains.size() > kMost;
+  if (all) {
+    chains.clear();
+  }
+}
+
 DriftWatch watch_drift(rules::Family family, Variant variant) {
   try {
     if (variant == Variant::kLegacy) {
       auto shapes = std::make_shared<LegacyShapes>(family);
-      return {.has_changed = [shapes] { return shapes->look(); },
+      return {.changes = [shapes] { return ChangedChains{.all = shapes->look(), .chains = {}}; },
               .settle = [shapes] { shapes->look(); }};
     }
     auto events = std::make_shared<NftEvents>(family);
-    auto missed =
-        std::make_shared<bool>(false);  // a change by others in the middle of our own sync
-    return {.has_changed =
-                [events, missed] { return events->drain(true) || std::exchange(*missed, false); },
-            .settle = [events, missed] { *missed = events->drain(false) || *missed; }};
+    auto missed = std::make_shared<ChangedChains>();  // by others, in the middle of our own sync
+    return {.changes =
+                [events, missed] {
+                  ChangedChains changed = std::exchange(*missed, {});
+                  changed.add(events->drain(true));
+                  return changed;
+                },
+            .settle = [events, missed] { missed->add(events->drain(false)); }};
   } catch (const std::system_error& error) {
     log_warning("Drift is noticed only by reading the tables regularly",
                 {{"family", to_string(family)}, {"error", error.what()}});
-    return {.has_changed = [] { return false; }, .settle = [] {}};
+    return {.changes = [] { return ChangedChains{}; }, .settle = [] {}};
   }
 }
 

@@ -2,26 +2,38 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 
 #include "proxy/iptables.h"
-#include "rules/net.h"
+#include "rules/rule.h"
 
 namespace proxy {
+
+/// Chains that another hand may have changed.
+struct ChangedChains {
+  bool all = false;                 // or so many that reading all takes hardly longer
+  std::set<rules::ChainId> chains;  // empty if it is all
+
+  bool empty() const { return !all && chains.empty(); }
+
+  void add(ChangedChains more);
+};
 
 /// A cheap answer to whether another hand changed a family's tables, without reading them. For one
 /// thread. It may say yes for nothing; a no can be wrong only for a change that keeps every count
 /// (legacy), or that comes from another iptables-restore in the middle of one of our own syncs: the
 /// regular reading of the tables finds these.
 struct DriftWatch {
-  /// True if something changed that settle() does not know of, since the last call.
-  std::function<bool()> has_changed;
-  /// What we ourselves just did is no drift. Call it after each own sync.
+  /// What changed since the last call and settle() does not know of.
+  std::function<ChangedChains()> changes;
+  /// What we ourselves just did is no drift. Call it after each own change.
   std::function<void()> settle;
 };
 
 /// nft: listens to the kernel's transactions (NFNLGRP_NFTABLES) on our chains and the built-in ones
-/// of mangle, filter and nat. Legacy: compares the number of entries, the size and the hooks of these tables. Without the right to
-/// ask, it always says no; logged once.
+/// of mangle, filter and nat. Legacy: compares the number of entries, the size and the hooks of
+/// these tables, and tells no chains apart. Without the right to ask, it always says no; logged
+/// once.
 DriftWatch watch_drift(rules::Family family, Variant variant);
 
 }  // namespace proxy

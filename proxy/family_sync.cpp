@@ -134,7 +134,7 @@ FamilySync::FamilySync(const Node& node, rules::Family family, Store& store, Hoo
                                            bool large) { return make_context(update, large); },
                     .on_queued = hooks_.on_queued,
                     .on_sync = [this](const SyncRecord& record) { after_sync(record); },
-                    .may_have_drifted = [this] { return look_for_others(); },
+                    .foreign_changes = [this] { return look_for_others(); },
                     .on_drift = [this](const rules::Changes& repair) { after_drift(repair); }},
       Worker::Periods{.min_sync = node.config.iptables.min_sync_period,
                       .sync = node.config.iptables.sync_period});
@@ -156,30 +156,30 @@ void FamilySync::after_sync(const SyncRecord& record) {
 BackendHooks FamilySync::watch_own_changes() {
   return {.before_reading =
               [this] {
-                look_for_others();
-                others_changed_ = false;  // what they did is about to be read
+                look_for_others();  // what they did is about to be read
               },
           .before_change = [this] { others_changed_ = look_for_others(); },
           .after_change = [this] { know_own_change(); }};
 }
 
-/// Whether others may have changed the tables since they were read. Who cannot look has to read.
-bool FamilySync::look_for_others() {
-  bool changed = true;
+/// What others may have changed since it was read. Who cannot look has to read all.
+ChangedChains FamilySync::look_for_others() {
+  ChangedChains changed = std::exchange(others_changed_, {});
   try {
-    changed = drift_.has_changed();
+    changed.add(drift_.changes());
   } catch (const std::exception& error) {
+    changed.add({.all = true, .chains = {}});
     log_warning("Cannot see whether others change the tables",
                 {{"family", to_string(family_)}, {"error", error.what()}});
   }
-  return std::exchange(others_changed_, false) || changed;
+  return changed;
 }
 
 void FamilySync::know_own_change() {
   try {
     drift_.settle();
   } catch (const std::exception& error) {
-    others_changed_ = true;
+    others_changed_.add({.all = true, .chains = {}});
     log_warning("Cannot see what a sync has changed",
                 {{"family", to_string(family_)}, {"error", error.what()}});
   }

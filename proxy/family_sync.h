@@ -72,7 +72,7 @@ class FamilySync {
   rules::Context make_context(const Store::Update& update, bool large) const;
   void after_sync(const SyncRecord& record);
   BackendHooks watch_own_changes();
-  bool look_for_others();
+  ChangedChains look_for_others();
   void know_own_change();
   void clean_conntrack(const SyncRecord& record);
   void after_drift(const rules::Changes& repair) const;
@@ -81,7 +81,7 @@ class FamilySync {
   const rules::Family family_;
   const Hooks hooks_;
   const DriftWatch drift_;
-  bool others_changed_ = false;  // since the last reading, as was noticed while syncing
+  ChangedChains others_changed_;  // since the last reading, as was noticed while syncing
   std::unique_ptr<Backend> backend_;
   Conntrack conntrack_;
   std::unique_ptr<Worker> worker_;

@@ -88,6 +88,10 @@ void IptcBackend::feed(const LegacyTable& held,
   }
 }
 
+std::optional<rules::Installed> IptcBackend::read_some(const std::set<rules::ChainId>& /*chains*/) {
+  return std::nullopt;
+}
+
 std::optional<ApplyError> IptcBackend::apply(const rules::Changes& changes) {
   const auto hold = settings_.lock->acquire(settings_.lock_wait);
   if (!hold) {

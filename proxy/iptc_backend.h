@@ -34,6 +34,10 @@ class IptcBackend : public Backend {
   explicit IptcBackend(Settings settings);
 
   rules::Installed read(rules::Detail detail) override;
+
+  /// Nothing: the kernel gives a table as a whole.
+  std::optional<rules::Installed> read_some(const std::set<rules::ChainId>& chains) override;
+
   std::optional<ApplyError> apply(const rules::Changes& changes) override;
 
  private:

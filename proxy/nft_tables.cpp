@@ -1,7 +1,9 @@
 #include "proxy/nft_tables.h"
 
 #include <cerrno>
+#include <functional>
 #include <memory>
+#include <string>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -33,21 +35,30 @@ std::optional<rules::ChainId> place(std::string_view table, std::string_view cha
 /// place in a dump of many chains anew for each part, which takes a minute for 100,000 of them.
 class Reading {
  public:
-  Reading(rules::Family family, rules::Detail detail) : family_(family), reader_(detail) {
-    std::vector<rules::ChainId> chains;
-    ask({.subsystem = NFNL_SUBSYS_NFTABLES,
-         .command = NFT_MSG_GETCHAIN,
-         .flags = NLM_F_DUMP,
-         .family = family},
-        [&](const nlmsghdr* message) { take_chain(message, chains); });
+  Reading(rules::Family family, rules::Detail detail)
+      : family_(family), detail_(detail), reader_(detail) {
+    look_at_generation();
+  }
+
+  void read_all() {
+    const NfnetlinkRequest every_chain{.subsystem = NFNL_SUBSYS_NFTABLES,
+                                       .command = NFT_MSG_GETCHAIN,
+                                       .flags = NLM_F_DUMP,
+                                       .family = family_};
+    note_absence(ask(every_chain, [this](const nlmsghdr* message) { take_chain(message); }));
+    read_rules();
+  }
+
+  void read_some(const std::set<rules::ChainId>& chains) {
     for (const rules::ChainId& chain : chains) {
-      if (detail == rules::Detail::kNames && rules::InstalledReader::keeps(chain)) {
-        continue;
-      }
-      ask(rules_of_chain(family, to_string(chain.table), chain.name.view()),
-          [&](const nlmsghdr* message) { take_rule(message, chain); });
+      ask({.subsystem = NFNL_SUBSYS_NFTABLES,
+           .command = NFT_MSG_GETCHAIN,
+           .family = family_,
+           .strings = {{NFTA_CHAIN_TABLE, std::string(to_string(chain.table))},
+                       {NFTA_CHAIN_NAME, std::string(chain.name.view())}}},
+          [this](const nlmsghdr* message) { take_chain(message); });
     }
-    ask({.subsystem = NFNL_SUBSYS_NFTABLES, .command = NFT_MSG_GETGEN}, [](const nlmsghdr*) {});
+    read_rules();
   }
 
   /// Nobody committed anything meanwhile.
@@ -59,8 +70,24 @@ class Reading {
   }
 
  private:
+  void read_rules() {
+    for (const rules::ChainId& chain : chains_) {
+      if (detail_ == rules::Detail::kNames && rules::InstalledReader::keeps(chain)) {
+        continue;
+      }
+      const auto request = rules_of_chain(family_, to_string(chain.table), chain.name.view());
+      note_absence(ask(request, [&](const nlmsghdr* message) { take_rule(message, chain); }));
+    }
+    look_at_generation();
+  }
+
+  void look_at_generation() {
+    ask({.subsystem = NFNL_SUBSYS_NFTABLES, .command = NFT_MSG_GETGEN}, [](const nlmsghdr*) {});
+  }
+
+  /// False if there is no such thing.
   template <typename Take>
-  void ask(const NfnetlinkRequest& request, Take take) {
+  bool ask(const NfnetlinkRequest& request, Take take) {
     const NfnetlinkOutcome outcome = socket_.ask(request, [&](const nlmsghdr* message) {
       note_generation(message);
       take(message);
@@ -69,9 +96,12 @@ class Reading {
       throw std::system_error(
           outcome.error, std::generic_category(), "cannot read the tables of nftables");
     }
-    const bool has_vanished = outcome.error == ENOENT;
-    is_consistent_ = is_consistent_ && !outcome.interrupted && !has_vanished;
+    is_consistent_ = is_consistent_ && !outcome.interrupted;
+    return outcome.error == 0;
   }
+
+  /// What was there a moment ago has vanished.
+  void note_absence(bool is_there) { is_consistent_ = is_consistent_ && is_there; }
 
   /// Each message bears the number of the last transaction.
   void note_generation(const nlmsghdr* message) {
@@ -80,7 +110,7 @@ class Reading {
     generation_ = now;
   }
 
-  void take_chain(const nlmsghdr* message, std::vector<rules::ChainId>& chains) {
+  void take_chain(const nlmsghdr* message) {
     const std::unique_ptr<nftnl_chain, decltype(&nftnl_chain_free)> chain(nftnl_chain_alloc(),
                                                                           &nftnl_chain_free);
     if (!chain || nftnl_chain_nlmsg_parse(message, chain.get()) < 0) {
@@ -90,7 +120,7 @@ class Reading {
                           nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME));
     if (id && rules::InstalledReader::looks_at(*id)) {
       reader_.chain(*id);
-      chains.push_back(*id);
+      chains_.push_back(*id);
     }
   }
 
@@ -104,19 +134,23 @@ class Reading {
   }
 
   rules::Family family_;
+  rules::Detail detail_;
   NfnetlinkSocket socket_;
   rules::InstalledReader reader_;
+  std::vector<rules::ChainId> chains_;  // that exist, as far as they were asked for
   std::optional<std::uint16_t> generation_;
   bool is_consistent_ = true;
   bool is_understood_ = true;
 };
 
-}  // namespace
-
-std::optional<rules::Installed> read_nft_tables(rules::Family family, rules::Detail detail) {
+/// Repeats a reading until it can be trusted.
+std::optional<rules::Installed> read_reliably(rules::Family family,
+                                              rules::Detail detail,
+                                              const std::function<void(Reading& reading)>& read) {
   std::optional<rules::Installed> before;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     Reading reading(family, detail);
+    read(reading);
     const bool is_consistent = reading.is_consistent();
     auto found = std::move(reading).finish();
     if (is_consistent || !found || (before && rules::is_same_reading(*before, *found))) {
@@ -126,6 +160,18 @@ std::optional<rules::Installed> read_nft_tables(rules::Family family, rules::Det
   }
   throw std::system_error(
       EAGAIN, std::generic_category(), "nftables change faster than they can be read");
+}
+
+}  // namespace
+
+std::optional<rules::Installed> read_nft_tables(rules::Family family, rules::Detail detail) {
+  return read_reliably(family, detail, [](Reading& reading) { reading.read_all(); });
+}
+
+std::optional<rules::Installed> read_nft_chains(rules::Family family,
+                                                const std::set<rules::ChainId>& chains) {
+  return read_reliably(
+      family, rules::Detail::kContents, [&](Reading& reading) { reading.read_some(chains); });
 }
 
 }  // namespace proxy

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 
 #include "rules/installed.h"
 
@@ -13,5 +14,9 @@ namespace proxy {
 /// itself has to be asked for the text then. Throws std::system_error, EAGAIN if the tables change
 /// faster than they can be read.
 std::optional<rules::Installed> read_nft_tables(rules::Family family, rules::Detail detail);
+
+/// The contents of these chains alone, as far as they exist and concern us; the same otherwise.
+std::optional<rules::Installed> read_nft_chains(rules::Family family,
+                                                const std::set<rules::ChainId>& chains);
 
 }  // namespace proxy

@@ -118,6 +118,11 @@ rules::Installed RestoreBackend::read(rules::Detail detail) {
   return found ? std::move(*found) : read_text(detail);
 }
 
+std::optional<rules::Installed> RestoreBackend::read_some(const std::set<rules::ChainId>& chains) {
+  return settings_.variant == Variant::kNft ? read_nft_chains(settings_.family, chains)
+                                            : std::nullopt;
+}
+
 /// Nothing is held of the text but a line.
 rules::Installed RestoreBackend::read_text(rules::Detail detail) const {
   rules::InstalledReader reader(detail);

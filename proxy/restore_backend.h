@@ -28,6 +28,9 @@ class RestoreBackend : public Backend {
 
   rules::Installed read(rules::Detail detail) override;
 
+  /// Of nft only, and if all of their rules are in our words.
+  std::optional<rules::Installed> read_some(const std::set<rules::ChainId>& chains) override;
+
   std::optional<ApplyError> apply(const rules::Changes& changes) override;
 
  private:

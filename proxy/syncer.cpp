@@ -217,7 +217,18 @@ std::optional<rules::Changes> Syncer::find_drift() {
   if (!installed_) {
     return std::nullopt;  // the next sync reads anyway
   }
-  rules::Installed found = backend_.read(rules::Detail::kContents);
+  return compare(backend_.read(rules::Detail::kContents));
+}
+
+std::optional<rules::Changes> Syncer::find_drift(const std::set<rules::ChainId>& chains) {
+  if (!installed_) {
+    return std::nullopt;
+  }
+  auto found = backend_.read_some(chains);
+  return found ? compare(rules::refreshed(*installed_, chains, std::move(*found))) : find_drift();
+}
+
+std::optional<rules::Changes> Syncer::compare(rules::Installed found) {
   for (const rules::ChainId& chain : pinned_) {
     found.chains.erase(chain);
   }

@@ -56,6 +56,10 @@ class Syncer {
   /// the kernel is as it was left. Reads, and writes nothing; the next sync repairs.
   std::optional<rules::Changes> find_drift();
 
+  /// The same if no other chains than these can have changed: only they are read, where the backend
+  /// can do that.
+  std::optional<rules::Changes> find_drift(const std::set<rules::ChainId>& chains);
+
   /// Chains that could not be removed because a foreign rule holds them are tried again in the next
   /// sync.
   void retry_removals();
@@ -86,6 +90,7 @@ class Syncer {
                                     const rules::Context& context,
                                     ApplyError error,
                                     SyncReport& report);
+  std::optional<rules::Changes> compare(rules::Installed found);
   void put_in_quarantine(const rules::Snapshot& snapshot,
                          const rules::ServicePortName& name,
                          const std::string& reason,

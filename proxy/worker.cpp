@@ -111,17 +111,20 @@ void Worker::look_for_drift(TimePoint now) {
     return;
   }
   next_glance_ = now + kGlanceInterval;
+  const bool full_reading_due = now >= next_full_reading_;
+  bool has_read_all = false;
   try {
-    const bool full_reading_due = now >= next_full_reading_;
-    unread_drift_ = parts_.may_have_drifted() || unread_drift_;
-    if (!unread_drift_ && !full_reading_due) {
+    unread_.add(parts_.foreign_changes());
+    if (unread_.empty() && !full_reading_due) {
       return;
     }
     if (full_reading_due) {
       syncer_.retry_removals();
     }
-    const auto repair = syncer_.find_drift();
-    unread_drift_ = false;
+    const bool reads_all = unread_.all || full_reading_due;
+    const auto repair = reads_all ? syncer_.find_drift() : syncer_.find_drift(unread_.chains);
+    unread_ = {};
+    has_read_all = reads_all;
     if (repair) {
       parts_.on_drift(*repair);
       pacer_.request(now);
@@ -132,7 +135,10 @@ void Worker::look_for_drift(TimePoint now) {
   }
   const TimePoint end = Clock::now();
   next_glance_ = end + std::max<Clock::duration>(kGlanceInterval, (end - now) * 2);
-  next_full_reading_ = end + std::max<Clock::duration>(periods_.sync, (end - now) * kReadingShare);
+  if (has_read_all) {
+    next_full_reading_ =
+        end + std::max<Clock::duration>(periods_.sync, (end - now) * kReadingShare);
+  }
 }
 
 }  // namespace proxy

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "proxy/backend.h"
+#include "proxy/drift.h"
 #include "proxy/pacer.h"
 #include "proxy/store.h"
 #include "proxy/syncer.h"
@@ -41,9 +42,9 @@ class Worker {
     std::function<void()> on_queued;
     /// After each attempt, on the worker's thread.
     std::function<void(const SyncRecord& record)> on_sync;
-    /// A cheap question: may another hand have changed the tables since the last call? False
-    /// positives cost a read.
-    std::function<bool()> may_have_drifted;
+    /// A cheap question: what may another hand have changed since the last call? False positives
+    /// cost a read.
+    std::function<ChangedChains()> foreign_changes;
     /// Drift was found, and the next sync repairs it.
     std::function<void(const rules::Changes& repair)> on_drift;
   };
@@ -79,7 +80,7 @@ class Worker {
   std::optional<Store::Update> latest_;
   SyncReport last_report_;
   bool large_ = false;
-  bool unread_drift_ = false;      // may be there, and the tables could not be read yet
+  ChangedChains unread_;           // by another hand, as far as it could not be read yet
   TimePoint next_glance_{};        // at the cheap question
   TimePoint next_full_reading_{};  // of the tables, whatever the cheap question says
 };

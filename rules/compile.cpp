@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "rules/names.h"
+
 namespace rules {
 
 namespace {
@@ -74,6 +76,35 @@ std::set<std::size_t> affected_shards(const std::set<ServicePortName>& a,
   return shards;
 }
 
+/// The same pointer if nothing differs.
+template <typename Predicate>
+std::shared_ptr<const Base> without_chains(const std::shared_ptr<const Base>& base,
+                                           Predicate is_among_them,
+                                           const std::vector<Base::Hook>& hooks) {
+  Base rest = *base;
+  std::erase_if(rest.chains, [&](const Section& section) { return is_among_them(section.chain); });
+  std::erase_if(rest.shared, [&](const Section& section) { return is_among_them(section.chain); });
+  std::erase_if(rest.present, is_among_them);
+  std::erase_if(rest.hooks, [&](const Base::Hook& hook) {
+    return is_among_them(hook.chain) && std::ranges::find(hooks, hook) == hooks.end();
+  });
+  return rest == *base ? base : std::make_shared<const Base>(std::move(rest));
+}
+
+template <typename Predicate>
+std::shared_ptr<const Services> without_chains(const Services& services, Predicate is_among_them) {
+  Services rest = services;
+  for (auto& service : rest) {
+    CompiledService part = *service;
+    if (std::erase_if(part.chains, [&](const CompiledService::Chain& chain) {
+          return is_among_them(chain.id);
+        }) > 0) {
+      service = std::make_shared<const CompiledService>(std::move(part));
+    }
+  }
+  return std::make_shared<const Services>(std::move(rest));
+}
+
 }  // namespace
 
 Services Ruleset::services() const {
@@ -89,6 +120,26 @@ Services Ruleset::services() const {
 
 Block Ruleset::block(const CompiledService& service) const {
   return compile_service(service.name, *service.port, *context_);
+}
+
+Ruleset Ruleset::without(const std::set<ChainId>& chains,
+                         const std::vector<Base::Hook>& hooks) const {
+  Ruleset rest = *this;
+  const auto is_among_them = [&](const ChainId& chain) { return chains.contains(chain); };
+  if (base_) {
+    rest.base_ = without_chains(base_, is_among_them, hooks);
+  }
+  if (std::ranges::none_of(chains, is_owned)) {
+    return rest;  // mostly another tool's rules in built-in chains: no reason to look at Services
+  }
+  for (auto& shard : rest.shards_) {
+    if (shard && std::ranges::any_of(*shard, [&](const auto& service) {
+          return std::ranges::any_of(service->chains, is_among_them, &CompiledService::Chain::id);
+        })) {
+      shard = without_chains(*shard, is_among_them);
+    }
+  }
+  return rest;
 }
 
 std::size_t Ruleset::rule_count(Table table) const {

@@ -42,6 +42,10 @@ class Ruleset {
   /// The rules of one of its services, made anew.
   Block block(const CompiledService& service) const;
 
+  /// What is known to be installed of it if another hand may have changed `chains`: all but these,
+  /// and of the jumps in the built-in ones among them, those in `hooks`.
+  Ruleset without(const std::set<ChainId>& chains, const std::vector<Base::Hook>& hooks) const;
+
   /// Rules that it has in a table, hooks not counted (as kube-proxy's gauge, spec §3.6).
   std::size_t rule_count(Table table) const;
 

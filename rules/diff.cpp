@@ -167,7 +167,8 @@ class Differ {
   }
 
   SharedEdit edit_shared(const Section& last) {
-    if (have_.base.base()) {
+    const auto& believed = have_.base.base();
+    if (believed && find_section(believed->shared, last.chain) != nullptr) {
       return edit_believed(last);
     }
     const auto read = have_.shared.find(last.chain);
@@ -237,11 +238,9 @@ class Differ {
         insert(edit, service);
       }
     }
-    const Section* before = find_section(have_.base.base()->shared, last.chain);
-    if (before == nullptr || before->rules != last.rules) {
-      if (before != nullptr) {
-        edit.remove.insert(edit.remove.end(), before->rules.begin(), before->rules.end());
-      }
+    const std::vector<Rule>& before = find_section(have_.base.base()->shared, last.chain)->rules;
+    if (before != last.rules) {
+      edit.remove.insert(edit.remove.end(), before.begin(), before.end());
       edit.append = last.rules;
     }
     return edit;

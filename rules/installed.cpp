@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 #include "rules/names.h"
 #include "rules/text.h"
@@ -74,6 +75,20 @@ Installed InstalledReader::finish() && {
 
 bool is_same_reading(const Installed& left, const Installed& right) {
   return left.chains == right.chains && left.shared == right.shared && left.hooks == right.hooks;
+}
+
+Installed refreshed(Installed believed, const std::set<ChainId>& chains, Installed found) {
+  believed.base = believed.base.without(chains, found.hooks);
+  for (const ChainId& chain : chains) {
+    believed.chains.erase(chain);
+    believed.shared.erase(chain);
+  }
+  std::erase_if(believed.hooks,
+                [&](const Base::Hook& hook) { return chains.contains(hook.chain); });
+  believed.chains.merge(found.chains);
+  believed.shared.merge(found.shared);
+  std::ranges::move(found.hooks, std::back_inserter(believed.hooks));
+  return believed;
 }
 
 Installed parse_installed(std::string_view save_text, Family family, Detail detail) {

@@ -12,13 +12,15 @@
 namespace rules {
 
 /// What the kernel is believed to hold of ours. Two forms, which add up: blocks known to be
-/// installed whole (after a successful apply), and single chains (after a read, or leftovers).
+/// installed whole (after a successful apply), and single chains (after a read, or leftovers). A
+/// chain is in one of them only.
 struct Installed {
   Ruleset base;                                // all of this is installed
   std::unordered_map<ChainId, Digest> chains;  // other chains of ours that exist
   std::map<ChainId, std::vector<Rule>>
       shared;                     // content of shared chains as read; they are in `chains`, too
-  std::vector<Base::Hook> hooks;  // rules of built-in chains that jump to a chain of ours, as read
+  std::vector<Base::Hook> hooks;  // rules of built-in chains that jump to a chain of ours, as read;
+                                  // beside a base, its own count
 };
 
 /// Names only (content kUnknown, hence rewritten), or everything.
@@ -55,6 +57,10 @@ class InstalledReader {
 
 /// Whether two readings found the same.
 bool is_same_reading(const Installed& left, const Installed& right);
+
+/// What a whole reading would find if all is as `believed` but for `chains`, of which `found` is a
+/// reading: without those that do not exist, and with the hooks of the built-in ones.
+Installed refreshed(Installed believed, const std::set<ChainId>& chains, Installed found);
 
 /// Feeds an InstalledReader with iptables-save output of one family, a line at a time, so that
 /// nobody has to hold the text of a large table.

@@ -4,11 +4,25 @@
 
 #include "test/support/network_namespace.h"
 
+using proxy::ChangedChains;
 using proxy::DriftWatch;
 using proxy::Variant;
+using rules::ChainId;
+using rules::ChainName;
 using rules::Family;
+using rules::Table;
 using test::NetworkNamespace;
 using test::shell;
+
+namespace {
+
+bool is_said(const ChangedChains& changed, const std::set<ChainId>& chains) {
+  return !changed.all && changed.chains == chains;
+}
+
+const ChainId kNatServices{Table::kNat, ChainName("KUBE-SERVICES")};
+
+}  // namespace
 
 TEST_CASE("drift: another hand's change is noticed, our own is not, nor what concerns other tables",
           "[netns][drift]") {
@@ -22,24 +36,54 @@ TEST_CASE("drift: another hand's change is noticed, our own is not, nor what con
   restore(":KUBE-SERVICES - [0:0]\\n-A KUBE-SERVICES -j RETURN\\n");
   const DriftWatch watch = proxy::watch_drift(Family::kIpv4, variant);
   watch.settle();
-  CHECK(!watch.has_changed());
+  CHECK(watch.changes().empty());
 
   restore("-A KUBE-SERVICES -j ACCEPT\\n");  // what a sync of ours does
   watch.settle();
-  CHECK(!watch.has_changed());
+  CHECK(watch.changes().empty());
 
   shell(iptables + " -t nat -F KUBE-SERVICES");
-  CHECK(watch.has_changed());
-  CHECK(!watch.has_changed());
+  CHECK(!watch.changes().empty());
+  CHECK(watch.changes().empty());
 
-  const std::string other_chain =
-      iptables + " -t nat -N CNI-HOSTPORT && " + iptables + " -t nat -A CNI-HOSTPORT -j RETURN";
-  shell(other_chain);
-  CHECK(watch.has_changed() == (variant == Variant::kLegacy));  // which tells no chains apart
+  for (const char* foreign : {"CNI-HOSTPORT", "KUBE-ROUTER-INPUT", "KUBE-POD-FW-1234"}) {
+    shell(iptables + " -t nat -N " + foreign);
+    shell(iptables + " -t nat -A " + foreign + " -j RETURN");
+    CHECK(watch.changes().empty() == (variant == Variant::kNft));  // legacy tells no chains apart
+  }
 
   shell("ip6tables-" + std::string(to_string(variant)) + " -t nat -N OTHER");
   shell("nft add table inet unrelated");
-  CHECK(!watch.has_changed());
+  CHECK(watch.changes().empty());
+}
+
+TEST_CASE("drift: nft tells which chains changed", "[netns][drift]") {
+  const NetworkNamespace space;
+  shell("iptables-nft -t nat -N KUBE-SERVICES");
+  shell("iptables-nft -t filter -A INPUT -j ACCEPT");
+  const DriftWatch watch = proxy::watch_drift(Family::kIpv4, Variant::kNft);
+
+  shell("iptables-nft -t nat -A KUBE-SERVICES -j ACCEPT");
+  CHECK(is_said(watch.changes(), {kNatServices}));
+
+  shell(
+      "printf '*filter\\n-A INPUT -j DROP\\nCOMMIT\\n*nat\\n-F KUBE-SERVICES\\n"
+      ":KUBE-SVC-A - [0:0]\\nCOMMIT\\n' | iptables-nft-restore --noflush");
+  CHECK(is_said(watch.changes(),
+                {kNatServices,
+                 {Table::kNat, ChainName("KUBE-SVC-A")},
+                 {Table::kFilter, ChainName("INPUT")}}));
+
+  shell("iptables-nft -t nat -X KUBE-SVC-A");
+  CHECK(is_said(watch.changes(), {{Table::kNat, ChainName("KUBE-SVC-A")}}));
+
+  shell("nft delete table ip nat");
+  CHECK(watch.changes().all);
+
+  shell(
+      "(echo '*nat'; seq -f ':KUBE-SEP-%g - [0:0]' 1100; echo COMMIT) |"
+      " iptables-nft-restore --noflush");
+  CHECK(watch.changes().all);  // so many that reading them all takes hardly longer
 }
 
 TEST_CASE("drift: a change by others in the middle of our own sync is not taken for ours",
@@ -52,5 +96,5 @@ TEST_CASE("drift: a change by others in the middle of our own sync is not taken 
   shell("iptables-nft -t nat -F KUBE-SERVICES");
   watch.settle();
 
-  CHECK(watch.has_changed());
+  CHECK(is_said(watch.changes(), {kNatServices}));
 }

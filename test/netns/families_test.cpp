@@ -50,7 +50,7 @@ Disturbances sync_again_and_again(Family family,
       found.failures.push_back(report.error->message);
     }
     watch.settle();
-    found.alarms += watch.has_changed() ? 1 : 0;
+    found.alarms += watch.changes().empty() ? 0 : 1;
     found.drifts += syncer.find_drift() ? 1 : 0;
   }
   return found;

@@ -112,6 +112,37 @@ TEST_CASE("nft tables: every condition and target that we have words for is read
   }
 }
 
+TEST_CASE("nft tables: some chains alone are read as they are read among all", "[netns]") {
+  const NetworkNamespace network;
+  restore(Family::kIpv4,
+          "*nat\n:KUBE-SERVICES - [0:0]\n:KUBE-SEP-A - [0:0]\n:KUBE-SEP-B - [0:0]\n"
+          "-A PREROUTING -j KUBE-SERVICES\n-A OUTPUT -j KUBE-SERVICES\n-A PREROUTING -j ACCEPT\n"
+          "-A KUBE-SERVICES -d 10.96.0.1/32 -j KUBE-SEP-A\n-A KUBE-SEP-A -j RETURN\n"
+          "-A KUBE-SEP-B -o eth0 -j RETURN\nCOMMIT\n");
+  const auto in_nat = [](const char* name) {
+    return rules::ChainId{rules::Table::kNat, rules::ChainName(name)};
+  };
+  // A rule of another chain that we have no words for matters to nobody here.
+  const auto all =
+      rules::parse_installed(saved(proxy::Variant::kNft, Family::kIpv4), Family::kIpv4);
+
+  const auto some = proxy::read_nft_chains(
+      Family::kIpv4,
+      {in_nat("KUBE-SERVICES"), in_nat("KUBE-SEP-A"), in_nat("KUBE-SEP-C"), in_nat("PREROUTING")});
+
+  REQUIRE(some);
+  CHECK(some->chains.size() == 2);  // there is no C
+  for (const char* name : {"KUBE-SERVICES", "KUBE-SEP-A"}) {
+    CHECK(some->chains.at(in_nat(name)) == all.chains.at(in_nat(name)));
+  }
+  CHECK(some->shared == all.shared);
+  REQUIRE(some->hooks.size() == 1);
+  CHECK(some->hooks[0].chain == in_nat("PREROUTING"));
+
+  CHECK(!proxy::read_nft_chains(Family::kIpv4, {in_nat("KUBE-SEP-B")}));
+  CHECK(proxy::read_nft_chains(Family::kIpv6, {in_nat("KUBE-SEP-A")})->chains.empty());
+}
+
 TEST_CASE("nft tables: of a rule of ours with foreign words iptables has to tell the text",
           "[netns]") {
   const std::vector<std::string> foreign{

@@ -1,6 +1,10 @@
 #include "proxy/syncer.h"
 
 #include <algorithm>
+#include <functional>
+#include <set>
+#include <string>
+#include <vector>
 
 #include <catch2/catch.hpp>
 
@@ -251,41 +255,128 @@ TEST_CASE("syncer: a foreign rule that holds an old chain blocks no update", "[p
   CHECK(!kernel.chains.contains(held));
 }
 
-TEST_CASE("syncer: drift is found by reading and repaired alone", "[proxy][syncer]") {
+namespace {
+
+/// What another hand does to the rules of Services a and b, and which chains that changes.
+struct Meddling {
+  std::string what;
+  std::function<void(test::FakeKernel& kernel)> act;
+  std::set<ChainId> changed;
+  bool is_drift = true;
+  std::size_t written = 0;  // rules, jumps of built-in chains not counted, to repair it
+};
+
+const ChainId kPrerouting{Table::kNat, ChainName("PREROUTING")};
+const ChainId kChainOfA{Table::kNat, cluster_policy_chain(named("a"))};
+const ChainId kFilterForward{Table::kFilter, ChainName("FORWARD")};
+const ChainId kOurForward{Table::kFilter, ChainName(kForwardChain)};
+
+void insert_accept(test::FakeKernel& kernel, const ChainId& chain) {
+  auto& rules = kernel.chains[chain];
+  rules.insert(rules.begin(), Rule{.target = Accept{}});
+}
+
+void drop_first(test::FakeKernel& kernel, const ChainId& chain) {
+  auto& rules = kernel.chains[chain];
+  rules.erase(rules.begin());
+}
+
+const std::vector<Meddling> kMeddlings{
+    {"nothing but a rule of its own",
+     [](auto& kernel) { insert_accept(kernel, kPrerouting); },
+     {kPrerouting},
+     false},
+    {"a chain is flushed",
+     [](auto& kernel) { kernel.chains[kChainOfA].clear(); },
+     {kChainOfA},
+     true,
+     2},
+    {"a jump is deleted", [](auto& kernel) { kernel.chains[kPrerouting].clear(); }, {kPrerouting}},
+    {"a rule is slipped into a shared chain",
+     [](auto& kernel) { insert_accept(kernel, kNatServices); },
+     {kNatServices}},
+    {"the rule of a Service is lost in a shared chain",
+     [](auto& kernel) { drop_first(kernel, kNatServices); },
+     {kNatServices},
+     true,
+     1},
+    {"a shared chain is flushed",
+     [](auto& kernel) { kernel.chains[kNatServices].clear(); },
+     {kNatServices},
+     true,
+     3},
+    {"a fixed chain is deleted with its jump",
+     [](auto& kernel) {
+       kernel.chains.erase(kOurForward);
+       kernel.chains[kFilterForward].clear();
+     },
+     {kOurForward, kFilterForward},
+     true,
+     3},
+};
+
+}  // namespace
+
+TEST_CASE("syncer: drift is found by reading all or what changed, and repaired alone",
+          "[proxy][syncer]") {
+  const auto meddling = GENERATE(from_range(kMeddlings));
+  const auto reads =
+      GENERATE(as<std::string>(), "all", "what changed", "what changed, if it could");
+  CAPTURE(meddling.what, reads);
   test::FakeKernel kernel;
+  kernel.reads_some = reads == "what changed";
   Cluster cluster;
   cluster.set("a", {1, 2});
   cluster.set("b", {3});
   Syncer syncer(kernel);
   syncer.sync(cluster.snapshot(), {});
-  const auto before = kernel.chains;
-  CHECK(!syncer.find_drift());
+  const auto find_drift = [&] {
+    return reads == "all" ? syncer.find_drift() : syncer.find_drift(meddling.changed);
+  };
+  CHECK(!find_drift());
+  const auto right = kernel.chains;
+  const std::size_t written = kernel.rules_written;
 
-  SECTION("a chain was edited") {
-    kernel.chains[{Table::kNat, cluster_policy_chain(named("a"))}].clear();
-    const auto drift = syncer.find_drift();
-    REQUIRE(drift);
-    CHECK(drift->services.size() == 1);
-    CHECK(drift->shared.empty());
-  }
-  SECTION("a jump was deleted") {
-    kernel.chains[{Table::kNat, ChainName("PREROUTING")}].clear();
-    const auto drift = syncer.find_drift();
-    REQUIRE(drift);
-    CHECK(drift->insert_hooks.size() == 1);
-    CHECK(drift->services.empty());
-  }
-  SECTION("all was flushed") {
-    kernel.chains = test::FakeKernel().chains;
-    CHECK(syncer.find_drift());
-  }
-  SECTION("a rule was slipped into a shared chain") {
-    kernel.chains[kNatServices].insert(kernel.chains[kNatServices].begin(),
-                                       Rule{.target = Accept{}});
-    CHECK(syncer.find_drift());
-  }
+  meddling.act(kernel);
+  CHECK(find_drift().has_value() == meddling.is_drift);
+  syncer.sync(cluster.snapshot(), {});
 
+  CHECK(kernel.rules_written - written == meddling.written);
+  CHECK((kernel.chains == right) == meddling.is_drift);
+  CHECK(!find_drift());
+  CHECK(kernel.reads == (reads == "what changed" ? 1 : 4));
+}
+
+TEST_CASE("syncer: what changes while a repair is still to come is repaired with it",
+          "[proxy][syncer]") {
+  test::FakeKernel kernel;
+  Cluster cluster;
+  cluster.set("a", {1, 2});
+  Syncer syncer(kernel);
+  syncer.sync(cluster.snapshot(), {});
+  const auto right = kernel.chains;
+
+  kernel.chains[kChainOfA].clear();
+  REQUIRE(syncer.find_drift({kChainOfA}));
+  kernel.chains[kPrerouting].clear();
+  REQUIRE(syncer.find_drift({kPrerouting}));
+  syncer.sync(cluster.snapshot(), {});
+
+  CHECK(kernel.chains == right);
+}
+
+TEST_CASE("syncer: tables that were flushed are read and written anew", "[proxy][syncer]") {
+  test::FakeKernel kernel;
+  Cluster cluster;
+  cluster.set("a", {1, 2});
+  Syncer syncer(kernel);
+  syncer.sync(cluster.snapshot(), {});
+  const auto right = kernel.chains;
+
+  kernel.chains = test::FakeKernel().chains;
+  REQUIRE(syncer.find_drift());
   CHECK(syncer.sync(cluster.snapshot(), {}).outcome == SyncReport::Outcome::kApplied);
-  CHECK(kernel.chains == before);
+
+  CHECK(kernel.chains == right);
   CHECK(!syncer.find_drift());
 }

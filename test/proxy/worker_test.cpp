@@ -3,6 +3,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <stdexcept>
+#include <string>
 #include <thread>
 
 #include <catch2/catch.hpp>
@@ -65,10 +66,11 @@ class Rig {
                              throw std::runtime_error("too many open files");
                            }
                          },
-                     .may_have_drifted =
+                     .foreign_changes =
                          [this] {
                            const std::lock_guard lock(mutex_);
-                           return meddle ? (std::exchange(meddle, nullptr)(kernel), true) : false;
+                           return meddle ? std::exchange(meddle, nullptr)(kernel)
+                                         : proxy::ChangedChains{};
                          },
                      .on_drift = [this](const Changes&) { ++drifts; }},
                     {.min_sync = 0s, .sync = 3600s});
@@ -87,7 +89,8 @@ class Rig {
     return reports_.at(number);
   }
 
-  void meddle_with(std::function<void(test::FakeKernel&)> action) {
+  /// The action tells what is announced of it.
+  void meddle_with(std::function<proxy::ChangedChains(test::FakeKernel&)> action) {
     const std::lock_guard lock(mutex_);
     meddle = std::move(action);
   }
@@ -108,7 +111,7 @@ class Rig {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<SyncReport> reports_;
-  std::function<void(test::FakeKernel&)>
+  std::function<proxy::ChangedChains(test::FakeKernel&)>
       meddle;  // runs once on the worker's thread, as if by another hand
   std::jthread thread_;
 };
@@ -171,36 +174,42 @@ TEST_CASE("worker: it goes on when those who follow its syncs fail", "[proxy][wo
 
 TEST_CASE("worker: drift is found and repaired without any change of the cluster",
           "[proxy][worker]") {
-  Rig rig;
-  rig.list({service("a", "10.96.0.1")});
-  rig.start();
-  REQUIRE(rig.await_syncs(1));
+  struct Case {
+    std::string what;
+    proxy::ChangedChains announced;
+    int failing_reads = 0;
+    int reads = 1;  // of all chains, the one of the start included
+    int partial_reads = 0;
+  };
 
-  rig.meddle_with([](test::FakeKernel& kernel) {
-    kernel.chains[{Table::kNat, ChainName("PREROUTING")}].clear();
-  });
-
-  REQUIRE(rig.await_syncs(2));
-  CHECK(rig.drifts == 1);
-  CHECK(rig.report(1).outcome == SyncReport::Outcome::kApplied);
-  CHECK(rig.report(1).jumps_written == 1);
-}
-
-TEST_CASE("worker: drift that could not be read is not forgotten", "[proxy][worker]") {
+  const ChainId prerouting{Table::kNat, ChainName("PREROUTING")};
+  const proxy::ChangedChains there{.all = false, .chains = {prerouting}};
+  const proxy::ChangedChains anywhere{.all = true, .chains = {}};
+  const auto drift = GENERATE_COPY(values<Case>({
+      {"where it is, is known", there, 0, 1, 1},
+      {"only that there is some, is known", anywhere, 0, 2},
+      {"it cannot be read at once", there, 2, 1, 3},
+      {"the tables cannot be read at once", anywhere, 2, 4},
+  }));
+  CAPTURE(drift.what);
   const test::QuietLog quiet;
   Rig rig;
   rig.list({service("a", "10.96.0.1")});
   rig.start();
   REQUIRE(rig.await_syncs(1));
 
-  rig.meddle_with([](test::FakeKernel& kernel) {
-    kernel.chains[{Table::kNat, ChainName("PREROUTING")}].clear();
-    kernel.fail_next_reads = 1;
+  rig.meddle_with([&](test::FakeKernel& kernel) {
+    kernel.chains[prerouting].clear();
+    kernel.fail_next_reads = drift.failing_reads;
+    return drift.announced;
   });
 
   REQUIRE(rig.await_syncs(2));
   CHECK(rig.drifts == 1);
+  CHECK(rig.report(1).outcome == SyncReport::Outcome::kApplied);
   CHECK(rig.report(1).jumps_written == 1);
+  CHECK(rig.kernel.reads == drift.reads);
+  CHECK(rig.kernel.partial_reads == drift.partial_reads);
 }
 
 TEST_CASE("worker: large-cluster mode starts above 1000 endpoints and ends below 900",

@@ -23,17 +23,31 @@ FakeKernel::FakeKernel(rules::Family family) : family_(family) {
 
 rules::Installed FakeKernel::read(rules::Detail detail) {
   ++reads;
+  return read_if(detail, [](const ChainId&) { return true; });
+}
+
+std::optional<rules::Installed> FakeKernel::read_some(const std::set<ChainId>& wanted) {
+  if (!reads_some) {
+    return std::nullopt;
+  }
+  ++partial_reads;
+  return read_if(rules::Detail::kContents,
+                 [&](const ChainId& chain) { return wanted.contains(chain); });
+}
+
+template <typename Predicate>
+rules::Installed FakeKernel::read_if(rules::Detail detail, Predicate is_wanted) {
   if (fail_next_reads > 0) {
     --fail_next_reads;
     throw std::system_error(EAGAIN, std::generic_category(), "the tables change too fast");
   }
   rules::InstalledReader reader(detail);
   for (const auto& [chain, content] : chains) {
-    reader.chain(chain);
-  }
-  for (const auto& [chain, content] : chains) {
-    for (const Rule& rule : content) {
-      reader.rule(chain, rule);
+    if (is_wanted(chain)) {
+      reader.chain(chain);
+      for (const Rule& rule : content) {
+        reader.rule(chain, rule);
+      }
     }
   }
   return std::move(reader).finish();

@@ -19,6 +19,7 @@ class FakeKernel : public proxy::Backend {
   explicit FakeKernel(rules::Family family = rules::Family::kIpv4);
 
   rules::Installed read(rules::Detail detail) override;
+  std::optional<rules::Installed> read_some(const std::set<rules::ChainId>& wanted) override;
   std::optional<proxy::ApplyError> apply(const rules::Changes& changes) override;
 
   /// What it holds, foreign chains and built-in chains included.
@@ -29,11 +30,15 @@ class FakeKernel : public proxy::Backend {
   bool names_the_service = false;  // an ApplyError tells whose rule was refused
   int fail_next = 0;               // that many applies fail as if the lock were held
   int fail_next_reads = 0;         // that many reads throw
+  bool reads_some = true;          // it can
   int applies = 0;
-  int reads = 0;
+  int reads = 0;                  // of all chains, or tried
+  int partial_reads = 0;          // of some, likewise
   std::size_t rules_written = 0;  // by successful applies
 
  private:
+  template <typename Predicate>
+  rules::Installed read_if(rules::Detail detail, Predicate is_wanted);
   std::optional<proxy::ApplyError> try_apply(const rules::Changes& changes);
   std::optional<proxy::ApplyError> check() const;
 
