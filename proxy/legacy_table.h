@@ -17,11 +17,11 @@ struct LegacyTable {
 };
 
 /// Takes the steps of which the kernel refuses one with EAGAIN if somebody who does not take the
-/// xtables lock replaced the table in between. They are taken anew then, five times at most. What
+/// xtables lock replaced the table in between. They are taken anew then, at most 50 times. What
 /// is thrown otherwise, or at last, is passed on.
 template <typename Steps>
 auto retry_if_replaced(Steps steps) {
-  constexpr int kAttempts = 5;
+  constexpr int kAttempts = 50;
   for (int attempt = 1;; ++attempt) {
     try {
       return steps();
