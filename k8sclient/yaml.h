@@ -52,7 +52,8 @@ class YamlError : public std::runtime_error {
 
 /// The documents of a YAML or JSON text; empty ones are dropped. Anchors, aliases, merge keys, tags
 /// other than the core types' and keys that are not scalars are refused: nothing may be bigger in
-/// memory than in the text. So is text that is not UTF-8. Throws YamlError; documents before the bad one are lost, too.
+/// memory than in the text. So is text that is not UTF-8. Throws YamlError; documents before the
+/// bad one are lost, too.
 std::vector<YamlNode> parse_yaml(std::string_view text, const YamlLimits& limits = {});
 
 /// The node as compact JSON. Of duplicate fields all are written.
