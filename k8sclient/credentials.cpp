@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "k8sclient/transport.h"
+#include "k8sclient/trim.h"
 
 namespace k8sclient {
 
@@ -19,13 +20,6 @@ std::optional<std::string> read_file(const std::filesystem::path& file) {
   std::ifstream stream(file, std::ios::binary);
   std::string text{std::istreambuf_iterator<char>(stream), {}};
   return stream ? std::optional(std::move(text)) : std::nullopt;
-}
-
-std::string trimmed(std::string text) {
-  constexpr auto kBlank = " \t\r\n";
-  text.erase(text.find_last_not_of(kBlank) + 1);
-  text.erase(0, text.find_first_not_of(kBlank));
-  return text;
 }
 
 // It becomes a line of the request.
@@ -70,7 +64,8 @@ Identity Credentials::current(std::stop_token stop) {
                     .client_key = load_pem(server_.client_key),
                     .token = server_.token};
   if (!server_.token_file.empty()) {
-    if (auto token = trimmed(read_file(server_.token_file).value_or("")); !token.empty()) {
+    if (std::string token(trimmed(read_file(server_.token_file).value_or(""), " \t\r\n"));
+        !token.empty()) {
       last_token_ = std::move(token);
     }
     if (last_token_.empty() && server_.token.empty()) {

@@ -10,6 +10,7 @@
 #include <fmt/ranges.h>
 
 #include "k8sclient/quote.h"
+#include "k8sclient/trim.h"
 #include "proxy/go_values.h"
 #include "rules/net.h"
 
@@ -21,15 +22,6 @@ constexpr std::string_view kTrafficGate = "PreferSameTrafficDistribution";
 constexpr std::string_view kAllocatorGate = "MultiCIDRServiceAllocator";
 constexpr std::string_view kNotNegative = "must be greater than or equal to 0";
 constexpr std::string_view kPositive = "must be greater than 0";
-
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kSpace = " \t\r\n\v\f";
-  const std::size_t first = text.find_first_not_of(kSpace);
-  if (first == std::string_view::npos) {
-    return {};
-  }
-  return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
-}
 
 /// Gathers errors in the words of Kubernetes' field validation.
 class Findings {
@@ -156,7 +148,7 @@ void check_feature_gates(Findings& findings, const Config& config) {
 
 void check_hostname(Findings& findings, const Config& config) {
   const std::string& name = config.hostname_override;
-  if (!name.empty() && trimmed(name).empty()) {
+  if (!name.empty() && k8sclient::trimmed(name).empty()) {
     findings.invalid("hostnameOverride", name, "must not be blank");
   }
 }
@@ -285,8 +277,9 @@ std::vector<std::string> single_lines(std::vector<std::string> lines) {
 }  // namespace
 
 ConfigErrors::ConfigErrors(std::vector<std::string> lines)
-    : std::runtime_error(fmt::format("{}", fmt::join(single_lines(lines), "\n"))),
-      lines_(single_lines(lines)) {}
+    : std::runtime_error(
+          fmt::format("{}", fmt::join(lines = single_lines(std::move(lines)), "\n"))),
+      lines_(std::move(lines)) {}
 
 std::vector<ConfigError> validate(const Config& config) {
   Findings findings;
@@ -356,7 +349,7 @@ std::vector<std::string> cluster_cidrs(const Config& config) {
   std::string_view rest = config.cluster_cidr;
   while (!rest.empty()) {
     const std::size_t comma = rest.find(',');
-    const std::string_view text = trimmed(rest.substr(0, comma));
+    const std::string_view text = k8sclient::trimmed(rest.substr(0, comma));
     if (!text.empty()) {
       cidrs.emplace_back(text);
     }

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "k8sclient/trim.h"
+
 namespace proxy {
 namespace {
 
@@ -13,12 +15,7 @@ using rules::Family;
 using rules::IpAddress;
 
 std::string trimmed_lower(std::string_view text) {
-  constexpr std::string_view kSpace = " \t\r\n\v\f";
-  const std::size_t first = text.find_first_not_of(kSpace);
-  if (first == std::string_view::npos) {
-    return {};
-  }
-  std::string name(text.substr(first, text.find_last_not_of(kSpace) - first + 1));
+  std::string name(k8sclient::trimmed(text));
   std::ranges::transform(name, name.begin(), [](char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
   });

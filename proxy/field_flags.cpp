@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "k8sclient/trim.h"
 #include "proxy/config_fields.h"
 #include "proxy/go_values.h"
 
@@ -205,13 +206,6 @@ std::vector<std::string> split_and_drop_empty(const std::string& text) {
   return parts;
 }
 
-std::string trim_spaces(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(' ');
-  return first == std::string_view::npos
-             ? std::string()
-             : std::string(text.substr(first, text.find_last_not_of(' ') - first + 1));
-}
-
 Error assign(std::vector<std::string>& target, const std::string& text) {
   std::ranges::move(split(text), std::back_inserter(target));
   return std::nullopt;
@@ -220,13 +214,14 @@ Error assign(std::vector<std::string>& target, const std::string& text) {
 Error assign(std::map<std::string, bool>& target, const std::string& text) {
   for (const std::string& part : split_and_drop_empty(text)) {
     const std::size_t equals = part.find('=');
-    const auto value = equals == std::string::npos
-                           ? std::nullopt
-                           : parse_go_bool(trim_spaces(part.substr(equals + 1)));
+    const auto value =
+        equals == std::string::npos
+            ? std::nullopt
+            : parse_go_bool(k8sclient::trimmed(std::string_view(part).substr(equals + 1), " "));
     if (!value) {
       return fmt::format("\"{}\" must be name=true or name=false", part);
     }
-    target[trim_spaces(part.substr(0, equals))] = *value;
+    target[std::string(k8sclient::trimmed(std::string_view(part).substr(0, equals), " "))] = *value;
   }
   return std::nullopt;
 }

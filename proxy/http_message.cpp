@@ -9,6 +9,8 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include "k8sclient/trim.h"
+
 namespace proxy {
 
 namespace {
@@ -19,14 +21,6 @@ std::string lower_case(std::string_view text) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   });
   return lower;
-}
-
-std::string_view trimmed(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) {
-    return {};
-  }
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
 /// Takes the next line off `text`; its end is CR LF or LF (RFC 9112 §2.2).
@@ -133,7 +127,7 @@ bool parse_headers(std::string_view lines, Request& request) {
         name.find_first_of(" \t") != std::string_view::npos) {
       return false;
     }
-    const std::string_view value = trimmed(line.substr(colon + 1));
+    const std::string_view value = k8sclient::trimmed(line.substr(colon + 1), " \t");
     const auto [header, is_new] = request.headers.try_emplace(lower_case(name), value);
     if (!is_new && header->first == "content-length" && header->second != value) {
       return false;  // where does this request end? (RFC 9112 §6.3)

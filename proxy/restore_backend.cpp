@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "k8sclient/trim.h"
 #include "proxy/logging.h"
 #include "proxy/nft_tables.h"
 #include "proxy/process.h"
@@ -37,13 +38,7 @@ constexpr rules::BatchLimits kNoLimits{std::numeric_limits<std::size_t>::max(),
                                        std::numeric_limits<std::size_t>::max(),
                                        std::numeric_limits<std::size_t>::max()};
 
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kBlank = " \t\r\n";
-  const std::size_t first = text.find_first_not_of(kBlank);
-  return first == std::string_view::npos
-             ? std::string_view()
-             : text.substr(first, text.find_last_not_of(kBlank) - first + 1);
-}
+constexpr std::string_view kBlank = " \t\r\n";
 
 /// The line of the input that the text complains about: "line 3: RULE_APPEND failed", "line 3
 /// failed" or "Error occurred at line: 3". 0 if there is none.
@@ -96,10 +91,11 @@ ApplyError explain_restore_failure(int status,
                                    const rules::RestoreBatch& batch) {
   ApplyError result;
   result.transient = is_transient(status, error);
-  result.message =
-      status == ProcessResult::kTimedOut
-          ? "iptables-restore did not finish in time and was killed"
-          : fmt::format("iptables-restore failed with status {}: {}", status, trimmed(error));
+  result.message = status == ProcessResult::kTimedOut
+                       ? "iptables-restore did not finish in time and was killed"
+                       : fmt::format("iptables-restore failed with status {}: {}",
+                                     status,
+                                     k8sclient::trimmed(error, kBlank));
   if (const auto service = batch.service_at(complained_line(error)); service && !result.transient) {
     result.service = service->name;
   }
@@ -132,9 +128,11 @@ rules::Installed RestoreBackend::read_text(rules::Detail detail) const {
                                     .deadline = settings_.deadline,
                                     .on_line = [&](std::string_view line) { lines.line(line); }});
   if (result.status != 0) {
-    throw std::system_error(
-        std::make_error_code(std::errc::io_error),
-        fmt::format("{} failed with status {}: {}", save_, result.status, trimmed(result.error)));
+    throw std::system_error(std::make_error_code(std::errc::io_error),
+                            fmt::format("{} failed with status {}: {}",
+                                        save_,
+                                        result.status,
+                                        k8sclient::trimmed(result.error, kBlank)));
   }
   return std::move(reader).finish();
 }

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "k8sclient/trim.h"
 #include "proxy/notes.h"
 #include "proxy/translate.h"
 
@@ -16,15 +17,6 @@ using rules::IpAddress;
 
 constexpr std::chrono::seconds kDefaultAffinityTimeout{10800};  // as the API server defaults it
 constexpr std::int32_t kMaxAffinityTimeout = 86400;             // as the API server validates it
-
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kSpace = " \t\n\v\f\r";
-  const auto first = text.find_first_not_of(kSpace);
-  if (first == std::string_view::npos) {
-    return {};
-  }
-  return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
-}
 
 using Words = std::initializer_list<std::string_view>;
 
@@ -107,7 +99,7 @@ PerFamily<std::vector<IpAddress>> external_ips(const k8sclient::Service& service
     const std::string& text = service.external_ips[i];
     if (const auto address = IpAddress::parse(text)) {
       result[address->family()].push_back(*address);
-    } else if (!trimmed(text).empty()) {
+    } else if (!k8sclient::trimmed(text).empty()) {
       notes.dropped(fmt::format("spec.externalIPs[{}]", i), text, "not an IP address");
     }
   }
@@ -140,7 +132,7 @@ PerFamily<std::vector<Cidr>> source_ranges(const k8sclient::Service& service, No
   PerFamily<std::vector<Cidr>> result;
   for (std::size_t i = 0; i < service.load_balancer_source_ranges.size(); ++i) {
     const std::string& text = service.load_balancer_source_ranges[i];
-    if (const auto range = Cidr::parse(trimmed(text))) {
+    if (const auto range = Cidr::parse(k8sclient::trimmed(text))) {
       result[range->address.family()].push_back(*range);
     } else {
       notes.dropped(fmt::format("spec.loadBalancerSourceRanges[{}]", i), text, "not a CIDR");

@@ -4,6 +4,7 @@
 #include "test/support/eventually.h"
 #include "test/support/network_namespace.h"
 #include "test/support/program.h"
+#include "test/support/proxy_config.h"
 #include "test/support/shared_files.h"
 #include "test/support/temporary_folder.h"
 
@@ -20,12 +21,7 @@ TEST_CASE("environment: where inotify is used up, it goes on and notices changes
   const test::TemporaryFolder folder;
   const std::string objects = folder.write("cluster.yaml", "# no objects\n").string();
   const auto configure = [&folder](const std::string& cidr) {
-    return folder
-        .write("config.conf",
-               "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n"
-               "conntrack: {maxPerCore: 0}\nclusterCIDR: " +
-                   cidr + "\n")
-        .string();
+    return test::write_config(folder, "conntrack: {maxPerCore: 0}\nclusterCIDR: " + cidr + "\n");
   };
   // The limit is one of the user namespace, so that this one spends nobody's instances.
   const std::string command = "echo 0 > /proc/sys/user/max_inotify_instances && exec " +

@@ -9,6 +9,7 @@
 #include "test/support/eventually.h"
 #include "test/support/golden.h"
 #include "test/support/network_namespace.h"
+#include "test/support/proxy_config.h"
 #include "test/support/shared_files.h"
 #include "test/support/temporary_folder.h"
 
@@ -306,12 +307,7 @@ TEST_CASE("program: a changed configuration that could not start is not taken ov
                 "{apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop},\n spec: "
                 "{clusterIP: 10.96.0.9, ports: [{port: 80}]}}\n");
   const auto configure = [&folder](const std::string& cidr) {
-    return folder
-        .write("config.yaml",
-               "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n"
-               "conntrack: {maxPerCore: 0}\nclusterCIDR: " +
-                   cidr + "\n")
-        .string();
+    return test::write_config(folder, "conntrack: {maxPerCore: 0}\nclusterCIDR: " + cidr + "\n");
   };
   const std::filesystem::path log = folder.path() / "log";
   test::Program daemon({.argv = {IPTPROXY_PROGRAM,

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <catch2/catch.hpp>
 
+#include "test/support/proxy_config.h"
 #include "test/support/temporary_folder.h"
 
 namespace {
@@ -29,6 +30,16 @@ Flags parse(std::vector<const char*> arguments) {
 
 Config config_of(std::vector<const char*> arguments) {
   return proxy::to_config(parse(std::move(arguments)));
+}
+
+std::vector<std::string> errors_of(std::vector<const char*> arguments) {
+  try {
+    config_of(std::move(arguments));
+  } catch (const proxy::ConfigErrors& errors) {
+    return errors.lines();
+  }
+  FAIL("accepted");
+  return {};
 }
 
 TEST_CASE("config_flags: no flags give kube-proxy's defaults", "[proxy][config]") {
@@ -249,12 +260,10 @@ TEST_CASE("config_flags: server addresses keep kube-proxy's oddities", "[proxy][
 
 TEST_CASE("config_flags: a configuration file hides the flags of its fields", "[proxy][config]") {
   const test::TemporaryFolder folder;
-  const std::string path = folder.write("config.yaml",
-                                        "apiVersion: kubeproxy.config.k8s.io/v1alpha1\n"
-                                        "kind: KubeProxyConfiguration\n"
-                                        "clusterCIDR: 10.1.0.0/16\n"
-                                        "hostnameOverride: from-file\n"
-                                        "logging: {verbosity: 1}\n");
+  const std::string path = test::write_config(folder,
+                                              "clusterCIDR: 10.1.0.0/16\n"
+                                              "hostnameOverride: from-file\n"
+                                              "logging: {verbosity: 1}\n");
   const std::string config_flag = "--config=" + path;
 
   const Flags flags = parse({config_flag.c_str(),
@@ -277,38 +286,28 @@ TEST_CASE("config_flags: a configuration file hides the flags of its fields", "[
 
 TEST_CASE("config_flags: errors of a file name its line and the field", "[proxy][config]") {
   const test::TemporaryFolder folder;
-  const std::string path = folder.write("config.yaml",
-                                        "apiVersion: kubeproxy.config.k8s.io/v1alpha1\n"
-                                        "kind: KubeProxyConfiguration\n"
-                                        "iptables:\n"
-                                        "  masqueradeBit: 45\n"
-                                        "nodePortAddresses:\n"
-                                        "- 10.0.0.0/8\n"
-                                        "- primary\n"
-                                        "clusterCidr: 10.0.0.0/8\n");
+  const std::string path = test::write_config(folder,
+                                              "iptables:\n"
+                                              "  masqueradeBit: 45\n"
+                                              "nodePortAddresses:\n"
+                                              "- 10.0.0.0/8\n"
+                                              "- primary\n"
+                                              "clusterCidr: 10.0.0.0/8\n");
   const std::string config_flag = "--config=" + path;
 
-  try {
-    config_of({config_flag.c_str()});
-    FAIL("accepted");
-  } catch (const proxy::ConfigErrors& errors) {
-    CHECK(errors.lines() ==
-          std::vector<std::string>{
-              path + ":8: clusterCidr: unknown field, did you mean clusterCIDR?",
-              path + ":4: iptables.masqueradeBit: Invalid value: 45: must be within the range [0, "
-                     "31]",
-              path + ":7: nodePortAddresses[1]: Invalid value: \"primary\": can't use both "
-                     "'primary' and CIDRs"});
-  }
+  CHECK(errors_of({config_flag.c_str()}) ==
+        std::vector<std::string>{
+            path + ":8: clusterCidr: unknown field, did you mean clusterCIDR?",
+            path + ":4: iptables.masqueradeBit: Invalid value: 45: must be within the range [0, "
+                   "31]",
+            path + ":7: nodePortAddresses[1]: Invalid value: \"primary\": can't use both "
+                   "'primary' and CIDRs"});
 }
 
 TEST_CASE("config_flags: beside a file, flags are still judged, and blamed for what they set",
           "[proxy][config]") {
   const test::TemporaryFolder folder;
-  const std::string path = folder.write("config.yaml",
-                                        "apiVersion: kubeproxy.config.k8s.io/v1alpha1\n"
-                                        "kind: KubeProxyConfiguration\n"
-                                        "logging: {format: json}\n");
+  const std::string path = test::write_config(folder, "logging: {format: json}\n");
   const std::string config_flag = "--config=" + path;
   const auto [flag, line] = GENERATE(table<const char*, const char*>({
       {"--iptables-masquerade-bit=x",
@@ -323,25 +322,18 @@ TEST_CASE("config_flags: beside a file, flags are still judged, and blamed for w
 
 TEST_CASE("config_flags: one mistake is one line, whatever is written", "[proxy][config]") {
   const test::TemporaryFolder folder;
-  const std::string path = folder.write("config.yaml",
-                                        "apiVersion: kubeproxy.config.k8s.io/v1alpha1\n"
-                                        "kind: KubeProxyConfiguration\n"
-                                        "nodePortAddresses: [1]\n"
-                                        "\"x\\ny\": 1\n"
-                                        "mode: \"a\\e[31m\"\n");
+  const std::string path = test::write_config(folder,
+                                              "nodePortAddresses: [1]\n"
+                                              "\"x\\ny\": 1\n"
+                                              "mode: \"a\\e[31m\"\n");
   const std::string config_flag = "--config=" + path;
 
-  try {
-    config_of({config_flag.c_str()});
-    FAIL("accepted");
-  } catch (const proxy::ConfigErrors& errors) {
-    CHECK(errors.lines() ==
-          std::vector<std::string>{
-              path + ":3: nodePortAddresses[0]: must be a string, not an integer",
-              path + ":4: x\\x0ay: unknown field",
-              path + ":5: mode: Invalid value: \"a\\x1b[31m\": must be iptables, ipvs, nftables or "
-                     "blank"});
-  }
+  CHECK(errors_of({config_flag.c_str()}) ==
+        std::vector<std::string>{
+            path + ":3: nodePortAddresses[0]: must be a string, not an integer",
+            path + ":4: x\\x0ay: unknown field",
+            path + ":5: mode: Invalid value: \"a\\x1b[31m\": must be iptables, ipvs, nftables or "
+                   "blank"});
 }
 
 TEST_CASE("config_flags: a missing configuration file is named", "[proxy][config]") {

@@ -7,7 +7,10 @@
 
 #include <catch2/catch.hpp>
 
+#include "test/support/proxy_config.h"
 #include "test/support/temporary_folder.h"
+
+using test::write_config;
 
 namespace {
 
@@ -69,14 +72,8 @@ TEST_CASE("config_watch: fields without effect are not worth a word", "[proxy][c
 TEST_CASE("config_watch: a changed file is read again, an invalid one changes nothing",
           "[proxy][config]") {
   const test::TemporaryFolder folder;
-  const auto write = [&folder](const std::string& fields) {
-    return folder.write("config.conf",
-                        "apiVersion: kubeproxy.config.k8s.io/v1alpha1\n"
-                        "kind: KubeProxyConfiguration\n" +
-                            fields);
-  };
   proxy::Flags flags;
-  flags.config = write("clusterCIDR: 10.1.0.0/16\n").string();
+  flags.config = write_config(folder, "clusterCIDR: 10.1.0.0/16\n");
   std::mutex mutex;
   std::condition_variable arrived;
   std::optional<ConfigChange> latest;
@@ -94,28 +91,22 @@ TEST_CASE("config_watch: a changed file is read again, an invalid one changes no
     return *std::exchange(latest, std::nullopt);
   };
 
-  write("clusterCIDR: 10.2.0.0/16\n");
+  write_config(folder, "clusterCIDR: 10.2.0.0/16\n");
   CHECK(next().config.cluster_cidr == "10.2.0.0/16");
 
-  write("clusterCIDR: 10.3.0.0/99\n");
+  write_config(folder, "clusterCIDR: 10.3.0.0/99\n");
   const ConfigChange invalid = next();
   CHECK(invalid.config.cluster_cidr == "10.2.0.0/16");
   REQUIRE(invalid.errors.size() == 1);
-  CHECK_THAT(invalid.errors[0], Catch::Contains("config.conf:3: clusterCIDR: "));
+  CHECK_THAT(invalid.errors[0], Catch::Contains("config.yaml:3: clusterCIDR: "));
 }
 
 TEST_CASE("config_watch: what changed before the watch began is not missed", "[proxy][config]") {
   const test::TemporaryFolder folder;
-  const auto write = [&folder](const std::string& fields) {
-    return folder.write("config.conf",
-                        "apiVersion: kubeproxy.config.k8s.io/v1alpha1\n"
-                        "kind: KubeProxyConfiguration\n" +
-                            fields);
-  };
   proxy::Flags flags;
-  flags.config = write("clusterCIDR: 10.1.0.0/16\n").string();
+  flags.config = write_config(folder, "clusterCIDR: 10.1.0.0/16\n");
   const Config running = proxy::to_config(flags);
-  write("clusterCIDR: 10.2.0.0/16\n");
+  write_config(folder, "clusterCIDR: 10.2.0.0/16\n");
 
   std::stop_source stop;
   std::vector<ConfigChange> changes;

@@ -47,6 +47,17 @@ std::uint16_t free_port() {
   return bound_port(proxy::open_listen_socket({.socket = {ip("127.0.0.1"), 0}}));
 }
 
+/// The health of Services, and what it tells of ports that it cannot serve.
+struct Rig {
+  HttpServer server;
+  std::vector<std::string> failures;
+  ServiceHealth health{server,
+                       [] { return true; },
+                       [this](const ServiceHealthCheck& check, std::string_view error) {
+                         failures.push_back(check.service + ": " + std::string(error));
+                       }};
+};
+
 std::string get(std::uint16_t port) {
   return test::shell("curl -s -i --max-time 10 http://127.0.0.1:" + std::to_string(port) + "/");
 }
@@ -74,29 +85,22 @@ TEST_CASE("service health: local ready endpoints count once over all ports of a 
 
 TEST_CASE("service health: a port that two Services claim is of the first, and the other is told",
           "[proxy][health]") {
-  HttpServer server;
-  std::vector<std::string> failures;
-  ServiceHealth service_health(
-      server,
-      [] { return true; },
-      [&](const ServiceHealthCheck& check, std::string_view error) {
-        failures.push_back(check.service + ": " + std::string(error));
-      });
+  Rig rig;
   const std::uint16_t port = free_port();
   const auto both = snapshot({service_port("web", "", port, {}),
                               service_port("api", "", port, {endpoint("10.0.0.1:80", true)})});
 
-  service_health.update(both, kLoopback);
-  service_health.update(both, kLoopback);
+  rig.health.update(both, kLoopback);
+  rig.health.update(both, kLoopback);
 
-  CHECK(failures == std::vector<std::string>{"web: held by Service ns/api"});
+  CHECK(rig.failures == std::vector<std::string>{"web: held by Service ns/api"});
   CHECK_THAT(get(port), Catch::Contains("\"name\": \"api\""));
 
-  service_health.update(snapshot({service_port("web", "", port, {})}), kLoopback);
+  rig.health.update(snapshot({service_port("web", "", port, {})}), kLoopback);
   CHECK_THAT(get(port), Catch::Contains("\"name\": \"web\""));
 
-  service_health.update(both, kLoopback);
-  CHECK(failures.size() == 2);
+  rig.health.update(both, kLoopback);
+  CHECK(rig.failures.size() == 2);
 }
 
 TEST_CASE("service health: answers are kube-proxy's, byte for byte", "[proxy][health]") {
@@ -165,20 +169,14 @@ TEST_CASE("service health: it listens where node ports are accepted, which may b
 }
 
 TEST_CASE("service health: a taken port is reported once, with its Service", "[proxy][health]") {
-  HttpServer server;
-  std::vector<std::string> failures;
-  ServiceHealth service_health(
-      server,
-      [] { return true; },
-      [&](const ServiceHealthCheck& check, std::string_view error) {
-        failures.push_back(check.service + ": " + std::string(error));
-      });
+  Rig rig;
   const auto holder = proxy::open_listen_socket({.socket = {ip("127.0.0.1"), 0}});
   const auto cluster = snapshot({service_port("web", "", bound_port(holder), {})});
 
-  service_health.update(cluster, kLoopback);
-  service_health.update(cluster, kLoopback);
+  rig.health.update(cluster, kLoopback);
+  rig.health.update(cluster, kLoopback);
 
-  REQUIRE(failures.size() == 1);
-  CHECK_THAT(failures[0], Catch::StartsWith("web: ") && Catch::Contains("held by proxy_test (pid"));
+  REQUIRE(rig.failures.size() == 1);
+  CHECK_THAT(rig.failures[0],
+             Catch::StartsWith("web: ") && Catch::Contains("held by proxy_test (pid"));
 }

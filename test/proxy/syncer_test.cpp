@@ -315,6 +315,20 @@ const std::vector<Meddling> kMeddlings{
      3},
 };
 
+/// A cluster of Service a whose rules are in the kernel.
+struct Synced {
+  Synced() {
+    cluster.set("a", {1, 2});
+    syncer.sync(cluster.snapshot(), {});
+    right = kernel.chains;
+  }
+
+  test::FakeKernel kernel;
+  Cluster cluster;
+  Syncer syncer{kernel};
+  std::map<ChainId, std::vector<Rule>> right;
+};
+
 }  // namespace
 
 TEST_CASE("syncer: drift is found by reading all or what changed, and repaired alone",
@@ -349,34 +363,24 @@ TEST_CASE("syncer: drift is found by reading all or what changed, and repaired a
 
 TEST_CASE("syncer: what changes while a repair is still to come is repaired with it",
           "[proxy][syncer]") {
-  test::FakeKernel kernel;
-  Cluster cluster;
-  cluster.set("a", {1, 2});
-  Syncer syncer(kernel);
-  syncer.sync(cluster.snapshot(), {});
-  const auto right = kernel.chains;
+  Synced synced;
 
-  kernel.chains[kChainOfA].clear();
-  REQUIRE(syncer.find_drift({kChainOfA}));
-  kernel.chains[kPrerouting].clear();
-  REQUIRE(syncer.find_drift({kPrerouting}));
-  syncer.sync(cluster.snapshot(), {});
+  synced.kernel.chains[kChainOfA].clear();
+  REQUIRE(synced.syncer.find_drift({kChainOfA}));
+  synced.kernel.chains[kPrerouting].clear();
+  REQUIRE(synced.syncer.find_drift({kPrerouting}));
+  synced.syncer.sync(synced.cluster.snapshot(), {});
 
-  CHECK(kernel.chains == right);
+  CHECK(synced.kernel.chains == synced.right);
 }
 
 TEST_CASE("syncer: tables that were flushed are read and written anew", "[proxy][syncer]") {
-  test::FakeKernel kernel;
-  Cluster cluster;
-  cluster.set("a", {1, 2});
-  Syncer syncer(kernel);
-  syncer.sync(cluster.snapshot(), {});
-  const auto right = kernel.chains;
+  Synced synced;
 
-  kernel.chains = test::FakeKernel().chains;
-  REQUIRE(syncer.find_drift());
-  CHECK(syncer.sync(cluster.snapshot(), {}).outcome == SyncReport::Outcome::kApplied);
+  synced.kernel.chains = test::FakeKernel().chains;
+  REQUIRE(synced.syncer.find_drift());
+  CHECK(synced.syncer.sync(synced.cluster.snapshot(), {}).outcome == SyncReport::Outcome::kApplied);
 
-  CHECK(kernel.chains == right);
-  CHECK(!syncer.find_drift());
+  CHECK(synced.kernel.chains == synced.right);
+  CHECK(!synced.syncer.find_drift());
 }
