@@ -28,7 +28,7 @@
 #include <unistd.h>
 
 #include "bench/harness.h"
-#include "proxy/conntrack.h"
+#include "proxy/kernel/conntrack.h"
 
 namespace {
 

@@ -11,7 +11,7 @@
 #include <fmt/format.h>
 
 #include "bench/harness.h"
-#include "k8sclient/decode.h"
+#include "k8sclient/objects/decode.h"
 
 namespace {
 

@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "bench/harness.h"
-#include "proxy/store.h"
+#include "proxy/cluster/store.h"
 #include "test/support/generators.h"
 
 namespace {

@@ -19,8 +19,8 @@
 #include "bench/live_measure.h"
 #include "bench/sync_measure.h"
 #include "bench/sync_report.h"
-#include "proxy/iptables.h"
-#include "proxy/process.h"
+#include "proxy/host/process.h"
+#include "proxy/tables/iptables.h"
 
 namespace {
 

@@ -7,6 +7,7 @@
 
 #include "bench/live_node.h"
 #include "rules/names.h"
+#include "test/support/paths.h"
 
 namespace bench {
 
@@ -188,7 +189,7 @@ std::vector<std::string> command_of(Subject subject,
                                     const test::ClusterPrograms& programs,
                                     const LiveCluster& cluster) {
   const bool is_ours = subject == Subject::kIptproxy;
-  std::vector<std::string> argv{is_ours ? IPTPROXY_PROGRAM : programs.kube_proxy};
+  std::vector<std::string> argv{is_ours ? test::program_path() : programs.kube_proxy};
   const auto flags =
       cluster.flags(is_ours ? LiveCluster::Reader::kIptproxy : LiveCluster::Reader::kKubeProxy);
   argv.insert(argv.end(), flags.begin(), flags.end());

@@ -10,8 +10,8 @@
 #include <sched.h>
 #include <unistd.h>
 
-#include "proxy/process.h"
-#include "proxy/xtables_socket.h"
+#include "proxy/host/process.h"
+#include "proxy/legacy/xtables_socket.h"
 #include "test/support/iptables_links.h"
 #include "test/support/kernel_rules.h"
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "bench/sync_figures.h"
-#include "proxy/descriptor.h"
+#include "proxy/host/descriptor.h"
 #include "test/support/program.h"
 
 namespace bench {

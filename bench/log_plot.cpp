@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "proxy/html.h"
+#include "proxy/text/html.h"
 
 namespace bench {
 

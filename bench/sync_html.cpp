@@ -4,7 +4,7 @@
 
 #include "bench/log_plot.h"
 #include "bench/sync_report.h"
-#include "proxy/html.h"
+#include "proxy/text/html.h"
 
 namespace bench {
 

@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
 #include "bench/sync_report.h"
-#include "proxy/json.h"
+#include "proxy/text/json.h"
 
 namespace bench {
 

@@ -5,9 +5,9 @@
 #include <stdexcept>
 
 #include "bench/clusters.h"
-#include "proxy/legacy_table.h"
-#include "proxy/syncer.h"
-#include "proxy/variant.h"
+#include "proxy/backends/variant.h"
+#include "proxy/legacy/table.h"
+#include "proxy/sync/syncer.h"
 
 namespace bench {
 

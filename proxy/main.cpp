@@ -5,7 +5,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "proxy/command_line.h"
+#include "proxy/commands/command_line.h"
 
 namespace {
 

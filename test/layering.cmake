@@ -12,6 +12,13 @@ set(rules_parts
     compile_base=compile compile_service=compile iptc_decode=iptc_entry iptc_encode=iptc_entry
     parse=text)
 
+# Rooms of proxy/, lowest first: a file includes only its own room and rooms before it.
+set(proxy_rooms
+    text log host http config explain cluster kernel tables legacy nft backends sync report commands)
+
+# Rooms of k8sclient/, likewise; errors.h lies below them.
+set(k8sclient_rooms objects identity watch)
+
 # "includer<-header": files that match the first pattern must not include what matches the second.
 set(forbidden
     "^rules/<-^(k8sclient|proxy|test|bench)/"
@@ -22,21 +29,21 @@ set(forbidden
     # Text is made by fmt.
     "^(rules|k8sclient|proxy)/<-^iostream$"
     # Internals of k8sclient/, among them all that shows simdjson or cpprestsdk.
-    "^(proxy|bench)/<-^k8sclient/(body_buffer|decode_object|exchange|json|objects|tls).h$")
+    "^(proxy|bench)/<-^k8sclient/(watch/(body_buffer|exchange)|objects/(decode_object|json|objects)|identity/tls).h$")
 
 # "header<-includer": what matches the first pattern may be included by the second only.
 set(quarantined
-    "^(cpprest|pplx)/<-^k8sclient/(body_buffer.h|exchange.h|transport.cpp)$"
-    "^boost/<-^k8sclient/tls.cpp$"
-    "^openssl/<-^(k8sclient/tls.cpp|rules/names.cpp)$"
-    "^simdjson<-^k8sclient/json.h$"
-    "^yaml-cpp/<-^k8sclient/(kubeconfig|yaml).cpp$"
-    "^spdlog/<-^(k8sclient/reflector|proxy/logging).cpp$"
-    "^CLI/<-^(bench/.*|proxy/(command_line|config_flags)).cpp$"
-    "^prometheus/<-^proxy/metric[a-z_]*.cpp$"
-    "^(libmnl|libnetfilter_conntrack|libnftnl)/<-^proxy/(conntrack.cpp|drift.cpp|entrance_nft.cpp|nfacct.cpp|nfnetlink.cpp|nft_[a-z]*.(cpp|h)|nftables_mode.cpp)$"
-    "^libiptc/<-^proxy/(iptc|xtables)[a-z_]*.cpp$"
-    "^linux/netfilter<-^(rules/iptc_layout.h|proxy/(conntrack|drift|entrance_nft|iptc_[a-z]*|nfacct|nfnetlink|nft_[a-z]*|nftables_mode|xtables_[a-z]*).cpp)$")
+    "^(cpprest|pplx)/<-^k8sclient/watch/(body_buffer.h|exchange.h|transport.cpp)$"
+    "^boost/<-^k8sclient/identity/tls.cpp$"
+    "^openssl/<-^(k8sclient/identity/tls.cpp|rules/names.cpp)$"
+    "^simdjson<-^k8sclient/objects/json.h$"
+    "^yaml-cpp/<-^k8sclient/(identity/kubeconfig|objects/yaml).cpp$"
+    "^spdlog/<-^(k8sclient/watch/reflector|proxy/log/logging).cpp$"
+    "^CLI/<-^(bench/.*|proxy/(commands/command_line|config/flags)).cpp$"
+    "^prometheus/<-^proxy/report/metric[a-z_]*.cpp$"
+    "^(libmnl|libnetfilter_conntrack|libnftnl)/<-^proxy/(kernel/(conntrack|nfacct|nfnetlink|nftables_mode).cpp|nft/)"
+    "^libiptc/<-^proxy/legacy/(iptc|xtables)[a-z_]*.cpp$"
+    "^linux/netfilter<-^(rules/iptc_layout.h|proxy/kernel/(conntrack|nfacct|nfnetlink|nftables_mode).cpp|proxy/nft/|proxy/legacy/(iptc|xtables)_[a-z]*.cpp)")
 
 # The two sides of "left<-right".
 macro(split rule left right)
@@ -61,6 +68,20 @@ function(find_level path out)
   set(${out} "${level}" PARENT_SCOPE)
 endfunction()
 
+# The place of a file among the rooms of its folder, in `out`: -1 for what lies beside the rooms and may be
+# included by all of them.
+function(find_room folder path out)
+  if(path MATCHES "^${folder}/([^/]+)/")
+    list(FIND ${folder}_rooms "${CMAKE_MATCH_1}" level)
+    if(level EQUAL -1)
+      message(SEND_ERROR "${path}: give its room a place in ${folder}_rooms of test/layering.cmake")
+    endif()
+    set(${out} "${level}" PARENT_SCOPE)
+  else()
+    set(${out} -1 PARENT_SCOPE)
+  endif()
+endfunction()
+
 function(check includer header)
   foreach(rule IN LISTS forbidden)
     split("${rule}" from to)
@@ -72,6 +93,15 @@ function(check includer header)
     split("${rule}" what where)
     if(header MATCHES "${what}" AND NOT includer MATCHES "${where}")
       message(SEND_ERROR "${includer} must not include ${header} (quarantined: ${rule})")
+    endif()
+  endforeach()
+  foreach(folder proxy k8sclient)
+    if(includer MATCHES "^${folder}/[^/]+/" AND header MATCHES "^${folder}/")
+      find_room(${folder} "${includer}" includer_room)
+      find_room(${folder} "${header}" header_room)
+      if(header_room GREATER includer_room)
+        message(SEND_ERROR "${includer} must not include ${header}: its room comes later in ${folder}_rooms")
+      endif()
     endif()
   endforeach()
   if(includer MATCHES "^rules/" AND header MATCHES "^rules/")

@@ -1,4 +1,4 @@
-#include "k8sclient/child_process.h"
+#include "k8sclient/identity/child_process.h"
 
 #include <array>
 #include <cerrno>
@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "k8sclient/transport.h"
+#include "k8sclient/errors.h"
 
 namespace k8sclient {
 

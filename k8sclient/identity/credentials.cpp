@@ -1,4 +1,4 @@
-#include "k8sclient/credentials.h"
+#include "k8sclient/identity/credentials.h"
 
 #include <algorithm>
 #include <fstream>
@@ -6,8 +6,8 @@
 
 #include <fmt/format.h>
 
-#include "k8sclient/transport.h"
-#include "k8sclient/trim.h"
+#include "k8sclient/errors.h"
+#include "k8sclient/objects/trim.h"
 
 namespace k8sclient {
 

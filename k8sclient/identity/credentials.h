@@ -6,8 +6,8 @@
 #include <stop_token>
 #include <string>
 
-#include "k8sclient/exec_plugin.h"
-#include "k8sclient/kubeconfig.h"
+#include "k8sclient/identity/exec_plugin.h"
+#include "k8sclient/identity/kubeconfig.h"
 
 namespace k8sclient {
 

@@ -1,4 +1,4 @@
-#include "k8sclient/exec_plugin.h"
+#include "k8sclient/identity/exec_plugin.h"
 
 #include <system_error>
 #include <utility>
@@ -7,12 +7,12 @@
 #include <fmt/format.h>
 #include <time.h>
 
-#include "k8sclient/base64.h"
-#include "k8sclient/child_process.h"
-#include "k8sclient/credentials.h"
-#include "k8sclient/json.h"
-#include "k8sclient/quote.h"
-#include "k8sclient/transport.h"
+#include "k8sclient/errors.h"
+#include "k8sclient/identity/base64.h"
+#include "k8sclient/identity/child_process.h"
+#include "k8sclient/identity/credentials.h"
+#include "k8sclient/objects/json.h"
+#include "k8sclient/objects/quote.h"
 
 namespace k8sclient {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "k8sclient/kubeconfig.h"
+#include "k8sclient/identity/kubeconfig.h"
 
 namespace k8sclient {
 

@@ -1,4 +1,4 @@
-#include "k8sclient/kubeconfig.h"
+#include "k8sclient/identity/kubeconfig.h"
 
 #include <cerrno>
 #include <cstdlib>
@@ -11,9 +11,9 @@
 #include <unistd.h>
 #include <yaml-cpp/yaml.h>
 
-#include "k8sclient/base64.h"
-#include "k8sclient/quote.h"
-#include "k8sclient/yaml.h"
+#include "k8sclient/identity/base64.h"
+#include "k8sclient/objects/quote.h"
+#include "k8sclient/objects/yaml.h"
 
 namespace k8sclient {
 

@@ -1,10 +1,10 @@
-#include "k8sclient/line_splitter.h"
+#include "k8sclient/identity/line_splitter.h"
 
 #include <utility>
 
 #include <fmt/format.h>
 
-#include "k8sclient/transport.h"
+#include "k8sclient/errors.h"
 
 namespace k8sclient {
 

@@ -1,4 +1,4 @@
-#include "k8sclient/tls.h"
+#include "k8sclient/identity/tls.h"
 
 #include <array>
 
@@ -10,7 +10,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 
-#include "k8sclient/transport.h"
+#include "k8sclient/errors.h"
 
 namespace k8sclient {
 

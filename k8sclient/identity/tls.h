@@ -6,7 +6,7 @@
 #include <string_view>
 #include <utility>
 
-#include "k8sclient/credentials.h"
+#include "k8sclient/identity/credentials.h"
 
 namespace boost::asio::ssl {
 class context;

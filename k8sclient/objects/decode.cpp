@@ -1,13 +1,13 @@
-#include "k8sclient/decode.h"
+#include "k8sclient/objects/decode.h"
 
 #include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
 
-#include "k8sclient/decode_object.h"
-#include "k8sclient/json.h"
-#include "k8sclient/quote.h"
+#include "k8sclient/objects/decode_object.h"
+#include "k8sclient/objects/json.h"
+#include "k8sclient/objects/quote.h"
 
 namespace k8sclient {
 

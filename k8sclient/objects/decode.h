@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "k8sclient/item_splitter.h"
-#include "k8sclient/types.h"
+#include "k8sclient/objects/item_splitter.h"
+#include "k8sclient/objects/types.h"
 
 namespace k8sclient {
 

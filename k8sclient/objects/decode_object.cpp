@@ -1,12 +1,12 @@
-#include "k8sclient/decode_object.h"
+#include "k8sclient/objects/decode_object.h"
 
 #include <type_traits>
 #include <utility>
 
 #include <fmt/format.h>
 
-#include "k8sclient/objects.h"
-#include "k8sclient/quote.h"
+#include "k8sclient/objects/objects.h"
+#include "k8sclient/objects/quote.h"
 
 namespace k8sclient {
 

@@ -3,9 +3,9 @@
 #include <string>
 #include <string_view>
 
-#include "k8sclient/decode.h"
-#include "k8sclient/json.h"
-#include "k8sclient/types.h"
+#include "k8sclient/objects/decode.h"
+#include "k8sclient/objects/json.h"
+#include "k8sclient/objects/types.h"
 
 namespace k8sclient {
 

@@ -1,8 +1,8 @@
-#include "k8sclient/item_splitter.h"
+#include "k8sclient/objects/item_splitter.h"
 
 #include <utility>
 
-#include "k8sclient/field_error.h"
+#include "k8sclient/objects/field_error.h"
 
 namespace k8sclient {
 

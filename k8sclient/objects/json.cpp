@@ -1,10 +1,10 @@
-#include "k8sclient/json.h"
+#include "k8sclient/objects/json.h"
 
 #include <algorithm>
 
 #include <fmt/format.h>
 
-#include "k8sclient/quote.h"
+#include "k8sclient/objects/quote.h"
 
 namespace k8sclient {
 

@@ -9,7 +9,7 @@
 
 #include <simdjson.h>
 
-#include "k8sclient/field_error.h"
+#include "k8sclient/objects/field_error.h"
 
 namespace k8sclient {
 

@@ -1,12 +1,12 @@
-#include "k8sclient/manifests.h"
+#include "k8sclient/objects/manifests.h"
 
 #include <algorithm>
 
 #include <fmt/format.h>
 
-#include "k8sclient/decode_object.h"
-#include "k8sclient/json.h"
-#include "k8sclient/objects.h"
+#include "k8sclient/objects/decode_object.h"
+#include "k8sclient/objects/json.h"
+#include "k8sclient/objects/objects.h"
 
 namespace k8sclient {
 

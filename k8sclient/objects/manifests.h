@@ -4,8 +4,8 @@
 #include <string_view>
 #include <vector>
 
-#include "k8sclient/decode.h"
-#include "k8sclient/types.h"
+#include "k8sclient/objects/decode.h"
+#include "k8sclient/objects/types.h"
 
 namespace k8sclient {
 

@@ -1,4 +1,4 @@
-#include "k8sclient/object_name.h"
+#include "k8sclient/objects/object_name.h"
 
 #include <algorithm>
 

@@ -1,10 +1,10 @@
-#include "k8sclient/objects.h"
+#include "k8sclient/objects/objects.h"
 
 #include <limits>
 #include <utility>
 
-#include "k8sclient/object_name.h"
-#include "k8sclient/quote.h"
+#include "k8sclient/objects/object_name.h"
+#include "k8sclient/objects/quote.h"
 
 namespace k8sclient {
 

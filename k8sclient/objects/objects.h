@@ -1,7 +1,7 @@
 #pragma once
 
-#include "k8sclient/json.h"
-#include "k8sclient/types.h"
+#include "k8sclient/objects/json.h"
+#include "k8sclient/objects/types.h"
 
 namespace k8sclient {
 

@@ -1,4 +1,4 @@
-#include "k8sclient/quote.h"
+#include "k8sclient/objects/quote.h"
 
 #include <fmt/format.h>
 

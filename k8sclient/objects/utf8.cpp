@@ -1,6 +1,6 @@
-#include "k8sclient/utf8.h"
+#include "k8sclient/objects/utf8.h"
 
-#include "k8sclient/json.h"
+#include "k8sclient/objects/json.h"
 
 namespace k8sclient {
 

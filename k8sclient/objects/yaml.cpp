@@ -1,4 +1,4 @@
-#include "k8sclient/yaml.h"
+#include "k8sclient/objects/yaml.h"
 
 #include <charconv>
 #include <optional>
@@ -11,7 +11,7 @@
 #include <yaml-cpp/mark.h>
 #include <yaml-cpp/parser.h>
 
-#include "k8sclient/utf8.h"
+#include "k8sclient/objects/utf8.h"
 
 namespace k8sclient {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "k8sclient/yaml.h"
+#include "k8sclient/objects/yaml.h"
 
 namespace k8sclient {
 namespace {

@@ -1,4 +1,4 @@
-#include "k8sclient/body_buffer.h"
+#include "k8sclient/watch/body_buffer.h"
 
 #include <utility>
 

@@ -1,4 +1,4 @@
-#include "k8sclient/exchange.h"
+#include "k8sclient/watch/exchange.h"
 
 #include <charconv>
 #include <exception>

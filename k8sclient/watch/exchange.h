@@ -7,7 +7,7 @@
 
 #include <cpprest/http_client.h>
 
-#include "k8sclient/body_buffer.h"
+#include "k8sclient/watch/body_buffer.h"
 
 namespace k8sclient {
 

@@ -1,6 +1,6 @@
 #define SPDLOG_ACTIVE_LEVEL SPDLOG_LEVEL_DEBUG
 
-#include "k8sclient/reflector.h"
+#include "k8sclient/watch/reflector.h"
 
 #include <condition_variable>
 #include <random>

@@ -9,11 +9,11 @@
 #include <stop_token>
 #include <string>
 
-#include "k8sclient/backoff.h"
-#include "k8sclient/decode.h"
-#include "k8sclient/query.h"
-#include "k8sclient/transport.h"
-#include "k8sclient/types.h"
+#include "k8sclient/objects/decode.h"
+#include "k8sclient/objects/query.h"
+#include "k8sclient/objects/types.h"
+#include "k8sclient/watch/backoff.h"
+#include "k8sclient/watch/transport.h"
 
 namespace k8sclient {
 

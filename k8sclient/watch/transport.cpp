@@ -1,4 +1,4 @@
-#include "k8sclient/transport.h"
+#include "k8sclient/watch/transport.h"
 
 #include <algorithm>
 #include <mutex>
@@ -8,12 +8,12 @@
 #include <fmt/format.h>
 #include <pplx/threadpool.h>
 
-#include "k8sclient/credentials.h"
-#include "k8sclient/decode.h"
-#include "k8sclient/exchange.h"
-#include "k8sclient/line_splitter.h"
-#include "k8sclient/quote.h"
-#include "k8sclient/tls.h"
+#include "k8sclient/identity/credentials.h"
+#include "k8sclient/identity/line_splitter.h"
+#include "k8sclient/identity/tls.h"
+#include "k8sclient/objects/decode.h"
+#include "k8sclient/objects/quote.h"
+#include "k8sclient/watch/exchange.h"
 
 namespace k8sclient {
 

@@ -1,23 +1,12 @@
 #pragma once
 
 #include <functional>
-#include <memory>
-#include <set>
 
-#include "proxy/iptables.h"
-#include "rules/rule.h"
+#include "proxy/tables/changed_chains.h"
+#include "proxy/tables/iptables.h"
+#include "rules/net.h"
 
 namespace proxy {
-
-/// Chains that another hand may have changed.
-struct ChangedChains {
-  bool all = false;                 // or so many that reading all takes hardly longer
-  std::set<rules::ChainId> chains;  // empty if it is all
-
-  bool empty() const { return !all && chains.empty(); }
-
-  void add(ChangedChains more);
-};
 
 /// A cheap answer to whether another hand changed a family's tables, without reading them. For one
 /// thread. It may say yes for nothing; a no can be wrong only for a change that keeps every count

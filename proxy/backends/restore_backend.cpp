@@ -1,4 +1,4 @@
-#include "proxy/restore_backend.h"
+#include "proxy/backends/restore_backend.h"
 
 #include <array>
 #include <cctype>
@@ -12,11 +12,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "k8sclient/trim.h"
-#include "proxy/logging.h"
-#include "proxy/nft_tables.h"
-#include "proxy/process.h"
-#include "proxy/xtables_lock.h"
+#include "k8sclient/objects/trim.h"
+#include "proxy/host/process.h"
+#include "proxy/legacy/xtables_lock.h"
+#include "proxy/log/logging.h"
+#include "proxy/nft/tables.h"
 
 namespace proxy {
 

@@ -4,8 +4,8 @@
 #include <optional>
 #include <string>
 
-#include "proxy/backend.h"
-#include "proxy/iptables.h"
+#include "proxy/tables/backend.h"
+#include "proxy/tables/iptables.h"
 #include "rules/restore_text.h"
 
 namespace proxy {

@@ -1,4 +1,4 @@
-#include "proxy/variant.h"
+#include "proxy/backends/variant.h"
 
 #include <algorithm>
 #include <array>
@@ -10,12 +10,12 @@
 
 #include <fmt/format.h>
 
-#include "proxy/iptc_backend.h"
-#include "proxy/legacy_table.h"
-#include "proxy/per_family.h"
-#include "proxy/process.h"
-#include "proxy/restore_backend.h"
-#include "proxy/xtables_socket.h"
+#include "proxy/backends/restore_backend.h"
+#include "proxy/host/per_family.h"
+#include "proxy/host/process.h"
+#include "proxy/legacy/iptc_backend.h"
+#include "proxy/legacy/table.h"
+#include "proxy/legacy/xtables_socket.h"
 #include "rules/text.h"
 
 namespace proxy {

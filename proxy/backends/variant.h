@@ -6,10 +6,10 @@
 #include <string_view>
 #include <vector>
 
-#include "proxy/backend.h"
-#include "proxy/config.h"
-#include "proxy/iptables.h"
-#include "proxy/xtables_lock.h"
+#include "proxy/config/config.h"
+#include "proxy/legacy/xtables_lock.h"
+#include "proxy/tables/backend.h"
+#include "proxy/tables/iptables.h"
 
 namespace proxy {
 

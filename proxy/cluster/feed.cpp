@@ -1,10 +1,10 @@
-#include "proxy/feed.h"
+#include "proxy/cluster/feed.h"
 
 #include <exception>
 #include <system_error>
 #include <utility>
 
-#include "proxy/logging.h"
+#include "proxy/log/logging.h"
 
 namespace proxy {
 

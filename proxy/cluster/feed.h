@@ -6,11 +6,11 @@
 #include <thread>
 #include <vector>
 
-#include "k8sclient/reflector.h"
-#include "k8sclient/transport.h"
-#include "proxy/config.h"
-#include "proxy/object_file.h"
-#include "proxy/store.h"
+#include "k8sclient/watch/reflector.h"
+#include "k8sclient/watch/transport.h"
+#include "proxy/cluster/object_file.h"
+#include "proxy/cluster/store.h"
+#include "proxy/config/config.h"
 
 namespace proxy {
 

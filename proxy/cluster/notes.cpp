@@ -1,4 +1,4 @@
-#include "proxy/notes.h"
+#include "proxy/cluster/notes.h"
 
 #include <fmt/format.h>
 

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "k8sclient/types.h"
+#include "k8sclient/objects/types.h"
 
 namespace proxy {
 

@@ -1,4 +1,4 @@
-#include "proxy/object_file.h"
+#include "proxy/cluster/object_file.h"
 
 #include <algorithm>
 #include <iterator>
@@ -8,9 +8,9 @@
 
 #include <fmt/format.h>
 
-#include "k8sclient/yaml.h"
-#include "proxy/config.h"
-#include "proxy/file.h"
+#include "k8sclient/objects/yaml.h"
+#include "proxy/config/config.h"
+#include "proxy/host/file.h"
 
 namespace proxy {
 namespace {

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "k8sclient/manifests.h"
-#include "k8sclient/types.h"
-#include "proxy/file_watch.h"
+#include "k8sclient/objects/manifests.h"
+#include "k8sclient/objects/types.h"
+#include "proxy/host/file_watch.h"
 
 namespace proxy {
 

@@ -1,4 +1,4 @@
-#include "proxy/slice_index.h"
+#include "proxy/cluster/slice_index.h"
 
 #include <algorithm>
 #include <functional>

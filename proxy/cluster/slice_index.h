@@ -5,8 +5,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "k8sclient/types.h"
-#include "proxy/translate.h"
+#include "k8sclient/objects/types.h"
+#include "proxy/cluster/translate.h"
 
 namespace proxy {
 

@@ -12,11 +12,11 @@
 #include <utility>
 #include <vector>
 
-#include "k8sclient/types.h"
-#include "proxy/per_family.h"
-#include "proxy/slice_index.h"
-#include "proxy/translate.h"
-#include "proxy/working_snapshot.h"
+#include "k8sclient/objects/types.h"
+#include "proxy/cluster/slice_index.h"
+#include "proxy/cluster/translate.h"
+#include "proxy/cluster/working_snapshot.h"
+#include "proxy/host/per_family.h"
 #include "rules/service.h"
 
 namespace proxy {

@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "k8sclient/types.h"
-#include "proxy/per_family.h"
+#include "k8sclient/objects/types.h"
+#include "proxy/host/per_family.h"
 #include "rules/service.h"
 
 // API objects → the compiler's input (spec §3.1, §6). Pure and total: a bad leaf is dropped and

@@ -1,5 +1,5 @@
-#include "proxy/notes.h"
-#include "proxy/translate.h"
+#include "proxy/cluster/notes.h"
+#include "proxy/cluster/translate.h"
 
 namespace proxy {
 

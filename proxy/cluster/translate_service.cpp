@@ -3,9 +3,9 @@
 
 #include <fmt/format.h>
 
-#include "k8sclient/trim.h"
-#include "proxy/notes.h"
-#include "proxy/translate.h"
+#include "k8sclient/objects/trim.h"
+#include "proxy/cluster/notes.h"
+#include "proxy/cluster/translate.h"
 
 namespace proxy {
 

@@ -3,9 +3,9 @@
 
 #include <fmt/format.h>
 
-#include "proxy/notes.h"
-#include "proxy/rfc3339.h"
-#include "proxy/translate.h"
+#include "proxy/cluster/notes.h"
+#include "proxy/cluster/translate.h"
+#include "proxy/text/rfc3339.h"
 
 namespace proxy {
 

@@ -1,4 +1,4 @@
-#include "proxy/working_snapshot.h"
+#include "proxy/cluster/working_snapshot.h"
 
 #include <algorithm>
 #include <string_view>

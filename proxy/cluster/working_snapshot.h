@@ -4,8 +4,8 @@
 #include <span>
 #include <vector>
 
-#include "k8sclient/types.h"
-#include "proxy/translate.h"
+#include "k8sclient/objects/types.h"
+#include "proxy/cluster/translate.h"
 #include "rules/service.h"
 
 namespace proxy {

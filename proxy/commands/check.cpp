@@ -1,4 +1,4 @@
-#include "proxy/check.h"
+#include "proxy/commands/check.h"
 
 #include <algorithm>
 #include <chrono>
@@ -7,8 +7,8 @@
 
 #include <fmt/format.h>
 
-#include "proxy/health.h"
-#include "proxy/json.h"
+#include "proxy/report/health.h"
+#include "proxy/text/json.h"
 
 namespace proxy {
 

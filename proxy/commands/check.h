@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
-#include "proxy/colour.h"
-#include "proxy/config.h"
+#include "proxy/config/config.h"
+#include "proxy/text/colour.h"
 #include "rules/net.h"
 
 namespace proxy {

@@ -5,13 +5,13 @@
 
 #include <fmt/format.h>
 
-#include "proxy/check.h"
-#include "proxy/context.h"
-#include "proxy/file.h"
-#include "proxy/iptables.h"
-#include "proxy/per_family.h"
-#include "proxy/process.h"
-#include "proxy/variant.h"
+#include "proxy/backends/variant.h"
+#include "proxy/commands/check.h"
+#include "proxy/host/file.h"
+#include "proxy/host/per_family.h"
+#include "proxy/host/process.h"
+#include "proxy/sync/context.h"
+#include "proxy/tables/iptables.h"
 #include "rules/names.h"
 #include "rules/tables.h"
 

@@ -2,14 +2,14 @@
 #include <set>
 #include <stdexcept>
 
-#include "proxy/commands.h"
-#include "proxy/iptables.h"
-#include "proxy/logging.h"
-#include "proxy/nftables_mode.h"
-#include "proxy/per_family.h"
-#include "proxy/process.h"
-#include "proxy/restore_backend.h"
-#include "proxy/variant.h"
+#include "proxy/backends/restore_backend.h"
+#include "proxy/backends/variant.h"
+#include "proxy/commands/commands.h"
+#include "proxy/host/per_family.h"
+#include "proxy/host/process.h"
+#include "proxy/kernel/nftables_mode.h"
+#include "proxy/log/logging.h"
+#include "proxy/tables/iptables.h"
 #include "rules/names.h"
 #include "rules/tables.h"
 

@@ -1,16 +1,16 @@
-#include "proxy/cluster.h"
+#include "proxy/commands/cluster.h"
 
 #include <chrono>
 #include <stdexcept>
 #include <stop_token>
 
-#include "proxy/feed.h"
-#include "proxy/logging.h"
-#include "proxy/node_addresses.h"
-#include "proxy/start_check.h"
-#include "proxy/sysctl.h"
-#include "proxy/translate.h"
-#include "proxy/worker.h"
+#include "proxy/cluster/feed.h"
+#include "proxy/cluster/translate.h"
+#include "proxy/host/node_addresses.h"
+#include "proxy/kernel/sysctl.h"
+#include "proxy/log/logging.h"
+#include "proxy/sync/start_check.h"
+#include "proxy/sync/worker.h"
 
 namespace proxy {
 
@@ -24,12 +24,6 @@ NodeFacts facts_of(const Store::Update& update) {
 }
 
 }  // namespace
-
-HostFacts read_host() {
-  return {.name = host_name(),
-          .addresses = interface_addresses(),
-          .capabilities = {.tcp_be_liberal = Sysctl().tcp_is_liberal()}};
-}
 
 Cluster::Cluster(const Config& config, const HostFacts& host)
     : config_(config),
@@ -61,20 +55,6 @@ rules::Ruleset Cluster::ruleset(rules::Family family) {
   const bool large = is_large_cluster(update.snapshot->endpoints, false);
   return rules::Compiler{}.compile(*update.snapshot,
                                    context_for(config_, node_name_, node_host, update, large));
-}
-
-rules::Context context_for(const Config& config,
-                           const std::string& node_name,
-                           const HostFacts& host,
-                           const Store::Update& update,
-                           bool large_cluster) {
-  return make_context(config,
-                      {.family = update.snapshot->family,
-                       .node_name = node_name,
-                       .node = facts_of(update),
-                       .host_addresses = host.addresses,
-                       .capabilities = host.capabilities,
-                       .large_cluster = large_cluster});
 }
 
 }  // namespace proxy

@@ -4,22 +4,12 @@
 #include <string>
 #include <vector>
 
-#include "proxy/config.h"
-#include "proxy/context.h"
-#include "proxy/store.h"
+#include "proxy/cluster/store.h"
+#include "proxy/config/config.h"
+#include "proxy/sync/host_facts.h"
 #include "rules/compile.h"
 
 namespace proxy {
-
-/// What the host says about itself, read once.
-struct HostFacts {
-  std::string name;
-  std::vector<rules::IpAddress> addresses;  // of its interfaces, both families
-  Capabilities capabilities;
-};
-
-/// Reads the host. Throws std::system_error if it does not tell its addresses.
-HostFacts read_host();
 
 /// A cluster at one moment, for commands that look once and end.
 class Cluster {
@@ -44,12 +34,5 @@ class Cluster {
   std::vector<rules::IpAddress> local_addresses_;
   Store store_;
 };
-
-/// The settings for a snapshot on this node (spec §3.3, §8).
-rules::Context context_for(const Config& config,
-                           const std::string& node_name,
-                           const HostFacts& host,
-                           const Store::Update& update,
-                           bool large_cluster);
 
 }  // namespace proxy

@@ -1,4 +1,4 @@
-#include "proxy/command_line.h"
+#include "proxy/commands/command_line.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -12,14 +12,14 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "k8sclient/kubeconfig.h"
-#include "k8sclient/quote.h"
-#include "proxy/commands.h"
-#include "proxy/config_file.h"
-#include "proxy/config_flags.h"
-#include "proxy/descriptor.h"
-#include "proxy/file.h"
-#include "proxy/logging.h"
+#include "k8sclient/identity/kubeconfig.h"
+#include "k8sclient/objects/quote.h"
+#include "proxy/commands/commands.h"
+#include "proxy/config/file.h"
+#include "proxy/config/flags.h"
+#include "proxy/host/descriptor.h"
+#include "proxy/host/file.h"
+#include "proxy/log/logging.h"
 
 namespace proxy {
 

@@ -3,9 +3,9 @@
 #include <optional>
 #include <string>
 
-#include "proxy/colour.h"
-#include "proxy/config.h"
-#include "proxy/config_flags.h"
+#include "proxy/config/config.h"
+#include "proxy/config/flags.h"
+#include "proxy/text/colour.h"
 #include "rules/net.h"
 
 namespace proxy {
@@ -16,8 +16,8 @@ namespace proxy {
 
 enum class Output { kText, kJson, kDot };
 
-/// The daemon. Returns 0 after SIGTERM or SIGINT, with the rules in place. `flags` are what the configuration was made
-/// of: its file is followed.
+/// The daemon. Returns 0 after SIGTERM or SIGINT, with the rules in place. `flags` are what the
+/// configuration was made of: its file is followed.
 int run_daemon(const Config& config, const Flags& flags);
 
 /// One sync of each family: 0 if everything was applied, 1 if something was not.
@@ -54,7 +54,8 @@ struct ExplainOptions {
 /// of `against`, else of the manifests if there are any, else of this node as it is.
 int explain(const Config& config, const ExplainOptions& options);
 
-/// Prints whether this node can run iptproxy and is served well. 0: it can, 1: something is in the way.
+/// Prints whether this node can run iptproxy and is served well. 0: it can, 1: something is in the
+/// way.
 int check(const Config& config, Output output, Colour colour);
 
 /// Removes what kube-proxy or iptproxy wrote, of both families (spec §4.8).

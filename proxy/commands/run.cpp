@@ -8,17 +8,17 @@
 #include <fmt/format.h>
 #include <pthread.h>
 
-#include "proxy/commands.h"
-#include "proxy/config_watch.h"
-#include "proxy/context.h"
-#include "proxy/family_sync.h"
-#include "proxy/feed.h"
-#include "proxy/logging.h"
-#include "proxy/nftables_mode.h"
-#include "proxy/node_addresses.h"
-#include "proxy/reporter.h"
-#include "proxy/start_check.h"
-#include "proxy/sysctl.h"
+#include "proxy/cluster/feed.h"
+#include "proxy/commands/commands.h"
+#include "proxy/config/watch.h"
+#include "proxy/host/node_addresses.h"
+#include "proxy/kernel/nftables_mode.h"
+#include "proxy/kernel/sysctl.h"
+#include "proxy/log/logging.h"
+#include "proxy/report/reporter.h"
+#include "proxy/sync/context.h"
+#include "proxy/sync/family_sync.h"
+#include "proxy/sync/start_check.h"
 
 namespace proxy {
 
@@ -41,9 +41,19 @@ void set_localhost_sysctl(const Config& config) {
   }
 }
 
+ConntrackSettings conntrack_settings(const ConntrackConfig& config) {
+  return {.max_per_core = config.max_per_core,
+          .min = config.min,
+          .tcp_established_timeout = config.tcp_established_timeout,
+          .tcp_close_wait_timeout = config.tcp_close_wait_timeout,
+          .tcp_be_liberal = config.tcp_be_liberal,
+          .udp_timeout = config.udp_timeout,
+          .udp_stream_timeout = config.udp_stream_timeout};
+}
+
 void set_sysctls(const Config& config) {
   const Sysctl sysctl;
-  log_sysctls(sysctl.apply_conntrack(config.conntrack));
+  log_sysctls(sysctl.apply_conntrack(conntrack_settings(config.conntrack)));
   set_localhost_sysctl(config);
 }
 
@@ -84,7 +94,7 @@ std::size_t load(const Config& config, Store& store) {
 }
 
 /// Whether the proxy could start with that configuration, as far as is known yet; says why not.
-bool suits_node(Node node, const Config& config, Store& store) {
+bool suits_node(LocalNode node, const Config& config, Store& store) {
   const auto update = store.latest(rules::Family::kIpv4);
   if (!update) {
     return true;
@@ -99,7 +109,7 @@ bool suits_node(Node node, const Config& config, Store& store) {
   }
 }
 
-void follow(const ConfigChange& change, const Node& node, Store& store) {
+void follow(const ConfigChange& change, const LocalNode& node, Store& store) {
   for (const std::string& error : change.errors) {
     log_error("The changed configuration is invalid; the old one stays in force",
               {{"error", error}});
@@ -118,7 +128,7 @@ void follow(const ConfigChange& change, const Node& node, Store& store) {
 
 /// Takes over what a changed configuration file says, as far as a running proxy can. Does nothing
 /// without a file.
-std::jthread follow_config(const Flags& flags, const Node& node, Store& store) {
+std::jthread follow_config(const Flags& flags, const LocalNode& node, Store& store) {
   if (node.config.config_file.empty()) {
     return {};
   }
@@ -169,7 +179,7 @@ int run_once(const Config& config) {
   const std::size_t skipped =
       load(config, store);  // before anything is changed, so that bad input changes nothing
   set_sysctls(config);
-  const Node node = look_at_node(config);
+  const LocalNode node = look_at_node(config);
   report_findings(check_families(node, *store.latest(rules::Family::kIpv4)));
   remove_nftables_mode();
   bool all_applied = skipped == 0;
@@ -198,7 +208,7 @@ int run_daemon(const Config& config, const Flags& flags) {
   });
   set_sysctls(config);
   log_sysctls(Sysctl().set_oom_score_adjustment(config.oom_score_adj));
-  const Node node = look_at_node(config);
+  const LocalNode node = look_at_node(config);
   remove_nftables_mode();
   node.iptables.lock->tell_waits([&metrics](std::chrono::nanoseconds waited) {
     metrics.xtables_lock_wait_seconds.observe(std::chrono::duration<double>(waited).count());

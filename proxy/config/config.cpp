@@ -1,4 +1,4 @@
-#include "proxy/config.h"
+#include "proxy/config/config.h"
 
 #include <algorithm>
 #include <numeric>
@@ -9,9 +9,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "k8sclient/quote.h"
-#include "k8sclient/trim.h"
-#include "proxy/go_values.h"
+#include "k8sclient/objects/quote.h"
+#include "k8sclient/objects/trim.h"
+#include "proxy/text/go_values.h"
 #include "rules/net.h"
 
 namespace proxy {

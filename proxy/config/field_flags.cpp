@@ -1,4 +1,4 @@
-#include "proxy/field_flags.h"
+#include "proxy/config/field_flags.h"
 
 #include <algorithm>
 #include <array>
@@ -9,9 +9,9 @@
 
 #include <fmt/format.h>
 
-#include "k8sclient/trim.h"
-#include "proxy/config_fields.h"
-#include "proxy/go_values.h"
+#include "k8sclient/objects/trim.h"
+#include "proxy/config/fields.h"
+#include "proxy/text/go_values.h"
 
 namespace proxy {
 namespace {

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "proxy/config.h"
+#include "proxy/config/config.h"
 
 namespace proxy {
 

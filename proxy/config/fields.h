@@ -1,6 +1,6 @@
 #pragma once
 
-#include "proxy/config.h"
+#include "proxy/config/config.h"
 
 namespace proxy {
 

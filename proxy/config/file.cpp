@@ -1,4 +1,4 @@
-#include "proxy/config_file.h"
+#include "proxy/config/file.h"
 
 #include <algorithm>
 #include <limits>
@@ -6,10 +6,10 @@
 
 #include <fmt/format.h>
 
-#include "k8sclient/yaml.h"
-#include "proxy/config_fields.h"
-#include "proxy/file.h"
-#include "proxy/go_values.h"
+#include "k8sclient/objects/yaml.h"
+#include "proxy/config/fields.h"
+#include "proxy/host/file.h"
+#include "proxy/text/go_values.h"
 #include "rules/net.h"
 
 namespace proxy {

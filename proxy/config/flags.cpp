@@ -1,4 +1,4 @@
-#include "proxy/config_flags.h"
+#include "proxy/config/flags.h"
 
 #include <algorithm>
 #include <array>
@@ -10,10 +10,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "k8sclient/utf8.h"
-#include "proxy/config_file.h"
-#include "proxy/field_flags.h"
-#include "proxy/go_values.h"
+#include "k8sclient/objects/utf8.h"
+#include "proxy/config/field_flags.h"
+#include "proxy/config/file.h"
+#include "proxy/text/go_values.h"
 
 namespace proxy {
 namespace {

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "proxy/config.h"
+#include "proxy/config/config.h"
 
 namespace CLI {  // NOLINT(readability-identifier-naming): the library's
 class App;

@@ -1,9 +1,9 @@
 #include <fmt/format.h>
 
-#include "k8sclient/yaml.h"
-#include "proxy/config_fields.h"
-#include "proxy/config_file.h"
-#include "proxy/go_values.h"
+#include "k8sclient/objects/yaml.h"
+#include "proxy/config/fields.h"
+#include "proxy/config/file.h"
+#include "proxy/text/go_values.h"
 
 namespace proxy {
 namespace {

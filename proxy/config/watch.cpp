@@ -1,8 +1,8 @@
-#include "proxy/config_watch.h"
+#include "proxy/config/watch.h"
 
 #include <utility>
 
-#include "proxy/config_file.h"
+#include "proxy/config/file.h"
 
 namespace proxy {
 namespace {

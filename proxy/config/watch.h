@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "proxy/config.h"
-#include "proxy/config_flags.h"
-#include "proxy/file_watch.h"
+#include "proxy/config/config.h"
+#include "proxy/config/flags.h"
+#include "proxy/host/file_watch.h"
 
 namespace proxy {
 

@@ -3,8 +3,8 @@
 
 #include <fmt/format.h>
 
-#include "proxy/explain.h"
-#include "proxy/json.h"
+#include "proxy/explain/explain.h"
+#include "proxy/text/json.h"
 
 namespace proxy {
 namespace {

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "proxy/colour.h"
+#include "proxy/text/colour.h"
 #include "rules/compile.h"
 #include "rules/tables.h"
 #include "rules/trace.h"

@@ -1,7 +1,8 @@
+#include "proxy/text/json.h"
+
 #include <fmt/format.h>
 
-#include "proxy/explain.h"
-#include "proxy/json.h"
+#include "proxy/explain/explain.h"
 #include "rules/text.h"
 
 namespace proxy {

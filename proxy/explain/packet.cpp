@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "proxy/explain.h"
+#include "proxy/explain/explain.h"
 
 namespace proxy {
 

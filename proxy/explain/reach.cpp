@@ -1,4 +1,4 @@
-#include "proxy/explain_reach.h"
+#include "proxy/explain/reach.h"
 
 #include <algorithm>
 #include <array>

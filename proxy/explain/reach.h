@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "proxy/explain.h"
+#include "proxy/explain/explain.h"
 
 namespace proxy {
 

@@ -1,4 +1,4 @@
-#include "proxy/rule_diff.h"
+#include "proxy/explain/rule_diff.h"
 
 #include <algorithm>
 #include <map>
@@ -7,7 +7,7 @@
 
 #include <fmt/format.h>
 
-#include "proxy/json.h"
+#include "proxy/text/json.h"
 #include "rules/names.h"
 #include "rules/text.h"
 

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "proxy/colour.h"
+#include "proxy/text/colour.h"
 #include "rules/diff.h"
 #include "rules/tables.h"
 

@@ -4,8 +4,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "proxy/explain.h"
-#include "proxy/explain_reach.h"
+#include "proxy/explain/explain.h"
+#include "proxy/explain/reach.h"
 #include "rules/names.h"
 #include "rules/topology.h"
 

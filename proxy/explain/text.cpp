@@ -1,11 +1,12 @@
+#include "rules/text.h"
+
 #include <algorithm>
 #include <map>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "proxy/explain.h"
-#include "rules/text.h"
+#include "proxy/explain/explain.h"
 
 namespace proxy {
 namespace {

@@ -1,4 +1,4 @@
-#include "proxy/file.h"
+#include "proxy/host/file.h"
 
 #include <array>
 #include <cerrno>
@@ -7,7 +7,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "proxy/descriptor.h"
+#include "proxy/host/descriptor.h"
 
 namespace proxy {
 namespace {

@@ -1,4 +1,4 @@
-#include "proxy/file_watch.h"
+#include "proxy/host/file_watch.h"
 
 #include <algorithm>
 #include <array>
@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "proxy/logging.h"
+#include "proxy/log/logging.h"
 
 namespace proxy {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "proxy/descriptor.h"
+#include "proxy/host/descriptor.h"
 
 namespace proxy {
 

@@ -1,4 +1,4 @@
-#include "proxy/node_addresses.h"
+#include "proxy/host/node_addresses.h"
 
 #include <algorithm>
 #include <array>

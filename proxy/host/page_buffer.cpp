@@ -1,4 +1,4 @@
-#include "proxy/page_buffer.h"
+#include "proxy/host/page_buffer.h"
 
 #include <algorithm>
 #include <cstring>

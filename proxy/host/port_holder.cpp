@@ -1,4 +1,4 @@
-#include "proxy/port_holder.h"
+#include "proxy/host/port_holder.h"
 
 #include <algorithm>
 #include <filesystem>

@@ -1,4 +1,4 @@
-#include "proxy/process.h"
+#include "proxy/host/process.h"
 
 #include <algorithm>
 #include <array>
@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "proxy/descriptor.h"
+#include "proxy/host/descriptor.h"
 
 namespace proxy {
 

@@ -1,4 +1,4 @@
-#include "proxy/process_stats.h"
+#include "proxy/host/process_stats.h"
 
 #include <algorithm>
 #include <cstdlib>

@@ -1,4 +1,4 @@
-#include "proxy/http_connection.h"
+#include "proxy/http/connection.h"
 
 #include <algorithm>
 #include <array>
@@ -10,7 +10,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#include "proxy/logging.h"
+#include "proxy/log/logging.h"
 
 namespace proxy {
 

@@ -5,8 +5,8 @@
 #include <functional>
 #include <string>
 
-#include "proxy/descriptor.h"
-#include "proxy/http_message.h"
+#include "proxy/host/descriptor.h"
+#include "proxy/http/message.h"
 
 namespace proxy {
 

@@ -1,4 +1,4 @@
-#include "proxy/listen_socket.h"
+#include "proxy/http/listen_socket.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -11,7 +11,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include "proxy/port_holder.h"
+#include "proxy/host/port_holder.h"
 
 namespace proxy {
 

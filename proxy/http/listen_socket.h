@@ -3,7 +3,7 @@
 #include <compare>
 #include <cstdint>
 
-#include "proxy/descriptor.h"
+#include "proxy/host/descriptor.h"
 #include "rules/net.h"
 
 namespace proxy {

@@ -1,4 +1,4 @@
-#include "proxy/http_message.h"
+#include "proxy/http/message.h"
 
 #include <algorithm>
 #include <charconv>
@@ -9,7 +9,7 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
-#include "k8sclient/trim.h"
+#include "k8sclient/objects/trim.h"
 
 namespace proxy {
 

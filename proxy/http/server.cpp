@@ -1,4 +1,4 @@
-#include "proxy/http_server.h"
+#include "proxy/http/server.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -11,7 +11,7 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
-#include "proxy/logging.h"
+#include "proxy/log/logging.h"
 
 namespace proxy {
 

@@ -18,9 +18,9 @@
 
 #include <poll.h>
 
-#include "proxy/descriptor.h"
-#include "proxy/http_connection.h"
-#include "proxy/listen_socket.h"
+#include "proxy/host/descriptor.h"
+#include "proxy/http/connection.h"
+#include "proxy/http/listen_socket.h"
 
 namespace proxy {
 

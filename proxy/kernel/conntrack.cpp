@@ -1,4 +1,4 @@
-#include "proxy/conntrack.h"
+#include "proxy/kernel/conntrack.h"
 
 #include <algorithm>
 #include <array>
@@ -16,10 +16,10 @@
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <netinet/in.h>
 
-#include "proxy/address_family.h"
-#include "proxy/descriptor.h"
-#include "proxy/nfnetlink.h"
-#include "proxy/read_ahead.h"
+#include "proxy/host/address_family.h"
+#include "proxy/host/descriptor.h"
+#include "proxy/kernel/nfnetlink.h"
+#include "proxy/kernel/read_ahead.h"
 
 namespace proxy {
 

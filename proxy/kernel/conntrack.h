@@ -5,7 +5,7 @@
 #include <optional>
 #include <span>
 
-#include "proxy/udp_flows.h"
+#include "proxy/kernel/udp_flows.h"
 #include "rules/service.h"
 
 namespace proxy {

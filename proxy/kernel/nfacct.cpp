@@ -1,4 +1,4 @@
-#include "proxy/nfacct.h"
+#include "proxy/kernel/nfacct.h"
 
 #include <cerrno>
 #include <string>
@@ -9,7 +9,7 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_acct.h>
 
-#include "proxy/nfnetlink.h"
+#include "proxy/kernel/nfnetlink.h"
 
 namespace proxy {
 

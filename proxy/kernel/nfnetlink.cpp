@@ -1,4 +1,4 @@
-#include "proxy/nfnetlink.h"
+#include "proxy/kernel/nfnetlink.h"
 
 #include <cerrno>
 
@@ -8,8 +8,8 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
-#include "proxy/address_family.h"
-#include "proxy/descriptor.h"
+#include "proxy/host/address_family.h"
+#include "proxy/host/descriptor.h"
 
 namespace proxy {
 

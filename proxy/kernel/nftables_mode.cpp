@@ -1,4 +1,4 @@
-#include "proxy/nftables_mode.h"
+#include "proxy/kernel/nftables_mode.h"
 
 #include <cerrno>
 #include <string>
@@ -7,9 +7,9 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 
-#include "proxy/logging.h"
-#include "proxy/nfnetlink.h"
-#include "proxy/per_family.h"
+#include "proxy/host/per_family.h"
+#include "proxy/kernel/nfnetlink.h"
+#include "proxy/log/logging.h"
 
 namespace proxy {
 

@@ -1,4 +1,4 @@
-#include "proxy/sysctl.h"
+#include "proxy/kernel/sysctl.h"
 
 #include <algorithm>
 #include <charconv>
@@ -9,7 +9,7 @@
 
 #include <fmt/format.h>
 
-#include "proxy/file.h"
+#include "proxy/host/file.h"
 
 namespace proxy {
 namespace {
@@ -100,11 +100,11 @@ class Settings {
   SysctlReport report_;
 };
 
-std::int64_t whole_seconds(ConfigDuration duration) {
+std::int64_t whole_seconds(std::chrono::nanoseconds duration) {
   return std::chrono::duration_cast<std::chrono::seconds>(duration).count();
 }
 
-std::int64_t most_connections(const ConntrackConfig& conntrack, int cpus) {
+std::int64_t most_connections(const ConntrackSettings& conntrack, int cpus) {
   const std::int64_t scaled = std::int64_t{conntrack.max_per_core} * cpus;
   return scaled > kMostConnections ? kMostConnections
                                    : std::max(scaled, std::int64_t{conntrack.min});
@@ -131,14 +131,14 @@ int count_cpus(std::string_view list) {
 
 }  // namespace
 
-SysctlReport Sysctl::apply_conntrack(const ConntrackConfig& conntrack) const {
+SysctlReport Sysctl::apply_conntrack(const ConntrackSettings& conntrack) const {
   Settings settings(root_);
   if (conntrack.max_per_core > 0) {
     const std::int64_t most = most_connections(conntrack, online_cpus());
     settings.ensure("proc/sys/net/netfilter/nf_conntrack_max", most);
     settings.ensure_at_least(kHashSize, most / 4);
   }
-  const auto ensure_timeout = [&settings](std::string_view path, ConfigDuration timeout) {
+  const auto ensure_timeout = [&settings](std::string_view path, std::chrono::nanoseconds timeout) {
     if (timeout.count() > 0) {
       settings.ensure(path, whole_seconds(timeout));
     }

@@ -1,9 +1,10 @@
+#include "proxy/legacy/entrance.h"
+
 #include <string>
 #include <string_view>
 
-#include "proxy/entrance.h"
-#include "proxy/legacy_table.h"
-#include "proxy/xtables_socket.h"
+#include "proxy/legacy/table.h"
+#include "proxy/legacy/xtables_socket.h"
 #include "rules/iptc_entry.h"
 #include "rules/iptc_frame.h"
 #include "rules/names.h"
@@ -55,13 +56,6 @@ std::optional<std::vector<EntranceCount>> read_legacy_entrances(rules::Family fa
     }
   }
   return found;
-}
-
-std::optional<std::vector<EntranceCount>> read_entrances(rules::Family family, Variant variant) {
-  if (variant == Variant::kLegacy) {
-    return read_legacy_entrances(family);
-  }
-  return read_nft_entrances(family);
 }
 
 }  // namespace proxy

@@ -1,4 +1,4 @@
-#include "proxy/iptc_backend.h"
+#include "proxy/legacy/iptc_backend.h"
 
 #include <algorithm>
 #include <array>
@@ -9,8 +9,8 @@
 
 #include <fmt/format.h>
 
-#include "proxy/iptc_table.h"
-#include "proxy/table_edit.h"
+#include "proxy/legacy/iptc_table.h"
+#include "proxy/legacy/table_edit.h"
 #include "rules/iptc_entry.h"
 #include "rules/iptc_frame.h"
 

@@ -7,10 +7,10 @@
 #include <memory>
 #include <optional>
 
-#include "proxy/backend.h"
-#include "proxy/legacy_table.h"
-#include "proxy/xtables_lock.h"
-#include "proxy/xtables_socket.h"
+#include "proxy/legacy/table.h"
+#include "proxy/legacy/xtables_lock.h"
+#include "proxy/legacy/xtables_socket.h"
+#include "proxy/tables/backend.h"
 #include "rules/table_changes.h"
 
 namespace proxy {

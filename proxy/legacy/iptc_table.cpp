@@ -1,4 +1,4 @@
-#include "proxy/iptc_table.h"
+#include "proxy/legacy/iptc_table.h"
 
 #include <cerrno>
 #include <cstddef>
@@ -11,7 +11,7 @@
 #include <fmt/format.h>
 #include <libiptc/libiptc.h>
 
-#include "proxy/table_plan.h"
+#include "proxy/legacy/table_plan.h"
 #include "rules/iptc_entry.h"
 
 extern "C" {  // which this header forgets

@@ -2,7 +2,7 @@
 
 #include <optional>
 
-#include "proxy/backend.h"
+#include "proxy/tables/backend.h"
 #include "rules/table_changes.h"
 
 namespace proxy {

@@ -1,4 +1,4 @@
-#include "proxy/legacy_table.h"
+#include "proxy/legacy/table.h"
 
 #include <utility>
 

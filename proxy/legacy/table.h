@@ -3,8 +3,8 @@
 #include <cerrno>
 #include <system_error>
 
-#include "proxy/table_index.h"
-#include "proxy/xtables_socket.h"
+#include "proxy/legacy/table_index.h"
+#include "proxy/legacy/xtables_socket.h"
 #include "rules/rule.h"
 
 namespace proxy {

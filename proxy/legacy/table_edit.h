@@ -2,8 +2,8 @@
 
 #include <span>
 
-#include "proxy/table_plan.h"
-#include "proxy/xtables_socket.h"
+#include "proxy/legacy/table_plan.h"
+#include "proxy/legacy/xtables_socket.h"
 
 namespace proxy {
 

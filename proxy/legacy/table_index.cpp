@@ -1,4 +1,4 @@
-#include "proxy/table_index.h"
+#include "proxy/legacy/table_index.h"
 
 #include <algorithm>
 #include <array>

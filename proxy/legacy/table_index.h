@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "proxy/xtables_socket.h"
+#include "proxy/legacy/xtables_socket.h"
 #include "rules/rule.h"
 
 namespace proxy {

@@ -1,4 +1,4 @@
-#include "proxy/table_plan.h"
+#include "proxy/legacy/table_plan.h"
 
 #include <algorithm>
 #include <unordered_map>

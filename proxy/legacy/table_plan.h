@@ -5,7 +5,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include "proxy/table_index.h"
+#include "proxy/legacy/table_index.h"
 #include "rules/table_changes.h"
 
 namespace proxy {

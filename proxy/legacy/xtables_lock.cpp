@@ -1,4 +1,4 @@
-#include "proxy/xtables_lock.h"
+#include "proxy/legacy/xtables_lock.h"
 
 #include <array>
 #include <cerrno>

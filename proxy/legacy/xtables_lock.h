@@ -8,7 +8,7 @@
 #include <string>
 #include <utility>
 
-#include "proxy/descriptor.h"
+#include "proxy/host/descriptor.h"
 
 namespace proxy {
 

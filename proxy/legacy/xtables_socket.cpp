@@ -1,4 +1,4 @@
-#include "proxy/xtables_socket.h"
+#include "proxy/legacy/xtables_socket.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -12,7 +12,7 @@
 #include <linux/netfilter_ipv6/ip6_tables.h>
 #include <sys/socket.h>
 
-#include "proxy/address_family.h"
+#include "proxy/host/address_family.h"
 
 namespace proxy {
 

@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <string_view>
 
-#include "proxy/counter.h"
-#include "proxy/descriptor.h"
-#include "proxy/page_buffer.h"
+#include "proxy/host/descriptor.h"
+#include "proxy/host/page_buffer.h"
+#include "proxy/tables/counter.h"
 #include "rules/rule.h"
 
 namespace proxy {

@@ -1,4 +1,4 @@
-#include "proxy/logging.h"
+#include "proxy/log/logging.h"
 
 #include <chrono>
 #include <cstdint>
@@ -13,8 +13,8 @@
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
 
-#include "proxy/json.h"
-#include "proxy/repeats.h"
+#include "proxy/log/repeats.h"
+#include "proxy/text/json.h"
 
 namespace proxy {
 

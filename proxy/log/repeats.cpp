@@ -1,4 +1,4 @@
-#include "proxy/repeats.h"
+#include "proxy/log/repeats.h"
 
 #include <algorithm>
 #include <utility>

@@ -1,12 +1,13 @@
+#include "proxy/nft/entrance.h"
+
 #include <cerrno>
 #include <string_view>
 #include <system_error>
 
 #include <libnftnl/rule.h>
 
-#include "proxy/entrance.h"
-#include "proxy/nfnetlink.h"
-#include "proxy/nft_rule.h"
+#include "proxy/kernel/nfnetlink.h"
+#include "proxy/nft/rule.h"
 #include "rules/names.h"
 
 namespace proxy {

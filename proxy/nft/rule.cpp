@@ -1,4 +1,4 @@
-#include "proxy/nft_rule.h"
+#include "proxy/nft/rule.h"
 
 #include <algorithm>
 #include <array>
@@ -17,7 +17,7 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <netinet/in.h>
 
-#include "proxy/descriptor.h"
+#include "proxy/host/descriptor.h"
 #include "rules/iptc_entry.h"
 
 namespace proxy {

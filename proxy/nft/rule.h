@@ -6,8 +6,8 @@
 
 #include <libnftnl/rule.h>
 
-#include "proxy/counter.h"
-#include "proxy/nfnetlink.h"
+#include "proxy/kernel/nfnetlink.h"
+#include "proxy/tables/counter.h"
 #include "rules/rule.h"
 
 namespace proxy {

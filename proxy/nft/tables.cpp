@@ -1,4 +1,4 @@
-#include "proxy/nft_tables.h"
+#include "proxy/nft/tables.h"
 
 #include <cerrno>
 #include <functional>
@@ -13,9 +13,9 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 
-#include "proxy/descriptor.h"
-#include "proxy/nfnetlink.h"
-#include "proxy/nft_rule.h"
+#include "proxy/host/descriptor.h"
+#include "proxy/kernel/nfnetlink.h"
+#include "proxy/nft/rule.h"
 
 namespace proxy {
 

@@ -1,4 +1,4 @@
-#include "proxy/cluster_events.h"
+#include "proxy/report/cluster_events.h"
 
 #include <csignal>
 #include <exception>
@@ -7,10 +7,10 @@
 
 #include <fmt/format.h>
 
-#include "k8sclient/transport.h"
-#include "proxy/json.h"
-#include "proxy/logging.h"
-#include "proxy/rfc3339.h"
+#include "k8sclient/watch/transport.h"
+#include "proxy/log/logging.h"
+#include "proxy/text/json.h"
+#include "proxy/text/rfc3339.h"
 
 namespace proxy {
 

@@ -12,7 +12,7 @@
 #include <string_view>
 #include <thread>
 
-#include "proxy/repeats.h"
+#include "proxy/log/repeats.h"
 #include "rules/service.h"
 
 namespace k8sclient {

@@ -1,11 +1,11 @@
-#include "proxy/health.h"
+#include "proxy/report/health.h"
 
 #include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
 
-#include "proxy/rfc3339.h"
+#include "proxy/text/rfc3339.h"
 
 namespace proxy {
 

@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "k8sclient/types.h"
-#include "proxy/http_message.h"
+#include "k8sclient/objects/types.h"
+#include "proxy/http/message.h"
 #include "rules/net.h"
 
 namespace proxy {

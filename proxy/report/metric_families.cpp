@@ -1,4 +1,4 @@
-#include "proxy/metric_families.h"
+#include "proxy/report/metric_families.h"
 
 #include <utility>
 

@@ -1,4 +1,4 @@
-#include "proxy/metrics.h"
+#include "proxy/report/metrics.h"
 
 #include <algorithm>
 #include <map>

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "k8sclient/transport.h"
-#include "proxy/metric_families.h"
-#include "proxy/process_stats.h"
+#include "k8sclient/watch/transport.h"
+#include "proxy/host/process_stats.h"
+#include "proxy/report/metric_families.h"
 #include "rules/compile.h"
 
 namespace proxy {

@@ -1,4 +1,4 @@
-#include "proxy/reporter.h"
+#include "proxy/report/reporter.h"
 
 #include <algorithm>
 #include <exception>
@@ -7,12 +7,13 @@
 
 #include <fmt/format.h>
 
-#include "proxy/config_file.h"
-#include "proxy/explain.h"
-#include "proxy/logging.h"
-#include "proxy/nfacct.h"
-#include "proxy/server_routes.h"
-#include "proxy/sync_metrics.h"
+#include "proxy/backends/entrances.h"
+#include "proxy/config/file.h"
+#include "proxy/explain/explain.h"
+#include "proxy/kernel/nfacct.h"
+#include "proxy/log/logging.h"
+#include "proxy/report/server_routes.h"
+#include "proxy/report/sync_metrics.h"
 #include "rules/topology.h"
 
 namespace proxy {
@@ -53,13 +54,13 @@ std::optional<Counter> counter_of(const Traffic* traffic, const rules::ServicePo
   return found == traffic->end() ? Counter{} : found->second;
 }
 
-HealthState::Settings health_settings(const Node& node) {
+HealthState::Settings health_settings(const LocalNode& node) {
   return {.families = node.families, .sync_deadline = 2 * node.config.iptables.sync_period};
 }
 
 /// Asks in whatever state the API server is, and never waits longer than the transport's own
 /// limits.
-std::unique_ptr<ClusterEvents> make_events(Feed& feed, const Node& node) {
+std::unique_ptr<ClusterEvents> make_events(Feed& feed, const LocalNode& node) {
   if (feed.transport() == nullptr) {
     return nullptr;
   }
@@ -68,7 +69,7 @@ std::unique_ptr<ClusterEvents> make_events(Feed& feed, const Node& node) {
 
 }  // namespace
 
-Reporter::Reporter(const Node& node, Store& store, Feed& feed, Metrics& metrics)
+Reporter::Reporter(const LocalNode& node, Store& store, Feed& feed, Metrics& metrics)
     : node_(node),
       store_(store),
       feed_(feed),

@@ -9,16 +9,16 @@
 #include <string_view>
 #include <vector>
 
-#include "proxy/cluster_events.h"
-#include "proxy/family_sync.h"
-#include "proxy/feed.h"
-#include "proxy/health.h"
-#include "proxy/http_server.h"
-#include "proxy/metrics.h"
-#include "proxy/per_family.h"
-#include "proxy/service_health.h"
-#include "proxy/status.h"
-#include "proxy/traffic.h"
+#include "proxy/cluster/feed.h"
+#include "proxy/host/per_family.h"
+#include "proxy/http/server.h"
+#include "proxy/report/cluster_events.h"
+#include "proxy/report/health.h"
+#include "proxy/report/metrics.h"
+#include "proxy/report/service_health.h"
+#include "proxy/report/status.h"
+#include "proxy/report/traffic.h"
+#include "proxy/sync/family_sync.h"
 
 namespace proxy {
 
@@ -28,7 +28,7 @@ namespace proxy {
 class Reporter {
  public:
   /// All of them must outlive it.
-  Reporter(const Node& node, Store& store, Feed& feed, Metrics& metrics);
+  Reporter(const LocalNode& node, Store& store, Feed& feed, Metrics& metrics);
 
   /// Opens the health and metrics servers. A port that cannot be had is retried, or, with
   /// bindAddressHardFail, ends it with std::runtime_error.
@@ -63,7 +63,7 @@ class Reporter {
   FamilyView view(rules::Family family) const;
   std::shared_ptr<const Traffic> traffic(rules::Family family, const FamilyView& view) const;
 
-  const Node& node_;
+  const LocalNode& node_;
   Store& store_;
   Feed& feed_;
   const std::chrono::system_clock::time_point started_ = std::chrono::system_clock::now();

@@ -1,10 +1,10 @@
-#include "proxy/server_routes.h"
+#include "proxy/report/server_routes.h"
 
 #include <utility>
 
 #include <fmt/format.h>
 
-#include "proxy/statusz.h"
+#include "proxy/report/statusz.h"
 
 namespace proxy {
 

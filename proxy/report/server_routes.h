@@ -5,10 +5,10 @@
 #include <string>
 #include <string_view>
 
-#include "proxy/health.h"
-#include "proxy/http_server.h"
-#include "proxy/metrics.h"
-#include "proxy/status.h"
+#include "proxy/http/server.h"
+#include "proxy/report/health.h"
+#include "proxy/report/metrics.h"
+#include "proxy/report/status.h"
 
 namespace proxy {
 

@@ -1,4 +1,4 @@
-#include "proxy/service_health.h"
+#include "proxy/report/service_health.h"
 
 #include <algorithm>
 #include <array>
@@ -7,7 +7,7 @@
 
 #include <fmt/format.h>
 
-#include "proxy/json.h"
+#include "proxy/text/json.h"
 
 namespace proxy {
 

@@ -13,8 +13,8 @@
 #include <utility>
 #include <vector>
 
-#include "proxy/http_server.h"
-#include "proxy/per_family.h"
+#include "proxy/host/per_family.h"
+#include "proxy/http/server.h"
 #include "rules/service.h"
 
 namespace proxy {

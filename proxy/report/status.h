@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "proxy/counter.h"
+#include "proxy/tables/counter.h"
 #include "rules/service.h"
 
 namespace proxy {

@@ -1,4 +1,4 @@
-#include "proxy/statusz.h"
+#include "proxy/report/statusz.h"
 
 #include <algorithm>
 #include <charconv>
@@ -7,9 +7,9 @@
 
 #include <fmt/format.h>
 
-#include "proxy/html.h"
-#include "proxy/rfc3339.h"
-#include "proxy/sync_plot.h"
+#include "proxy/report/sync_plot.h"
+#include "proxy/text/html.h"
+#include "proxy/text/rfc3339.h"
 
 namespace proxy {
 

@@ -3,8 +3,8 @@
 #include <cstddef>
 #include <string>
 
-#include "proxy/http_message.h"
-#include "proxy/status.h"
+#include "proxy/http/message.h"
+#include "proxy/report/status.h"
 
 namespace proxy {
 

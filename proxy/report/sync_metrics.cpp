@@ -1,4 +1,4 @@
-#include "proxy/sync_metrics.h"
+#include "proxy/report/sync_metrics.h"
 
 #include <chrono>
 #include <string>

@@ -2,9 +2,9 @@
 
 #include <chrono>
 
-#include "proxy/conntrack.h"
-#include "proxy/metrics.h"
-#include "proxy/worker.h"
+#include "proxy/kernel/conntrack.h"
+#include "proxy/report/metrics.h"
+#include "proxy/sync/worker.h"
 #include "rules/net.h"
 
 namespace proxy {

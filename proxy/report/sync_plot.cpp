@@ -1,4 +1,4 @@
-#include "proxy/sync_plot.h"
+#include "proxy/report/sync_plot.h"
 
 #include <algorithm>
 #include <array>
@@ -6,8 +6,8 @@
 
 #include <fmt/format.h>
 
-#include "proxy/html.h"
-#include "proxy/rfc3339.h"
+#include "proxy/text/html.h"
+#include "proxy/text/rfc3339.h"
 
 namespace proxy {
 

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "proxy/status.h"
+#include "proxy/report/status.h"
 
 namespace proxy {
 

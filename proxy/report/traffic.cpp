@@ -1,11 +1,11 @@
-#include "proxy/traffic.h"
+#include "proxy/report/traffic.h"
 
 #include <algorithm>
 #include <exception>
 #include <string_view>
 #include <utility>
 
-#include "proxy/logging.h"
+#include "proxy/log/logging.h"
 
 namespace proxy {
 

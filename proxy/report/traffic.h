@@ -13,8 +13,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "proxy/entrance.h"
-#include "proxy/per_family.h"
+#include "proxy/host/per_family.h"
+#include "proxy/tables/entrance.h"
 #include "rules/compile.h"
 
 namespace proxy {

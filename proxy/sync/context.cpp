@@ -1,11 +1,11 @@
-#include "proxy/context.h"
+#include "proxy/sync/context.h"
 
 #include <algorithm>
 #include <array>
 
 #include <fmt/format.h>
 
-#include "k8sclient/trim.h"
+#include "k8sclient/objects/trim.h"
 
 namespace proxy {
 namespace {

@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
-#include "proxy/config.h"
-#include "proxy/translate.h"
+#include "proxy/cluster/translate.h"
+#include "proxy/config/config.h"
 #include "rules/net.h"
 #include "rules/service.h"
 

@@ -1,18 +1,15 @@
-#include "proxy/family_sync.h"
+#include "proxy/sync/family_sync.h"
 
 #include <algorithm>
-#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include "proxy/logging.h"
-#include "proxy/nfacct.h"
-#include "proxy/node_addresses.h"
-#include "proxy/sysctl.h"
+#include "proxy/host/node_addresses.h"
+#include "proxy/kernel/nfacct.h"
+#include "proxy/log/logging.h"
 
 namespace proxy {
 
@@ -90,37 +87,7 @@ std::string describe_drift(const rules::Changes& repair) {
 
 }  // namespace
 
-Node look_at_node(const Config& config) {
-  if (geteuid() != 0) {
-    throw std::runtime_error(
-        "programming iptables needs root (or CAP_NET_ADMIN as user 0); try `render` or `diff "
-        "--against`");
-  }
-  Node node{
-      .config = config, .current = std::make_shared<CurrentConfig>(config), .host = read_host()};
-  node.name = node_name(config, node.host.name);
-  const IptablesTraces traces = require_readable(look_for_iptables());
-  node.iptables = choose_iptables(config.iptables_backend, traces);
-  if (!node.iptables.in_process && !traces.legacy.has_programs && !traces.nft.has_programs) {
-    throw std::runtime_error(
-        "iptables is not available on this host: no iptables-save and iptables-restore in PATH");
-  }
-  node.host.capabilities.random_fully = node.iptables.random_fully;
-  node.families = {rules::Family::kIpv4};
-  if (Sysctl().has_ipv6()) {
-    node.families.push_back(rules::Family::kIpv6);
-  }
-  log_info("Programming rules",
-           {{"through", describe(node.iptables)},
-            {"iptables", node.iptables.version},
-            {"reason", node.iptables.reason}});
-  for (const std::string& warning : node.iptables.warnings) {
-    log_warning("Mixed iptables", {{"warning", warning}});
-  }
-  return node;
-}
-
-FamilySync::FamilySync(const Node& node, rules::Family family, Store& store, Hooks hooks)
+FamilySync::FamilySync(const LocalNode& node, rules::Family family, Store& store, Hooks hooks)
     : node_(node),
       family_(family),
       hooks_(std::move(hooks)),

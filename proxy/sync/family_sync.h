@@ -2,54 +2,14 @@
 
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
-#include <utility>
-#include <vector>
 
-#include "proxy/cluster.h"
-#include "proxy/conntrack.h"
-#include "proxy/drift.h"
-#include "proxy/variant.h"
-#include "proxy/worker.h"
+#include "proxy/backends/drift.h"
+#include "proxy/kernel/conntrack.h"
+#include "proxy/sync/local_node.h"
+#include "proxy/sync/worker.h"
 
 namespace proxy {
-
-/// The configuration as it is now: a changed file may replace it while the proxy runs. Thread-safe.
-class CurrentConfig {
- public:
-  explicit CurrentConfig(Config config)
-      : config_(std::make_shared<const Config>(std::move(config))) {}
-
-  std::shared_ptr<const Config> get() const {
-    const std::lock_guard lock(mutex_);
-    return config_;
-  }
-
-  void set(Config config) {
-    auto next = std::make_shared<const Config>(std::move(config));
-    const std::lock_guard lock(mutex_);
-    config_ = std::move(next);
-  }
-
- private:
-  mutable std::mutex mutex_;
-  std::shared_ptr<const Config> config_;
-};
-
-/// What the families of one process have in common.
-struct Node {
-  Config config;                           // as it was at the start
-  std::shared_ptr<CurrentConfig> current;  // with what was taken over since
-  HostFacts host;
-  std::string name;
-  IptablesChoice iptables;
-  std::vector<rules::Family> families;  // that this host supports; IPv4 first
-};
-
-/// Looks at the host and decides how rules are programmed; logs the choice and its reason. Throws
-/// std::runtime_error if this host has no iptables, or this process may not use it.
-Node look_at_node(const Config& config);
 
 /// One family's rules, and the flows that follow them: backend, worker and connection tracking, put
 /// together.
@@ -64,7 +24,7 @@ class FamilySync {
         on_conntrack;
   };
 
-  FamilySync(const Node& node, rules::Family family, Store& store, Hooks hooks);
+  FamilySync(const LocalNode& node, rules::Family family, Store& store, Hooks hooks);
 
   Worker& worker() { return *worker_; }
 
@@ -77,7 +37,7 @@ class FamilySync {
   void clean_conntrack(const SyncRecord& record);
   void after_drift(const rules::Changes& repair) const;
 
-  const Node& node_;
+  const LocalNode& node_;
   const rules::Family family_;
   const Hooks hooks_;
   const DriftWatch drift_;

@@ -1,12 +1,12 @@
-#include "proxy/start_check.h"
+#include "proxy/sync/start_check.h"
 
 #include <chrono>
 #include <stdexcept>
 
 #include <fmt/format.h>
 
-#include "proxy/logging.h"
-#include "proxy/translate.h"
+#include "proxy/cluster/translate.h"
+#include "proxy/log/logging.h"
 
 namespace proxy {
 
@@ -18,7 +18,7 @@ std::string missing_node(const std::string& name) {
       name);
 }
 
-FamilyFindings check_families(const Node& node, const Store::Update& update) {
+FamilyFindings check_families(const LocalNode& node, const Store::Update& update) {
   const NodeFacts facts = update.node ? translate(*update.node) : NodeFacts{};
   const rules::Family primary = node_ips(node.config, facts.addresses).primary;
   FamilyFindings findings = check_families(node.config, primary, node.families, facts.pod_cidrs);

@@ -6,8 +6,8 @@
 #include <stop_token>
 #include <string>
 
-#include "proxy/context.h"
-#include "proxy/family_sync.h"
+#include "proxy/sync/context.h"
+#include "proxy/sync/family_sync.h"
 
 namespace proxy {
 
@@ -15,7 +15,7 @@ namespace proxy {
 std::string missing_node(const std::string& name);
 
 /// How the configuration suits the node that the store knows (spec §8.3, §8.5).
-FamilyFindings check_families(const Node& node, const Store::Update& update);
+FamilyFindings check_families(const LocalNode& node, const Store::Update& update);
 
 /// Logs the findings. Throws std::runtime_error if one of them is fatal.
 void report_findings(const FamilyFindings& findings);
@@ -25,7 +25,7 @@ void report_findings(const FamilyFindings& findings);
 class StartCheck {
  public:
   /// `on_fatal` is called at most once, from a worker's thread. `node` and `store` must outlive it.
-  StartCheck(const Node& node, Store& store, std::function<void(const std::string&)> on_fatal)
+  StartCheck(const LocalNode& node, Store& store, std::function<void(const std::string&)> on_fatal)
       : node_(node), store_(store), on_fatal_(std::move(on_fatal)) {}
 
   /// Waits for the store to be complete. False if a family must not be synced, or stop was
@@ -35,7 +35,7 @@ class StartCheck {
  private:
   bool check(const Store::Update& update);
 
-  const Node& node_;
+  const LocalNode& node_;
   Store& store_;
   const std::function<void(const std::string&)> on_fatal_;
   std::mutex mutex_;

@@ -1,4 +1,4 @@
-#include "proxy/syncer.h"
+#include "proxy/sync/syncer.h"
 
 #include <algorithm>
 #include <utility>

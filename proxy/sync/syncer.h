@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "proxy/backend.h"
+#include "proxy/tables/backend.h"
 #include "rules/diff.h"
 
 namespace proxy {

@@ -1,10 +1,10 @@
-#include "proxy/worker.h"
+#include "proxy/sync/worker.h"
 
 #include <algorithm>
 #include <exception>
 #include <utility>
 
-#include "proxy/logging.h"
+#include "proxy/log/logging.h"
 
 namespace proxy {
 

@@ -7,11 +7,11 @@
 #include <stop_token>
 #include <vector>
 
-#include "proxy/backend.h"
-#include "proxy/drift.h"
-#include "proxy/pacer.h"
-#include "proxy/store.h"
-#include "proxy/syncer.h"
+#include "proxy/backends/drift.h"
+#include "proxy/cluster/store.h"
+#include "proxy/sync/pacer.h"
+#include "proxy/sync/syncer.h"
+#include "proxy/tables/backend.h"
 
 namespace proxy {
 

@@ -1,13 +1,8 @@
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
-#include <optional>
-#include <vector>
 
-#include "proxy/counter.h"
-#include "proxy/iptables.h"
-#include "rules/net.h"
+#include "proxy/tables/counter.h"
 #include "rules/rule.h"
 
 namespace proxy {
@@ -21,19 +16,5 @@ struct EntranceCount {
 
   bool operator==(const EntranceCount&) const = default;
 };
-
-/// A legacy table can be read as a whole only. Above this size it is not: reading would take more
-/// than a tenth of a second, for which the kernel makes commits wait.
-inline constexpr std::size_t kMaxLegacyBytes = 32U << 20U;
-
-/// All entrances of a family, in the order of the rules; nothing if the legacy table is too large.
-/// On nft only those two chains are read, whatever the size of the table. Creates no table. Throws
-/// std::system_error.
-std::optional<std::vector<EntranceCount>> read_entrances(rules::Family family, Variant variant);
-
-// Those of one variant.
-
-std::optional<std::vector<EntranceCount>> read_legacy_entrances(rules::Family family);
-std::vector<EntranceCount> read_nft_entrances(rules::Family family);
 
 }  // namespace proxy

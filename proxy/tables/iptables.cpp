@@ -1,4 +1,4 @@
-#include "proxy/iptables.h"
+#include "proxy/tables/iptables.h"
 
 #include <cstdlib>
 

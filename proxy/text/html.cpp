@@ -1,4 +1,4 @@
-#include "proxy/html.h"
+#include "proxy/text/html.h"
 
 #include <cstdint>
 

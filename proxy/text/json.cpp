@@ -1,4 +1,4 @@
-#include "proxy/json.h"
+#include "proxy/text/json.h"
 
 #include <cstddef>
 #include <cstdint>

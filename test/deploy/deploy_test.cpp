@@ -6,17 +6,18 @@
 
 #include <catch2/catch.hpp>
 
-#include "k8sclient/kubeconfig.h"
-#include "k8sclient/yaml.h"
-#include "proxy/file.h"
-#include "proxy/process.h"
+#include "k8sclient/identity/kubeconfig.h"
+#include "k8sclient/objects/yaml.h"
+#include "proxy/host/file.h"
+#include "proxy/host/process.h"
+#include "test/support/paths.h"
 #include "test/support/temporary_folder.h"
 
 using k8sclient::YamlNode;
 
 namespace {
 
-const std::filesystem::path kDeploy = std::filesystem::path(IPTPROXY_SOURCE_DIR) / "deploy";
+const std::filesystem::path kDeploy = test::source_folder() / "deploy";
 
 std::vector<std::string> manifest_names() {
   std::vector<std::string> names;
@@ -125,7 +126,7 @@ TEST_CASE("deploy: the program knows every flag of the DaemonSet and its configu
   const YamlNode config_map = load("configmap.yaml").at(0);
   folder.write("config.conf", text(field(files_of(config_map), "config.conf")));
   for (const YamlNode& container : containers()) {
-    std::vector<std::string> command{IPTPROXY_PROGRAM};
+    std::vector<std::string> command{test::program_path()};
     for (std::string argument : texts(field(container, "args"))) {
       argument = replaced(std::move(argument), "/var/lib/iptproxy", folder.path());
       command.push_back(replaced(std::move(argument), "$(NODE_NAME)", "node-1"));
@@ -138,9 +139,10 @@ TEST_CASE("deploy: the program knows every flag of the DaemonSet and its configu
 }
 
 TEST_CASE("deploy: kubeadm's configuration of kube-proxy is taken as it is", "[deploy]") {
-  run_successfully({IPTPROXY_PROGRAM,
-                    "--config=" IPTPROXY_SOURCE_DIR "/test/deploy/kubeadm-config.conf",
-                    "--validate-config"});
+  run_successfully(
+      {test::program_path(),
+       "--config=" + (test::source_folder() / "test/deploy/kubeadm-config.conf").string(),
+       "--validate-config"});
 }
 
 TEST_CASE("deploy: the kubeconfig of the ConfigMap is one that can be read", "[deploy]") {
@@ -207,7 +209,8 @@ TEST_CASE("deploy: Prometheus accepts the alerts, and they fire when they should
   const auto rules =
       folder.write("rules.yaml", k8sclient::to_yaml(field(load("alerts.yaml").at(0), "spec")));
   const auto scenarios = folder.write(
-      "alerts_test.yaml", proxy::read_file(IPTPROXY_SOURCE_DIR "/test/deploy/alerts_test.yaml"));
+      "alerts_test.yaml",
+      proxy::read_file((test::source_folder() / "test/deploy/alerts_test.yaml").string()));
 
   run_successfully({"promtool", "check", "rules", rules});
   run_successfully({"promtool", "test", "rules", scenarios});

@@ -5,8 +5,8 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "k8sclient/manifests.h"
-#include "proxy/store.h"
+#include "k8sclient/objects/manifests.h"
+#include "proxy/cluster/store.h"
 #include "rules/save_text.h"
 #include "rules/tables.h"
 #include "rules/text.h"

@@ -5,8 +5,8 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "k8sclient/decode.h"
-#include "k8sclient/manifests.h"
+#include "k8sclient/objects/decode.h"
+#include "k8sclient/objects/manifests.h"
 
 namespace {
 

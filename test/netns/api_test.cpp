@@ -2,7 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "proxy/process.h"
+#include "proxy/host/process.h"
 #include "test/netns/node.h"
 #include "test/support/certificates.h"
 #include "test/support/eventually.h"

@@ -1,4 +1,4 @@
-#include "proxy/backend.h"
+#include "proxy/tables/backend.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -8,10 +8,10 @@
 #include <catch2/catch.hpp>
 #include <unistd.h>
 
-#include "proxy/iptc_backend.h"
-#include "proxy/legacy_table.h"
-#include "proxy/restore_backend.h"
-#include "proxy/xtables_lock.h"
+#include "proxy/backends/restore_backend.h"
+#include "proxy/legacy/iptc_backend.h"
+#include "proxy/legacy/table.h"
+#include "proxy/legacy/xtables_lock.h"
 #include "rules/iptc_frame.h"
 #include "rules/names.h"
 #include "test/netns/backends.h"

@@ -8,8 +8,8 @@
 #include <catch2/catch.hpp>
 #include <unistd.h>
 
-#include "proxy/iptc_backend.h"
-#include "proxy/restore_backend.h"
+#include "proxy/backends/restore_backend.h"
+#include "proxy/legacy/iptc_backend.h"
 #include "rules/text.h"
 #include "test/support/network_namespace.h"
 

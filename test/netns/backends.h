@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "proxy/variant.h"
+#include "proxy/backends/variant.h"
 #include "rules/diff.h"
 
 namespace test {

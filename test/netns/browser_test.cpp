@@ -3,8 +3,8 @@
 
 #include <catch2/catch.hpp>
 
-#include "proxy/http_server.h"
-#include "proxy/statusz.h"
+#include "proxy/http/server.h"
+#include "proxy/report/statusz.h"
 #include "test/support/network_namespace.h"
 #include "test/support/occurrences.h"
 

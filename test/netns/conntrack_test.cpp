@@ -1,4 +1,4 @@
-#include "proxy/conntrack.h"
+#include "proxy/kernel/conntrack.h"
 
 #include <array>
 #include <cerrno>

@@ -5,7 +5,7 @@
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
-#include "proxy/process.h"
+#include "proxy/host/process.h"
 #include "test/netns/node.h"
 #include "test/support/fake_api.h"
 #include "test/support/network_namespace.h"

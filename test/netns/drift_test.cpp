@@ -1,4 +1,4 @@
-#include "proxy/drift.h"
+#include "proxy/backends/drift.h"
 
 #include <catch2/catch.hpp>
 

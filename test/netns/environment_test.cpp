@@ -1,11 +1,12 @@
 #include <catch2/catch.hpp>
 
-#include "proxy/process.h"
+#include "proxy/host/process.h"
 #include "test/support/eventually.h"
 #include "test/support/network_namespace.h"
+#include "test/support/parity_files.h"
+#include "test/support/paths.h"
 #include "test/support/program.h"
 #include "test/support/proxy_config.h"
-#include "test/support/shared_files.h"
 #include "test/support/temporary_folder.h"
 
 // The program where the host gives it less than usual.
@@ -25,8 +26,8 @@ TEST_CASE("environment: where inotify is used up, it goes on and notices changes
   };
   // The limit is one of the user namespace, so that this one spends nobody's instances.
   const std::string command = "echo 0 > /proc/sys/user/max_inotify_instances && exec " +
-                              std::string(IPTPROXY_PROGRAM) +
-                              " --config=" + configure("10.1.0.0/16") + " --source=" + objects;
+                              test::program_path() + " --config=" + configure("10.1.0.0/16") +
+                              " --source=" + objects;
   const std::filesystem::path log = folder.path() / "log";
   test::Program daemon({.argv = {"unshare", "-U", "-r", "-n", "sh", "-c", command}, .log = log});
   const auto logged = [&log](const std::string& text) {
@@ -49,8 +50,8 @@ TEST_CASE("environment: output that cannot be written is a failure", "[netns][en
   const std::string objects = folder.write("cluster.yaml", "# no objects\n").string();
   const std::string source = command == "--version" ? "" : " --source=" + objects;
 
-  const ProcessResult result =
-      proxy::run({.argv = {"sh", "-c", IPTPROXY_PROGRAM " " + command + source + " > /dev/full"}});
+  const ProcessResult result = proxy::run(
+      {.argv = {"sh", "-c", test::program_path() + " " + command + source + " > /dev/full"}});
 
   CHECK(result.status == status);
   CHECK_THAT(result.error, Contains("No space left on device"));
@@ -64,9 +65,8 @@ TEST_CASE("environment: closed standard streams do not become sockets", "[netns]
   const test::Program daemon(
       {.argv = {"sh",
                 "-c",
-                "echo $$ > " + pid_file +
-                    "; exec " IPTPROXY_PROGRAM " --conntrack-max-per-core=0 --source=" + objects +
-                    " <&- >&- 2>&-"}});
+                "echo $$ > " + pid_file + "; exec " + test::program_path() +
+                    " --conntrack-max-per-core=0 --source=" + objects + " <&- >&- 2>&-"}});
   REQUIRE(eventually(
       [] { return shell("iptables-nft-save").find("KUBE-SERVICES") != std::string::npos; }));
 

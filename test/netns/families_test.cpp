@@ -5,10 +5,10 @@
 
 #include <catch2/catch.hpp>
 
-#include "proxy/drift.h"
-#include "proxy/per_family.h"
-#include "proxy/syncer.h"
-#include "proxy/variant.h"
+#include "proxy/backends/drift.h"
+#include "proxy/backends/variant.h"
+#include "proxy/host/per_family.h"
+#include "proxy/sync/syncer.h"
 #include "test/support/accounting_objects.h"
 #include "test/support/generators.h"
 #include "test/support/network_namespace.h"

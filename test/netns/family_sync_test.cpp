@@ -1,4 +1,4 @@
-#include "proxy/family_sync.h"
+#include "proxy/sync/family_sync.h"
 
 #include <atomic>
 #include <string>
@@ -48,7 +48,7 @@ TEST_CASE("family sync: what others change shortly before a sync is not taken fo
   config.hostname_override = "node";
   config.iptables_backend = backend;
   config.iptables.sync_period = std::chrono::hours(1);  // no reading without a reason
-  const proxy::Node node = proxy::look_at_node(config);
+  const proxy::LocalNode node = proxy::look_at_node(config);
   Store store({.node_name = "node"}, Store::Time::clock::now());
   store.apply(Event<k8sclient::Node>(Listed<k8sclient::Node>{}));
   store.apply(Event<k8sclient::EndpointSlice>(Listed<k8sclient::EndpointSlice>{}));

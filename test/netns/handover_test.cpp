@@ -6,7 +6,7 @@
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
-#include "proxy/process.h"
+#include "proxy/host/process.h"
 #include "rules/names.h"
 #include "rules/tables.h"
 #include "rules/text.h"
@@ -17,8 +17,9 @@
 #include "test/support/iptables_links.h"
 #include "test/support/live_cluster.h"
 #include "test/support/network_namespace.h"
+#include "test/support/parity_files.h"
+#include "test/support/paths.h"
 #include "test/support/program.h"
-#include "test/support/shared_files.h"
 #include "test/support/traffic.h"
 
 // A node changes hands under traffic: from kube-proxy to iptproxy and back.
@@ -118,8 +119,11 @@ void restore(Variant variant, const std::string& dump) {
 }
 
 void take_over(const Golden& golden) {
-  std::vector<std::string> argv{
-      IPTPROXY_PROGRAM, "run", "--once", "--source", (golden.folder / "manifests.json").string()};
+  std::vector<std::string> argv{test::program_path(),
+                                "run",
+                                "--once",
+                                "--source",
+                                (golden.folder / "manifests.json").string()};
   for (const std::string& flag : lines(golden.folder / "args")) {
     argv.push_back(flag);
   }
@@ -173,13 +177,9 @@ TEST_CASE(
     "handover: over kube-proxy's own rules nothing is written again, kube-proxy's full sync works "
     "over ours, and no connection breaks",
     "[netns][handover]") {
-  if (!has_shared_files()) {
-    WARN("skipped: no goldens in " << shared_folder());
-    return;
-  }
   const auto variant = GENERATE(Variant::kNft, Variant::kLegacy);
   CAPTURE(proxy::to_string(variant));
-  const Golden golden{shared_folder() / "goldens/multiport-mixed-protocols"};
+  const Golden golden{parity_folder() / "goldens/multiport-mixed-protocols"};
   const std::string dump = golden_save_text(golden, Family::kIpv4);
   const NetworkNamespace network;
   make_accounting_objects();
@@ -211,19 +211,15 @@ TEST_CASE(
 
 TEST_CASE("handover: on the seed's node only what differs is written, and no connection breaks",
           "[netns][handover]") {
-  if (!has_shared_files()) {
-    WARN("skipped: no seed in " << shared_folder());
-    return;
-  }
   const auto variant = GENERATE(Variant::kNft, Variant::kLegacy);
   CAPTURE(proxy::to_string(variant));
-  const Golden golden{shared_folder() / "goldens/seed-cluster"};
+  const Golden golden{parity_folder() / "goldens/seed-cluster"};
   const NetworkNamespace network;
   make_accounting_objects();
   const NodeLab lab(Family::kIpv4);
   add_endpoints(lab, Site::kThere, {"10.244.0.8", "10.244.0.9"});
   const EchoServer there(lab, Site::kThere, at({"10.244.0.8", "10.244.0.9"}, 53));
-  const std::string dump = content(shared_folder() / "seed/k8s-worker1.iptables-save");
+  const std::string dump = content(parity_folder() / "seed/k8s-worker1.iptables-save");
   restore(variant, dump);
   Traffic traffic(lab, Site::kPod, kSeedDns);
   REQUIRE(traffic.reaches(50));
@@ -275,7 +271,7 @@ class KubeProxy {
 };
 
 proxy::ProcessResult iptproxy(const std::vector<std::string>& words, const LiveCluster& cluster) {
-  std::vector<std::string> argv{IPTPROXY_PROGRAM};
+  std::vector<std::string> argv{test::program_path()};
   for (const auto& more : {words, cluster.flags(LiveCluster::Reader::kIptproxy)}) {
     argv.insert(argv.end(), more.begin(), more.end());
   }

@@ -1,4 +1,4 @@
-#include "proxy/nfacct.h"
+#include "proxy/kernel/nfacct.h"
 
 #include <atomic>
 #include <latch>

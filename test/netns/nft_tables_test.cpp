@@ -1,5 +1,3 @@
-#include "proxy/nft_tables.h"
-
 #include <atomic>
 #include <string>
 #include <thread>
@@ -7,12 +5,13 @@
 
 #include <catch2/catch.hpp>
 
-#include "proxy/process.h"
+#include "proxy/host/process.h"
+#include "proxy/nft/tables.h"
 #include "rules/text.h"
 #include "test/netns/backends.h"
 #include "test/support/accounting_objects.h"
 #include "test/support/network_namespace.h"
-#include "test/support/shared_files.h"
+#include "test/support/parity_files.h"
 
 using namespace test;
 using proxy::read_nft_tables;
@@ -50,10 +49,6 @@ struct Line {
 }  // namespace
 
 TEST_CASE("nft tables: what kube-proxy left is read as iptables-nft-save prints it", "[netns]") {
-  if (!has_shared_files()) {
-    WARN("skipped: no goldens in " << shared_folder());
-    return;
-  }
   for (const auto& file : save_files()) {
     const Family family = file.filename() == "ip6tables-save" ? Family::kIpv6 : Family::kIpv4;
     CAPTURE(file);

@@ -1,9 +1,10 @@
-#include "proxy/nftables_mode.h"
+#include "proxy/kernel/nftables_mode.h"
 
 #include <catch2/catch.hpp>
 
-#include "proxy/process.h"
+#include "proxy/host/process.h"
 #include "test/support/network_namespace.h"
+#include "test/support/paths.h"
 #include "test/support/temporary_folder.h"
 
 using Catch::Matchers::Contains;
@@ -65,15 +66,17 @@ TEST_CASE("nftables mode: the proxy takes a node over from kube-proxy's nftables
   const std::string file = folder.write("cluster.yaml", "# no objects\n");
 
   SECTION("at its start") {
-    const auto once = proxy::run(
-        {.argv = {
-             IPTPROXY_PROGRAM, "run", "--once", "--source=" + file, "--conntrack-max-per-core=0"}});
+    const auto once = proxy::run({.argv = {test::program_path(),
+                                           "run",
+                                           "--once",
+                                           "--source=" + file,
+                                           "--conntrack-max-per-core=0"}});
     INFO(once.error);
     CHECK(once.status == 0);
     CHECK_THAT(once.error, Contains("nftables mode"));
   }
   SECTION("and cleans up after it") {
-    CHECK(proxy::run({.argv = {IPTPROXY_PROGRAM, "cleanup"}}).status == 0);
+    CHECK(proxy::run({.argv = {test::program_path(), "cleanup"}}).status == 0);
   }
 
   CHECK_THAT(shell("nft list tables"),

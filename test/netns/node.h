@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "test/support/network_namespace.h"
+#include "test/support/paths.h"
 
 namespace test {
 
@@ -15,7 +16,7 @@ inline void leave_hint_of_kubelet(const std::string& variant) {
 /// A command of the program on worker-1, without settings that concern the whole host.
 inline std::vector<std::string> node_command(const std::string& name,
                                              const std::string& kubeconfig) {
-  return {IPTPROXY_PROGRAM,
+  return {test::program_path(),
           name,
           "--kubeconfig=" + kubeconfig,
           "--hostname-override=worker-1",

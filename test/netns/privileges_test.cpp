@@ -1,10 +1,11 @@
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
-#include "proxy/process.h"
+#include "proxy/host/process.h"
 #include "test/netns/node.h"
 #include "test/support/eventually.h"
 #include "test/support/network_namespace.h"
+#include "test/support/paths.h"
 #include "test/support/program.h"
 #include "test/support/temporary_folder.h"
 
@@ -55,12 +56,12 @@ TEST_CASE("privileges: after --init-only, the daemon needs NET_ADMIN and nothing
   const test::TemporaryFolder folder;
   folder.write("cluster.yaml", cluster("10.96.0.10"));
   const auto init =
-      proxy::run({.argv = {IPTPROXY_PROGRAM, "--init-only", "--conntrack-max-per-core=0"}});
+      proxy::run({.argv = {test::program_path(), "--init-only", "--conntrack-max-per-core=0"}});
   INFO(init.error);
   REQUIRE(init.status == 0);
 
   const test::Program daemon({.argv = with_only("+net_admin",
-                                                {IPTPROXY_PROGRAM,
+                                                {test::program_path(),
                                                  "--source=" + folder.path().string(),
                                                  "--iptables-min-sync-period=0s",
                                                  "--conntrack-max-per-core=0"})});
@@ -86,7 +87,7 @@ TEST_CASE("privileges: tables that cannot be read are an error, and are not take
   shell("iptables-" + variant + " -t mangle -N KUBE-IPTABLES-HINT");
   const test::TemporaryFolder folder;
   folder.write("cluster.yaml", cluster("10.96.0.10"));
-  std::vector<std::string> argv{IPTPROXY_PROGRAM, command.substr(0, command.find(' '))};
+  std::vector<std::string> argv{test::program_path(), command.substr(0, command.find(' '))};
   if (command.ends_with("--once")) {
     argv.emplace_back("--once");
   }

@@ -3,14 +3,15 @@
 
 #include <catch2/catch.hpp>
 
-#include "proxy/process.h"
+#include "proxy/host/process.h"
 #include "rules/names.h"
 #include "rules/tables.h"
 #include "test/support/eventually.h"
 #include "test/support/golden.h"
 #include "test/support/network_namespace.h"
+#include "test/support/parity_files.h"
+#include "test/support/paths.h"
 #include "test/support/proxy_config.h"
-#include "test/support/shared_files.h"
 #include "test/support/temporary_folder.h"
 
 // The program itself, on a real kernel: what an operator types, and what is in the tables
@@ -27,7 +28,7 @@ namespace {
 
 std::vector<std::string> words(std::initializer_list<std::string> first,
                                const std::vector<std::string>& rest = {}) {
-  std::vector<std::string> all{IPTPROXY_PROGRAM};
+  std::vector<std::string> all{test::program_path()};
   all.insert(all.end(), first.begin(), first.end());
   all.insert(all.end(), rest.begin(), rest.end());
   return all;
@@ -70,19 +71,15 @@ TEST_CASE(
     "program: it takes over the seed's nodes, leaves foreign rules alone, and a second run changes "
     "nothing",
     "[netns][program]") {
-  if (!test::has_shared_files()) {
-    WARN("skipped: no seed in " << test::shared_folder());
-    return;
-  }
   const auto* variant = GENERATE("nft", "legacy");
   const auto* node = GENERATE("k8s-worker1", "k8s-master");
   const std::string clean_up = std::string(node) == "k8s-master" ? "cleanup" : "--cleanup";
   CAPTURE(variant, node);
   const NetworkNamespace space;
-  const test::Golden golden{test::shared_folder() / "goldens/seed-cluster"};
+  const test::Golden golden{test::parity_folder() / "goldens/seed-cluster"};
   const std::string manifests = (golden.folder / "manifests.json").string();
   const std::string dump =
-      (test::shared_folder() / "seed" / (std::string(node) + ".iptables-save")).string();
+      (test::parity_folder() / "seed" / (std::string(node) + ".iptables-save")).string();
   shell("iptables-" + std::string(variant) + "-restore < " + dump);
   const Tables before = parse_tables(save(variant), Family::kIpv4);
 
@@ -156,7 +153,7 @@ TEST_CASE("program: input that makes no sense ends it with status 2 and a line t
       {{"--version=perhaps"}, "perhaps"},
       {{"run", "--master=10.0.0.1:6443"}, "--master"},
   }));
-  std::vector<std::string> argv{IPTPROXY_PROGRAM};
+  std::vector<std::string> argv{test::program_path()};
   argv.insert(argv.end(), row.arguments.begin(), row.arguments.end());
   const NetworkNamespace space;
 
@@ -310,7 +307,7 @@ TEST_CASE("program: a changed configuration that could not start is not taken ov
     return test::write_config(folder, "conntrack: {maxPerCore: 0}\nclusterCIDR: " + cidr + "\n");
   };
   const std::filesystem::path log = folder.path() / "log";
-  test::Program daemon({.argv = {IPTPROXY_PROGRAM,
+  test::Program daemon({.argv = {test::program_path(),
                                  "--config=" + configure("10.1.0.0/16"),
                                  "--source=" + objects.path().string()},
                         .log = log});

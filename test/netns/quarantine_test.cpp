@@ -1,7 +1,7 @@
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
-#include "proxy/syncer.h"
+#include "proxy/sync/syncer.h"
 #include "test/netns/backends.h"
 #include "test/support/network_namespace.h"
 

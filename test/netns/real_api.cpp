@@ -7,8 +7,8 @@
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
-#include "proxy/file.h"
-#include "proxy/process.h"
+#include "proxy/host/file.h"
+#include "proxy/host/process.h"
 #include "test/support/eventually.h"
 
 namespace test {

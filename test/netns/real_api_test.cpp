@@ -6,14 +6,15 @@
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
-#include "k8sclient/decode.h"
-#include "k8sclient/query.h"
-#include "k8sclient/transport.h"
-#include "proxy/cluster_events.h"
-#include "proxy/file.h"
-#include "proxy/process.h"
+#include "k8sclient/objects/decode.h"
+#include "k8sclient/objects/query.h"
+#include "k8sclient/watch/transport.h"
+#include "proxy/host/file.h"
+#include "proxy/host/process.h"
+#include "proxy/report/cluster_events.h"
 #include "test/support/eventually.h"
 #include "test/support/follower.h"
+#include "test/support/paths.h"
 
 // Against a real etcd and kube-apiserver, where ETCD and KUBE_APISERVER name them.
 
@@ -35,7 +36,7 @@ test::Pace patient() {
 
 // The rights as we ship them. Applying them twice is no error.
 void apply_shipped_rights(const RealApi& api) {
-  const std::string text = proxy::read_file(IPTPROXY_SOURCE_DIR "/deploy/rbac.yaml");
+  const std::string text = proxy::read_file((test::source_folder() / "deploy/rbac.yaml").string());
   const auto separator = text.find("\n---\n");
   REQUIRE(separator != std::string::npos);
   for (const auto& [path, body] : {std::pair(kAccounts, text.substr(0, separator)),
@@ -212,7 +213,7 @@ TEST_CASE("real API: the program on a node, through a restart of the API server"
   const test::TemporaryFolder folder;
   const std::string kubeconfig = write_kubeconfig(api, folder);
   const auto command = [&](std::vector<std::string> words) {
-    words.insert(words.begin(), IPTPROXY_PROGRAM);
+    words.insert(words.begin(), test::program_path());
     words.insert(words.end(),
                  {"--kubeconfig=" + kubeconfig,
                   "--hostname-override=worker-1",
@@ -274,7 +275,7 @@ TEST_CASE("real API: a command that ends with its watches still open ends in ord
   put_cluster(api);
   apply_shipped_rights(api);
   const test::TemporaryFolder folder;
-  const std::vector<std::string> render{IPTPROXY_PROGRAM,
+  const std::vector<std::string> render{test::program_path(),
                                         "render",
                                         "--kubeconfig=" + write_kubeconfig(api, folder),
                                         "--hostname-override=worker-1"};

@@ -8,6 +8,7 @@
 #include "test/support/generators.h"
 #include "test/support/manifests.h"
 #include "test/support/network_namespace.h"
+#include "test/support/paths.h"
 #include "test/support/program.h"
 #include "test/support/temporary_folder.h"
 
@@ -109,7 +110,7 @@ void check_repairs(const std::string& variant) {
   const TemporaryFolder folder;
   // More than 1,000 endpoints: where kube-proxy's syncs leave out what did not change (spec §4.3).
   folder.write("cluster.json", to_manifests(uniform_cluster({.services = 130, .endpoints = 10})));
-  const Program daemon({.argv = {IPTPROXY_PROGRAM,
+  const Program daemon({.argv = {test::program_path(),
                                  "--source=" + folder.path().string(),
                                  "--hostname-override=" + std::string(kNodeName),
                                  "--conntrack-max-per-core=0"}});

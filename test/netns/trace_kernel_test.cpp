@@ -11,7 +11,7 @@
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
-#include "proxy/iptables.h"
+#include "proxy/tables/iptables.h"
 #include "rules/save_text.h"
 #include "rules/trace.h"
 #include "test/support/kernel_tables.h"

@@ -1,14 +1,17 @@
-#include "proxy/traffic.h"
+#include "proxy/report/traffic.h"
 
 #include <string>
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
-#include "proxy/xtables_socket.h"
+#include "proxy/legacy/entrance.h"
+#include "proxy/legacy/xtables_socket.h"
+#include "proxy/nft/entrance.h"
 #include "test/netns/node.h"
 #include "test/support/eventually.h"
 #include "test/support/network_namespace.h"
+#include "test/support/paths.h"
 #include "test/support/program.h"
 #include "test/support/temporary_folder.h"
 
@@ -74,7 +77,7 @@ TEST_CASE("traffic: n datagrams to a Service are shown as n, whatever becomes of
   const test::TemporaryFolder folder;
   const std::string ipv6 = slice("IPv6", "fd00::8");
   folder.write("dns.yaml", kService + slice("IPv4", "192.0.2.8") + ipv6);
-  const test::Program daemon({.argv = {IPTPROXY_PROGRAM,
+  const test::Program daemon({.argv = {test::program_path(),
                                        "--source=" + folder.path().string(),
                                        "--iptables-min-sync-period=0s",
                                        "--conntrack-max-per-core=0"}});

@@ -3,16 +3,12 @@
 #include <catch2/catch.hpp>
 
 #include "rules/save_text.h"
-#include "test/support/shared_files.h"
+#include "test/support/parity_files.h"
 
 using namespace rules;
 
 TEST_CASE("parity: every golden cluster compiles to kube-proxy 1.36.2's rules, in both families",
           "[parity]") {
-  if (!test::has_shared_files()) {
-    WARN("skipped: no goldens in " << test::shared_folder());
-    return;
-  }
   const auto cases = test::golden_cases();
   CHECK(cases.size() >= 58);
   for (const auto& folder : cases) {

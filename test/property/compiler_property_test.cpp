@@ -4,7 +4,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "proxy/store.h"
+#include "proxy/cluster/store.h"
 #include "rules/compile.h"
 #include "rules/save_text.h"
 #include "test/support/cluster_history.h"

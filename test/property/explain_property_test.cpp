@@ -2,7 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "proxy/explain.h"
+#include "proxy/explain/explain.h"
 #include "test/support/generators.h"
 #include "test/support/random_context.h"
 

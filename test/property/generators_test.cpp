@@ -5,7 +5,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "k8sclient/manifests.h"
+#include "k8sclient/objects/manifests.h"
 #include "test/support/manifests.h"
 
 using rules::Family;

@@ -8,7 +8,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "proxy/per_family.h"
+#include "proxy/host/per_family.h"
 #include "rules/names.h"
 #include "rules/save_text.h"
 #include "rules/tables.h"

@@ -5,7 +5,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "proxy/store.h"
+#include "proxy/cluster/store.h"
 #include "test/support/cluster_history.h"
 #include "test/support/generators.h"
 

@@ -6,7 +6,7 @@
 #include <catch2/catch.hpp>
 
 #include "rules/text.h"
-#include "test/support/shared_files.h"
+#include "test/support/parity_files.h"
 
 using namespace rules;
 
@@ -108,7 +108,7 @@ TEST_CASE("iptc entry: every rule of kube-proxy comes back", "[rules][iptc]") {
       }
     }
   }
-  CHECK((rules > 5000 || !test::has_shared_files()));
+  CHECK(rules > 5000);
 }
 
 TEST_CASE("iptc entry: sizes are those of the kernel's structures", "[rules][iptc]") {

@@ -2,7 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "test/support/shared_files.h"
+#include "test/support/parity_files.h"
 
 using namespace rules;
 
@@ -40,7 +40,7 @@ TEST_CASE(
         REQUIRE(to_string(*rule, family) == text);
       });
 
-  CHECK((rules > 5000 || !test::has_shared_files()));
+  CHECK(rules > 5000);
 }
 
 TEST_CASE("text: kube-proxy's rules have no part that the vocabulary cannot say", "[rules][text]") {

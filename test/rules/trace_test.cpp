@@ -8,7 +8,7 @@
 #include <catch2/catch.hpp>
 
 #include "test/support/packets.h"
-#include "test/support/shared_files.h"
+#include "test/support/parity_files.h"
 
 using namespace rules;
 using namespace test;
@@ -297,12 +297,8 @@ TEST_CASE("trace: random rules do not double the work", "[rules][trace]") {
 }
 
 TEST_CASE("trace: a real node, with the rules of flannel and kubelet", "[rules][trace]") {
-  if (!has_shared_files()) {
-    WARN("no shared files");
-    return;
-  }
   const Tables tables =
-      parse_tables(content(shared_folder() / "seed/k8s-worker1.iptables-save"), Family::kIpv4);
+      parse_tables(content(parity_folder() / "seed/k8s-worker1.iptables-save"), Family::kIpv4);
   const std::array local_addresses = {ip("192.168.205.145"), ip("10.244.1.1")};
   const auto row = GENERATE(values<PacketRow>({
       {"pod to DNS", "10.244.1.7", "10.96.0.10:53/udp", "10.244.0.8:53, 10.244.0.9:53"},

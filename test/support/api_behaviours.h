@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "k8sclient/kubeconfig.h"
-#include "k8sclient/types.h"
+#include "k8sclient/identity/kubeconfig.h"
+#include "k8sclient/objects/types.h"
 #include "test/support/fake_api.h"
 #include "test/support/relay.h"
 

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "k8sclient/types.h"
+#include "k8sclient/objects/types.h"
 
 // API objects for tests, one line each: service("ns1/svc1", {"10.0.0.1"}).port("p80", 80).build().
 

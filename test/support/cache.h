@@ -8,7 +8,7 @@
 #include <utility>
 #include <variant>
 
-#include "k8sclient/types.h"
+#include "k8sclient/objects/types.h"
 
 namespace test {
 

@@ -4,7 +4,7 @@
 #include <variant>
 #include <vector>
 
-#include "k8sclient/types.h"
+#include "k8sclient/objects/types.h"
 #include "test/support/generators.h"
 
 namespace test {

@@ -4,7 +4,7 @@
 #include <string>
 #include <utility>
 
-#include "k8sclient/transport.h"
+#include "k8sclient/watch/transport.h"
 
 namespace test {
 

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "k8sclient/types.h"
+#include "k8sclient/objects/types.h"
 #include "test/support/http_server.h"
 
 namespace test {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "proxy/backend.h"
+#include "proxy/tables/backend.h"
 
 namespace test {
 

@@ -6,8 +6,8 @@
 #include <thread>
 #include <utility>
 
-#include "k8sclient/reflector.h"
-#include "k8sclient/transport.h"
+#include "k8sclient/watch/reflector.h"
+#include "k8sclient/watch/transport.h"
 #include "test/support/cache.h"
 
 namespace test {

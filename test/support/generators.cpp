@@ -7,7 +7,7 @@
 
 #include <fmt/format.h>
 
-#include "proxy/translate.h"
+#include "proxy/cluster/translate.h"
 
 namespace test {
 

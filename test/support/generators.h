@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "k8sclient/types.h"
+#include "k8sclient/objects/types.h"
 #include "rules/service.h"
 #include "test/support/random.h"
 

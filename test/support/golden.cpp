@@ -5,14 +5,14 @@
 
 #include <CLI/CLI.hpp>
 
-#include "k8sclient/manifests.h"
-#include "proxy/config_flags.h"
-#include "proxy/context.h"
-#include "proxy/node_addresses.h"
-#include "proxy/store.h"
+#include "k8sclient/objects/manifests.h"
+#include "proxy/cluster/store.h"
+#include "proxy/config/flags.h"
+#include "proxy/host/node_addresses.h"
+#include "proxy/sync/context.h"
 #include "rules/names.h"
 #include "rules/text.h"
-#include "test/support/shared_files.h"
+#include "test/support/parity_files.h"
 
 namespace test {
 

@@ -23,7 +23,7 @@ rules::Ruleset compile_golden(const Golden& golden, rules::Family family);
 /// kube-proxy's for the case, as iptables-save text.
 std::string golden_save_text(const Golden& golden, rules::Family family);
 
-/// What differs between two rule sets, by the comparison of shared/README.md: chains as sets, rules
+/// What differs between two rule sets, by the comparison of test/README.md: chains as sets, rules
 /// in order, except in shared chains, which are multisets of which the "must be the last rule"
 /// rules come last. One line each, "-" for what only `expected` has, "+" for what only `actual`
 /// has; empty: equal.

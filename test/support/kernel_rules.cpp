@@ -3,7 +3,7 @@
 #include <cerrno>
 #include <system_error>
 
-#include "proxy/nft_rule.h"
+#include "proxy/nft/rule.h"
 
 namespace test {
 

@@ -4,7 +4,7 @@
 #include <set>
 #include <string>
 
-#include "proxy/iptables.h"
+#include "proxy/tables/iptables.h"
 #include "rules/rule.h"
 
 namespace test {

@@ -8,8 +8,8 @@
 
 #include <fmt/format.h>
 
-#include "proxy/process.h"
-#include "test/support/shared_files.h"
+#include "proxy/host/process.h"
+#include "test/support/parity_files.h"
 
 namespace test {
 

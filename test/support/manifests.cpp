@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "proxy/json.h"
+#include "proxy/text/json.h"
 
 namespace test {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "proxy/descriptor.h"
+#include "proxy/host/descriptor.h"
 #include "rules/net.h"
 
 namespace test {

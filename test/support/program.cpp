@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "proxy/descriptor.h"
+#include "proxy/host/descriptor.h"
 
 namespace test {
 

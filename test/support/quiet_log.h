@@ -2,7 +2,7 @@
 
 #include <string_view>
 
-#include "proxy/logging.h"
+#include "proxy/log/logging.h"
 
 namespace test {
 

@@ -12,7 +12,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#include "proxy/descriptor.h"
+#include "proxy/host/descriptor.h"
 #include "test/support/eventually.h"
 #include "test/support/native_address.h"
 

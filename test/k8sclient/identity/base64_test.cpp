@@ -1,4 +1,4 @@
-#include "k8sclient/base64.h"
+#include "k8sclient/identity/base64.h"
 
 #include <catch2/catch.hpp>
 

@@ -1,4 +1,4 @@
-#include "k8sclient/child_process.h"
+#include "k8sclient/identity/child_process.h"
 
 #include <cstdlib>
 #include <system_error>
@@ -6,7 +6,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "k8sclient/transport.h"
+#include "k8sclient/watch/transport.h"
 
 using k8sclient::ChildResult;
 using k8sclient::run_child;

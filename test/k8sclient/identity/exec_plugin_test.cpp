@@ -1,9 +1,9 @@
-#include "k8sclient/exec_plugin.h"
+#include "k8sclient/identity/exec_plugin.h"
 
 #include <catch2/catch.hpp>
 
-#include "k8sclient/credentials.h"
-#include "k8sclient/transport.h"
+#include "k8sclient/identity/credentials.h"
+#include "k8sclient/watch/transport.h"
 #include "test/support/temporary_folder.h"
 
 using k8sclient::ApiServer;

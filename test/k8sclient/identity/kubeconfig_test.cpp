@@ -1,4 +1,4 @@
-#include "k8sclient/kubeconfig.h"
+#include "k8sclient/identity/kubeconfig.h"
 
 #include <cstdlib>
 

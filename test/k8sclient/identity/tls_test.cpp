@@ -1,4 +1,4 @@
-#include "k8sclient/tls.h"
+#include "k8sclient/identity/tls.h"
 
 #include <boost/asio/ssl/context.hpp>
 #include <catch2/catch.hpp>

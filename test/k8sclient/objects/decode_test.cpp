@@ -1,4 +1,4 @@
-#include "k8sclient/decode.h"
+#include "k8sclient/objects/decode.h"
 
 #include <catch2/catch.hpp>
 

@@ -1,4 +1,4 @@
-#include "k8sclient/item_splitter.h"
+#include "k8sclient/objects/item_splitter.h"
 
 #include <vector>
 

@@ -1,4 +1,4 @@
-#include "k8sclient/manifests.h"
+#include "k8sclient/objects/manifests.h"
 
 #include <catch2/catch.hpp>
 

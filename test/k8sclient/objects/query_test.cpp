@@ -1,4 +1,4 @@
-#include "k8sclient/query.h"
+#include "k8sclient/objects/query.h"
 
 #include <catch2/catch.hpp>
 

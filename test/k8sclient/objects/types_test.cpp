@@ -1,4 +1,4 @@
-#include "k8sclient/types.h"
+#include "k8sclient/objects/types.h"
 
 #include <catch2/catch.hpp>
 

@@ -1,4 +1,4 @@
-#include "k8sclient/yaml.h"
+#include "k8sclient/objects/yaml.h"
 
 #include <catch2/catch.hpp>
 

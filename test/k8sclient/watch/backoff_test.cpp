@@ -1,4 +1,4 @@
-#include "k8sclient/backoff.h"
+#include "k8sclient/watch/backoff.h"
 
 #include <catch2/catch.hpp>
 

@@ -1,4 +1,4 @@
-#include "k8sclient/reflector.h"
+#include "k8sclient/watch/reflector.h"
 
 #include <algorithm>
 #include <atomic>

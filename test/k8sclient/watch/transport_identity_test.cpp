@@ -1,6 +1,6 @@
 #include <catch2/catch.hpp>
 
-#include "k8sclient/transport.h"
+#include "k8sclient/watch/transport.h"
 #include "test/support/failure.h"
 #include "test/support/fake_api.h"
 #include "test/support/temporary_folder.h"

@@ -1,4 +1,4 @@
-#include "k8sclient/transport.h"
+#include "k8sclient/watch/transport.h"
 
 #include <atomic>
 #include <thread>

@@ -1,8 +1,8 @@
-#include "proxy/restore_backend.h"
+#include "proxy/backends/restore_backend.h"
 
 #include <catch2/catch.hpp>
 
-#include "proxy/process.h"
+#include "proxy/host/process.h"
 
 using namespace proxy;
 

@@ -1,4 +1,4 @@
-#include "proxy/variant.h"
+#include "proxy/backends/variant.h"
 
 #include <catch2/catch.hpp>
 

@@ -1,4 +1,4 @@
-#include "proxy/object_file.h"
+#include "proxy/cluster/object_file.h"
 
 #include <condition_variable>
 #include <deque>
@@ -10,8 +10,8 @@
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
-#include "proxy/config.h"
-#include "proxy/file.h"
+#include "proxy/config/config.h"
+#include "proxy/host/file.h"
 #include "test/support/temporary_folder.h"
 
 namespace {

@@ -2,7 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "proxy/store.h"
+#include "proxy/cluster/store.h"
 #include "test/support/builders.h"
 
 using k8sclient::Changed;

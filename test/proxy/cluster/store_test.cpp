@@ -1,4 +1,4 @@
-#include "proxy/store.h"
+#include "proxy/cluster/store.h"
 
 #include <catch2/catch.hpp>
 

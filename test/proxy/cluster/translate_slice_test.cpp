@@ -1,6 +1,6 @@
 #include <catch2/catch.hpp>
 
-#include "proxy/translate.h"
+#include "proxy/cluster/translate.h"
 #include "test/support/builders.h"
 
 using proxy::translate;

@@ -1,4 +1,4 @@
-#include "proxy/check.h"
+#include "proxy/commands/check.h"
 
 #include <stdexcept>
 

@@ -1,4 +1,4 @@
-#include "proxy/config_file.h"
+#include "proxy/config/file.h"
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>

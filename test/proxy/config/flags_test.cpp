@@ -1,4 +1,4 @@
-#include "proxy/config_flags.h"
+#include "proxy/config/flags.h"
 
 #include <CLI/CLI.hpp>
 #include <catch2/catch.hpp>

@@ -1,4 +1,4 @@
-#include "proxy/config_watch.h"
+#include "proxy/config/watch.h"
 
 #include <condition_variable>
 #include <mutex>

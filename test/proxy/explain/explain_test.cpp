@@ -1,4 +1,4 @@
-#include "proxy/explain.h"
+#include "proxy/explain/explain.h"
 
 #include <chrono>
 #include <string>

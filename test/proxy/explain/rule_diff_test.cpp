@@ -1,4 +1,4 @@
-#include "proxy/rule_diff.h"
+#include "proxy/explain/rule_diff.h"
 
 #include <catch2/catch.hpp>
 

@@ -1,4 +1,4 @@
-#include "proxy/process.h"
+#include "proxy/host/process.h"
 
 #include <chrono>
 #include <filesystem>

@@ -1,4 +1,4 @@
-#include "proxy/http_message.h"
+#include "proxy/http/message.h"
 
 #include <catch2/catch.hpp>
 

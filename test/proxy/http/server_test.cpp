@@ -1,4 +1,4 @@
-#include "proxy/http_server.h"
+#include "proxy/http/server.h"
 
 #include <algorithm>
 #include <array>

@@ -1,4 +1,4 @@
-#include "proxy/read_ahead.h"
+#include "proxy/kernel/read_ahead.h"
 
 #include <stdexcept>
 #include <vector>

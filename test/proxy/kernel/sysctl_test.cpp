@@ -1,17 +1,23 @@
-#include "proxy/sysctl.h"
+#include "proxy/kernel/sysctl.h"
 
 #include <filesystem>
 
 #include <catch2/catch.hpp>
 
-#include "proxy/file.h"
+#include "proxy/host/file.h"
 #include "test/support/temporary_folder.h"
 
 namespace {
 
-using proxy::ConntrackConfig;
+using proxy::ConntrackSettings;
 using proxy::Sysctl;
 using proxy::SysctlReport;
+
+/// kube-proxy's defaults (spec §5.2).
+constexpr ConntrackSettings kDefaults{.max_per_core = 32768,
+                                      .min = 131072,
+                                      .tcp_established_timeout = std::chrono::hours(24),
+                                      .tcp_close_wait_timeout = std::chrono::hours(1)};
 
 /// A root folder with the settings of a fresh kernel on a machine with four CPUs.
 class Machine {
@@ -58,7 +64,7 @@ class Machine {
 TEST_CASE("sysctl: connection tracking gets kube-proxy's sizes and timeouts", "[proxy][sysctl]") {
   const Machine machine;
 
-  const SysctlReport report = machine.sysctl().apply_conntrack({});
+  const SysctlReport report = machine.sysctl().apply_conntrack(kDefaults);
 
   CHECK(report.warnings == std::vector<std::string>{});
   CHECK(report.changes == std::vector<std::string>{
@@ -72,9 +78,9 @@ TEST_CASE("sysctl: connection tracking gets kube-proxy's sizes and timeouts", "[
 
 TEST_CASE("sysctl: what is right already is not written", "[proxy][sysctl]") {
   const Machine machine;
-  machine.sysctl().apply_conntrack({});
+  machine.sysctl().apply_conntrack(kDefaults);
 
-  CHECK(machine.sysctl().apply_conntrack({}) == SysctlReport{});
+  CHECK(machine.sysctl().apply_conntrack(kDefaults) == SysctlReport{});
 }
 
 TEST_CASE("sysctl: the number of connections follows CPUs, least and most", "[proxy][sysctl]") {
@@ -99,11 +105,13 @@ TEST_CASE("sysctl: the number of connections follows CPUs, least and most", "[pr
 TEST_CASE("sysctl: zero leaves a setting alone, a larger hash table stays", "[proxy][sysctl]") {
   const Machine machine;
   machine.set("sys/module/nf_conntrack/parameters/hashsize", "65536\n");
-  const ConntrackConfig conntrack = {.tcp_established_timeout = std::chrono::seconds(0),
-                                     .tcp_close_wait_timeout = std::chrono::milliseconds(1999),
-                                     .tcp_be_liberal = true,
-                                     .udp_timeout = std::chrono::seconds(45),
-                                     .udp_stream_timeout = std::chrono::minutes(3)};
+  const ConntrackSettings conntrack = {.max_per_core = 32768,
+                                       .min = 131072,
+                                       .tcp_established_timeout = std::chrono::seconds(0),
+                                       .tcp_close_wait_timeout = std::chrono::milliseconds(1999),
+                                       .tcp_be_liberal = true,
+                                       .udp_timeout = std::chrono::seconds(45),
+                                       .udp_stream_timeout = std::chrono::minutes(3)};
 
   machine.sysctl().apply_conntrack(conntrack);
 
@@ -121,7 +129,7 @@ TEST_CASE("sysctl: what cannot be done is a warning, and the rest is done", "[pr
   machine.spoil(Machine::conntrack("max"));
   machine.set("sys/module/nf_conntrack/parameters/hashsize", "many\n");
 
-  const SysctlReport report = machine.sysctl().apply_conntrack({});
+  const SysctlReport report = machine.sysctl().apply_conntrack(kDefaults);
 
   CHECK(
       report.warnings ==

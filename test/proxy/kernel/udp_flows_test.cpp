@@ -1,4 +1,4 @@
-#include "proxy/udp_flows.h"
+#include "proxy/kernel/udp_flows.h"
 
 #include <initializer_list>
 #include <memory>

@@ -1,4 +1,4 @@
-#include "proxy/table_edit.h"
+#include "proxy/legacy/table_edit.h"
 
 #include <map>
 #include <numeric>

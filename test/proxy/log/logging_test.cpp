@@ -1,4 +1,4 @@
-#include "proxy/logging.h"
+#include "proxy/log/logging.h"
 
 #include <memory>
 #include <regex>

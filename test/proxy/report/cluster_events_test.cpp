@@ -1,4 +1,4 @@
-#include "proxy/cluster_events.h"
+#include "proxy/report/cluster_events.h"
 
 #include <condition_variable>
 #include <mutex>
@@ -8,7 +8,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "proxy/rfc3339.h"
+#include "proxy/text/rfc3339.h"
 #include "test/support/quiet_log.h"
 
 using proxy::ClusterEvents;

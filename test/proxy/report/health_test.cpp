@@ -1,8 +1,8 @@
-#include "proxy/health.h"
+#include "proxy/report/health.h"
 
 #include <catch2/catch.hpp>
 
-#include "proxy/rfc3339.h"
+#include "proxy/text/rfc3339.h"
 
 using namespace std::chrono_literals;
 using proxy::HealthState;

@@ -5,7 +5,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "proxy/metrics.h"
+#include "proxy/report/metrics.h"
 #include "test/support/network_namespace.h"
 #include "test/support/temporary_folder.h"
 

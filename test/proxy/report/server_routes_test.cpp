@@ -1,4 +1,4 @@
-#include "proxy/server_routes.h"
+#include "proxy/report/server_routes.h"
 
 #include <string>
 

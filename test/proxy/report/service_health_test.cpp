@@ -1,4 +1,4 @@
-#include "proxy/service_health.h"
+#include "proxy/report/service_health.h"
 
 #include <memory>
 #include <string>

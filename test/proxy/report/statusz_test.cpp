@@ -1,12 +1,12 @@
-#include "proxy/statusz.h"
+#include "proxy/report/statusz.h"
 
 #include <string>
 
 #include <catch2/catch.hpp>
 
-#include "proxy/html.h"
-#include "proxy/rfc3339.h"
-#include "proxy/sync_plot.h"
+#include "proxy/report/sync_plot.h"
+#include "proxy/text/html.h"
+#include "proxy/text/rfc3339.h"
 #include "test/support/occurrences.h"
 
 using namespace std::chrono_literals;

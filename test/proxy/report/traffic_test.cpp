@@ -1,4 +1,4 @@
-#include "proxy/traffic.h"
+#include "proxy/report/traffic.h"
 
 #include <future>
 #include <stdexcept>

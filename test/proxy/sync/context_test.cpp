@@ -1,4 +1,4 @@
-#include "proxy/context.h"
+#include "proxy/sync/context.h"
 
 #include <catch2/catch.hpp>
 

@@ -1,4 +1,4 @@
-#include "proxy/pacer.h"
+#include "proxy/sync/pacer.h"
 
 #include <catch2/catch.hpp>
 

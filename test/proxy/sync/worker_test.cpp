@@ -1,4 +1,4 @@
-#include "proxy/worker.h"
+#include "proxy/sync/worker.h"
 
 #include <condition_variable>
 #include <mutex>

@@ -1,4 +1,4 @@
-#include "proxy/go_values.h"
+#include "proxy/text/go_values.h"
 
 #include <limits>
 

@@ -1,4 +1,4 @@
-#include "proxy/rfc3339.h"
+#include "proxy/text/rfc3339.h"
 
 #include <catch2/catch.hpp>
 

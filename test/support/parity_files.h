@@ -1,24 +1,19 @@
 #pragma once
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
 #include <vector>
 
+#include "test/support/paths.h"
+
 namespace test {
 
-/// The folder of goldens and seed dumps: $IPTPROXY_SHARED, or ../shared beside the sources.
-inline std::filesystem::path shared_folder() {
-  const char* named = std::getenv("IPTPROXY_SHARED");
-  return named != nullptr ? std::filesystem::path(named)
-                          : std::filesystem::path(IPTPROXY_SOURCE_DIR "/../shared");
-}
-
-inline bool has_shared_files() {
-  return std::filesystem::is_directory(shared_folder() / "goldens");
+/// The folder of what a real kube-proxy and a real cluster left: goldens/ and seed/.
+inline std::filesystem::path parity_folder() {
+  return source_folder() / "test/parity";
 }
 
 inline std::string content(const std::filesystem::path& file) {
@@ -36,13 +31,11 @@ inline std::vector<std::string> lines(const std::filesystem::path& file) {
   return all;
 }
 
-/// Folders of the golden cases, sorted; empty without shared files.
+/// Folders of the golden cases, sorted. Throws if there are none.
 inline std::vector<std::filesystem::path> golden_cases() {
   std::vector<std::filesystem::path> cases;
-  if (has_shared_files()) {
-    for (const auto& entry : std::filesystem::directory_iterator(shared_folder() / "goldens")) {
-      cases.push_back(entry.path());
-    }
+  for (const auto& entry : std::filesystem::directory_iterator(parity_folder() / "goldens")) {
+    cases.push_back(entry.path());
   }
   std::sort(cases.begin(), cases.end());
   return cases;
@@ -55,10 +48,8 @@ inline std::vector<std::filesystem::path> save_files() {
     files.push_back(golden / "iptables-save");
     files.push_back(golden / "ip6tables-save");
   }
-  if (has_shared_files()) {
-    files.push_back(shared_folder() / "seed/k8s-worker1.iptables-save");
-    files.push_back(shared_folder() / "seed/k8s-master.iptables-save");
-  }
+  files.push_back(parity_folder() / "seed/k8s-worker1.iptables-save");
+  files.push_back(parity_folder() / "seed/k8s-master.iptables-save");
   return files;
 }
 

@@ -1,0 +1,42 @@
+#include "proxy/sync/local_node.h"
+
+#include <stdexcept>
+
+#include <unistd.h>
+
+#include "proxy/kernel/sysctl.h"
+#include "proxy/log/logging.h"
+
+namespace proxy {
+
+LocalNode look_at_node(const Config& config) {
+  if (geteuid() != 0) {
+    throw std::runtime_error(
+        "programming iptables needs root (or CAP_NET_ADMIN as user 0); try `render` or `diff "
+        "--against`");
+  }
+  LocalNode node{
+      .config = config, .current = std::make_shared<CurrentConfig>(config), .host = read_host()};
+  node.name = node_name(config, node.host.name);
+  const IptablesTraces traces = require_readable(look_for_iptables());
+  node.iptables = choose_iptables(config.iptables_backend, traces);
+  if (!node.iptables.in_process && !traces.legacy.has_programs && !traces.nft.has_programs) {
+    throw std::runtime_error(
+        "iptables is not available on this host: no iptables-save and iptables-restore in PATH");
+  }
+  node.host.capabilities.random_fully = node.iptables.random_fully;
+  node.families = {rules::Family::kIpv4};
+  if (Sysctl().has_ipv6()) {
+    node.families.push_back(rules::Family::kIpv6);
+  }
+  log_info("Programming rules",
+           {{"through", describe(node.iptables)},
+            {"iptables", node.iptables.version},
+            {"reason", node.iptables.reason}});
+  for (const std::string& warning : node.iptables.warnings) {
+    log_warning("Mixed iptables", {{"warning", warning}});
+  }
+  return node;
+}
+
+}  // namespace proxy
