@@ -33,11 +33,8 @@ struct BatchLimits {
   std::size_t removals = 0;  // of chains
 };
 
-/// Hands the changes to `sink` as one or more batches, in order; stops early when it returns false.
-/// Each batch leaves tables that forward correctly: fixed chains, which jump to no service; then
-/// the chains of services, some at a time; then the entries that lead to them; then hooks; then
-/// removals, callers before those they called. A shared chain that packets already pass is
-/// never cut: only insertions, and the filling of a chain that no hook leads to yet, are.
+/// Hands the changes to `sink` as one or more batches, in the order of write_steps(); stops early
+/// when it returns false. Each batch leaves tables that forward correctly.
 void make_batches(const Changes& changes,
                   Family family,
                   const BatchLimits& limits,

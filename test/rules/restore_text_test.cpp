@@ -1,6 +1,8 @@
 #include "rules/restore_text.h"
 
+#include <algorithm>
 #include <map>
+#include <set>
 
 #include <catch2/catch.hpp>
 
@@ -108,11 +110,13 @@ TEST_CASE("restore text: a removed Service loses its entry before its chains", "
   const std::vector<std::string> lines = lines_of(make_batch(changes, Family::kIpv4).text);
 
   const std::string svc(cluster_policy_chain(named("b")).view());
+  const std::string sep(
+      endpoint_chain(named("b"), *SocketAddress::parse("10.244.1.9:8080")).view());
   REQUIRE(lines.size() == 7);
-  CHECK(lines[1] == ":" + svc + " - [0:0]");
+  CHECK(std::set(lines.begin() + 1, lines.begin() + 3) ==
+        std::set{":" + svc + " - [0:0]", ":" + sep + " - [0:0]"});
   CHECK_THAT(lines[3], Catch::StartsWith("-D KUBE-SERVICES -d 10.96.0.2/32"));
-  CHECK(lines[4] == "-X " + svc);
-  CHECK_THAT(lines[5], Catch::StartsWith("-X KUBE-SEP-"));
+  CHECK(std::set(lines.begin() + 4, lines.begin() + 6) == std::set{"-X " + svc, "-X " + sep});
 }
 
 TEST_CASE("restore text: insertions end up in the order of the changes", "[rules][restore]") {
@@ -184,15 +188,29 @@ TEST_CASE("restore text: a shared chain that packets pass is rewritten in one pi
   }
 }
 
-TEST_CASE("restore text: clean-up removes callers before callees", "[rules][restore]") {
-  Installed have = holding({"a", "b"});
+TEST_CASE("restore text: clean-up flushes all chains before it removes one, whoever calls whom",
+          "[rules][restore]") {
+  const Installed have = holding({"a", "b"});
+  const Changes changes = diff(have, Ruleset());
+  REQUIRE(changes.remove.size() > 5);
 
-  const std::vector<RestoreBatch> all = batches(diff(have, Ruleset()), {1, 1, 1});
+  const std::vector<RestoreBatch> all = batches(changes, {1, 1, 1});
 
   CHECK(batch_with(all, "-D PREROUTING") == 0);
-  CHECK(batch_with(all, "-X KUBE-SERVICES") < batch_with(all, "-X KUBE-SVC-"));
-  CHECK(batch_with(all, "-X KUBE-SVC-") < batch_with(all, "-X KUBE-SEP-"));
-  CHECK(batch_with(all, "-X KUBE-SEP-") < batch_with(all, "-X KUBE-MARK-MASQ"));
+  int last_flush = 0;
+  int first_removal = static_cast<int>(all.size());
+  for (const ChainId& chain : changes.remove) {
+    const std::string table = "*" + std::string(to_string(chain.table)) + "\n";
+    const std::string name(chain.name.view());
+    const int flush = batch_with(all, table + ":" + name + " - [0:0]");
+    const int removal = batch_with(all, table + "-X " + name + "\n");
+    CAPTURE(name);
+    REQUIRE(flush > 0);
+    REQUIRE(removal > 0);
+    last_flush = std::max(last_flush, flush);
+    first_removal = std::min(first_removal, removal);
+  }
+  CHECK(last_flush < first_removal);
 }
 
 TEST_CASE("restore text: nothing follows a batch that was refused", "[rules][restore]") {
