@@ -1,5 +1,3 @@
-#include <fmt/format.h>
-
 #include "bench/sync_report.h"
 #include "proxy/text/json.h"
 
@@ -7,14 +5,15 @@ namespace bench {
 
 namespace {
 
-using proxy::to_json;
+using proxy::json_array;
+using proxy::JsonObject;
 
-std::string identity(const Figures& figures) {
-  return fmt::format(R"("subject":{},"way":{},"services":{},"endpoints":{})",
-                     to_json(name_of(figures.subject)),
-                     to_json(name_of(figures.way)),
-                     figures.size.services,
-                     figures.size.endpoints);
+JsonObject identity(const Figures& figures) {
+  return JsonObject()
+      .text("subject", name_of(figures.subject))
+      .text("way", name_of(figures.way))
+      .number("services", figures.size.services)
+      .number("endpoints", figures.size.endpoints);
 }
 
 std::string key_of(std::string_view name) {
@@ -22,80 +21,78 @@ std::string key_of(std::string_view name) {
   for (char& letter : key) {
     letter = letter == ' ' ? '_' : letter;
   }
-  return to_json(key);
+  return key;
 }
 
 std::string time_of(const Quantiles& time) {
   return time.runs == 0 ? "null"
-                        : fmt::format(R"({{"runs":{},"p50":{},"p90":{},"p99":{}}})",
-                                      time.runs,
-                                      time.p50,
-                                      time.p90,
-                                      time.p99);
+                        : JsonObject()
+                              .number("runs", time.runs)
+                              .number("p50", time.p50)
+                              .number("p90", time.p90)
+                              .number("p99", time.p99)
+                              .str();
 }
 
 std::string object_of(const Figures& figures) {
-  std::string text = "{" + identity(figures) + R"(,"ms":{)";
+  JsonObject times;
   for (const Event event : kEvents) {
-    text += fmt::format("{}:{},", key_of(name_of(event)), time_of(figures[event]));
+    times.raw(key_of(name_of(event)), time_of(figures[event]));
   }
-  return text + fmt::format(R"("bare_commit":{}}},"nat_rules":{},"rss":{},"child_rss":{}}})",
-                            time_of(figures.bare_commit),
-                            figures.nat_rules,
-                            figures.rss_bytes,
-                            figures.child_rss_bytes);
+  times.raw("bare_commit", time_of(figures.bare_commit));
+  return identity(figures)
+      .object("ms", times)
+      .number("nat_rules", figures.nat_rules)
+      .number("rss", figures.rss_bytes)
+      .number("child_rss", figures.child_rss_bytes)
+      .str();
 }
 
 std::string object_of(const Judgement& judgement) {
-  return fmt::format(R"({{{},"what":{},"limit":{},"unit":{},"value":{},"allowed":{},"met":{}}})",
-                     identity(judgement.of),
-                     to_json(judgement.what),
-                     to_json(judgement.limit),
-                     to_json(judgement.unit),
-                     judgement.value,
-                     judgement.allowed,
-                     judgement.is_met());
-}
-
-std::string ratio_text(std::optional<double> ratio) {
-  return ratio ? fmt::format("{}", *ratio) : "null";
+  return identity(judgement.of)
+      .text("what", judgement.what)
+      .text("limit", judgement.limit)
+      .text("unit", judgement.unit)
+      .number("value", judgement.value)
+      .number("allowed", judgement.allowed)
+      .flag("met", judgement.is_met())
+      .str();
 }
 
 std::string object_of(const Comparison& comparison) {
-  std::string text = fmt::format(R"({{"variant":{},"services":{},"endpoints":{})",
-                                 to_json(variant_of(comparison.iptproxy.way)),
-                                 comparison.iptproxy.size.services,
-                                 comparison.iptproxy.size.endpoints);
+  JsonObject object;
+  object.text("variant", variant_of(comparison.iptproxy.way))
+      .number("services", comparison.iptproxy.size.services)
+      .number("endpoints", comparison.iptproxy.size.endpoints);
   for (const Event event : kEvents) {
-    text += fmt::format(",{}:{}", key_of(name_of(event)), ratio_text(comparison.ratio(event)));
+    object.number(key_of(name_of(event)), comparison.ratio(event));
   }
-  return text + fmt::format(R"(,"rss":{}}})", ratio_text(comparison.rss_ratio()));
+  return object.number("rss", comparison.rss_ratio()).str();
 }
 
 template <typename T>
-std::string array_of(const std::vector<T>& values) {
-  std::string text;
-  for (const T& value : values) {
-    text += (text.empty() ? "" : ",\n ") + object_of(value);
-  }
-  return "[" + text + "]";
+std::string lines_of(const std::vector<T>& values) {
+  return json_array(
+      values, [](const T& value) { return object_of(value); }, ",\n ");
 }
 
 }  // namespace
 
 std::string to_json(const Report& report) {
   const Machine& machine = report.machine;
-  return fmt::format(
-      R"({{"machine":{{"processor":{},"cores":{},"kernel":{},"iptables":{},"clock":{}}},)"
-      "\n\"figures\":{},\n\"judgements\":{},\n\"kube_proxy_over_iptproxy\":{}}}\n",
-      to_json(machine.processor),
-      machine.cores,
-      to_json(machine.kernel),
-      to_json(machine.iptables),
-      to_json(machine.clock),
-      array_of(report.figures),
-      array_of(judge(report)),
-      array_of(compare(report)));
+  return JsonObject()
+             .object("machine",
+                     JsonObject()
+                         .text("processor", machine.processor)
+                         .number("cores", machine.cores)
+                         .text("kernel", machine.kernel)
+                         .text("iptables", machine.iptables)
+                         .text("clock", machine.clock))
+             .raw("figures", lines_of(report.figures))
+             .raw("judgements", lines_of(judge(report)))
+             .raw("kube_proxy_over_iptproxy", lines_of(compare(report)))
+             .str() +
+         "\n";
 }
 
 }  // namespace bench

@@ -2,27 +2,11 @@
 
 #include <fmt/format.h>
 
+#include "k8sclient/objects/json_text.h"
 #include "k8sclient/objects/yaml.h"
 
 namespace k8sclient {
 namespace {
-
-void append_quoted(std::string& out, std::string_view text) {
-  out += '"';
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (c == '\n') {
-      out += "\\n";
-    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
-      fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned char>(c));
-    } else {
-      out += c;
-    }
-  }
-  out += '"';
-}
 
 // Only words that every reader takes for strings stay without quotes.
 void append_yaml_string(std::string& out, const std::string& text) {
@@ -42,7 +26,7 @@ void append_yaml_string(std::string& out, const std::string& text) {
   if (plain) {
     out += text;
   } else {
-    append_quoted(out, text);
+    append_json_string(out, text);
   }
 }
 
@@ -61,7 +45,7 @@ struct ScalarText {
 struct JsonText : ScalarText {
   using ScalarText::operator();
 
-  void operator()(const std::string& text) const { append_quoted(out, text); }
+  void operator()(const std::string& text) const { append_json_string(out, text); }
 
   void operator()(const YamlNode::Sequence& items) const {
     out += '[';
@@ -79,7 +63,7 @@ struct JsonText : ScalarText {
     const char* separator = "";
     for (const YamlField& field : fields) {
       out += separator;
-      append_quoted(out, field.key);
+      append_json_string(out, field.key);
       out += ':';
       std::visit(*this, field.value.value);
       separator = ",";

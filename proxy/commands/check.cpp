@@ -48,14 +48,18 @@ constexpr Access kRequests[] = {
 };
 
 std::string review_of(const Access& request, std::string_view node_name) {
-  const std::string name = request.own_node ? fmt::format(R"(,"name":{})", to_json(node_name)) : "";
-  return fmt::format(
-      R"({{"apiVersion":"authorization.k8s.io/v1","kind":"SelfSubjectAccessReview","spec":{{"resourceAttributes":{{)"
-      R"("verb":"{}","group":"{}","resource":"{}"{}}}}}}})",
-      request.verb,
-      request.group,
-      request.resource,
-      name);
+  JsonObject attributes;
+  attributes.text("verb", request.verb)
+      .text("group", request.group)
+      .text("resource", request.resource);
+  if (request.own_node) {
+    attributes.text("name", node_name);
+  }
+  return JsonObject()
+      .text("apiVersion", "authorization.k8s.io/v1")
+      .text("kind", "SelfSubjectAccessReview")
+      .object("spec", JsonObject().object("resourceAttributes", attributes))
+      .str();
 }
 
 /// The answer says `"allowed":true` in its status and nowhere else.
@@ -152,16 +156,16 @@ std::string to_text(const std::vector<Finding>& findings, Colour colour) {
 }
 
 std::string to_json(const std::vector<Finding>& findings) {
-  std::string out = "[";
-  for (const Finding& finding : findings) {
-    out += fmt::format(R"({}{{"level":"{}","topic":{},"text":{},"advice":{}}})",
-                       out.size() > 1 ? "," : "",
-                       name_of(finding.level),
-                       to_json(finding.topic),
-                       to_json(finding.text),
-                       to_json(finding.advice));
-  }
-  return out + "]\n";
+  return json_array(findings,
+                    [](const Finding& finding) {
+                      return JsonObject()
+                          .text("level", name_of(finding.level))
+                          .text("topic", finding.topic)
+                          .text("text", finding.text)
+                          .text("advice", finding.advice)
+                          .str();
+                    }) +
+         "\n";
 }
 
 bool has_errors(const std::vector<Finding>& findings) {

@@ -18,6 +18,7 @@
 #include "proxy/host/process.h"
 #include "proxy/log/logging.h"
 #include "proxy/tables/iptables.h"
+#include "proxy/text/json.h"
 #include "rules/save_text.h"
 
 namespace proxy {
@@ -139,11 +140,7 @@ int show_diff(const Config& config, const DiffOptions& options) {
     diffs.push_back(describe(rules::parse_tables(text, family), changes));
   }
   if (options.output == Output::kJson) {
-    std::string out = "[";
-    for (const RuleDiff& diff : diffs) {
-      out += (out.size() > 1 ? "," : "") + to_json(diff);
-    }
-    print(out + "]\n");
+    print(json_array(diffs, [](const RuleDiff& diff) { return to_json(diff); }) + "\n");
   } else {
     for (const RuleDiff& diff : diffs) {
       print(to_text(diff, options.colour));

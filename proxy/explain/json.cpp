@@ -8,48 +8,6 @@
 namespace proxy {
 namespace {
 
-/// Text of one JSON object, members in the order in which they are added.
-class Object {
- public:
-  Object& text(std::string_view key, std::string_view value) { return raw(key, to_json(value)); }
-
-  Object& number(std::string_view key, std::size_t value) {
-    return raw(key, std::to_string(value));
-  }
-
-  Object& flag(std::string_view key, bool value) { return raw(key, value ? "true" : "false"); }
-
-  /// 12 digits: more than shares are exact to.
-  Object& share(std::string_view key, const std::optional<double>& value) {
-    return raw(key, value ? fmt::format("{:.12g}", *value) : "null");
-  }
-
-  /// `value` is JSON already.
-  Object& raw(std::string_view key, std::string_view value) {
-    text_ += text_.size() > 1 ? "," : "";
-    append_json(text_, key);
-    text_ += ':';
-    text_ += value;
-    return *this;
-  }
-
-  std::string str() const { return text_ + "}"; }
-
- private:
-  std::string text_ = "{";
-};
-
-/// Of what `to_element` makes of each item.
-template <typename Items, typename ToElement>
-std::string array(const Items& items, ToElement to_element) {
-  std::string text = "[";
-  for (const auto& item : items) {
-    text += text.size() > 1 ? "," : "";
-    text += to_element(item);
-  }
-  return text + "]";
-}
-
 template <typename T>
 std::string printed(const T& value) {
   return to_json(rules::to_string(value));
@@ -60,7 +18,7 @@ std::string_view policy_name(rules::TrafficPolicy policy) {
 }
 
 std::string reach_json(const Reach& reach) {
-  return Object()
+  return JsonObject()
       .text("from", to_string(reach.sender))
       .text("verdict", rules::to_string(reach.verdict))
       .number("endpoints", reach.endpoints)
@@ -70,32 +28,32 @@ std::string reach_json(const Reach& reach) {
 }
 
 std::string entrance_json(const Entrance& entrance) {
-  return Object()
+  return JsonObject()
       .text("kind", to_string(entrance.kind))
       .text("address", rules::to_string(entrance.address))
-      .raw("reach", array(entrance.reach, reach_json))
+      .raw("reach", json_array(entrance.reach, reach_json))
       .str();
 }
 
 std::string endpoint_json(const EndpointUse& use) {
   const auto text = [](const std::string& hint) { return to_json(hint); };
-  return Object()
+  return JsonObject()
       .text("address", rules::to_string(use.endpoint.address))
       .flag("local", use.endpoint.local)
       .flag("ready", use.endpoint.ready)
       .flag("serving", use.endpoint.serving)
       .flag("terminating", use.endpoint.terminating)
-      .raw("zoneHints", array(use.endpoint.zone_hints, text))
-      .raw("nodeHints", array(use.endpoint.node_hints, text))
+      .raw("zoneHints", json_array(use.endpoint.zone_hints, text))
+      .raw("nodeHints", json_array(use.endpoint.node_hints, text))
       .text("chain", use.chain.view())
-      .share("clusterShare", use.cluster_share)
-      .share("localShare", use.local_share)
+      .number("clusterShare", use.cluster_share)
+      .number("localShare", use.local_share)
       .text("whyNot", use.why_not)
       .str();
 }
 
 std::string chain_json(const ChainPurpose& chain) {
-  return Object()
+  return JsonObject()
       .text("table", rules::to_string(chain.chain.table))
       .text("name", chain.chain.name.view())
       .number("rules", chain.rules)
@@ -104,26 +62,27 @@ std::string chain_json(const ChainPurpose& chain) {
 }
 
 std::string step_json(const rules::Step& step, rules::Family family) {
-  Object object;
+  JsonObject object;
   object.text("table", rules::to_string(step.chain.table)).text("chain", step.chain.name.view());
   if (step.number == 0) {
     object.flag("policy", true);
   } else {
     object.number("rule", step.number).text("text", rules::to_string(step.rule, family));
   }
-  return object.share("chance", step.chance).str();
+  return object.number("chance", step.chance).str();
 }
 
 std::string outcome_json(const rules::Outcome& outcome, rules::Family family) {
-  return Object()
+  return JsonObject()
       .text("verdict", rules::to_string(outcome.verdict))
       .raw("endpoint", outcome.endpoint ? printed(*outcome.endpoint) : "null")
-      .share("share", outcome.share)
+      .number("share", outcome.share)
       .flag("masqueraded", outcome.masqueraded)
       .flag("deliveredHere", outcome.delivered_here)
       .flag("leftAlone", rules::is_left_alone(outcome))
       .raw("path",
-           array(outcome.path, [&](const rules::Step& step) { return step_json(step, family); }))
+           json_array(outcome.path,
+                      [&](const rules::Step& step) { return step_json(step, family); }))
       .str();
 }
 
@@ -131,7 +90,7 @@ std::string outcome_json(const rules::Outcome& outcome, rules::Family family) {
 
 std::string to_json(const ServiceExplanation& explanation) {
   const rules::ServicePort& port = *explanation.port;
-  Object object;
+  JsonObject object;
   object.text("namespace", explanation.name.name_space)
       .text("service", explanation.name.service)
       .text("port", explanation.name.port)
@@ -144,27 +103,28 @@ std::string to_json(const ServiceExplanation& explanation) {
       .number("healthCheckNodePort", port.health_check_node_port)
       .raw("clientIPAffinitySeconds",
            port.client_ip_affinity ? std::to_string(port.client_ip_affinity->count()) : "null")
-      .raw("sourceRanges", array(port.source_ranges, printed<rules::Cidr>))
-      .raw("entrances", array(explanation.entrances, entrance_json))
-      .raw("endpoints", array(explanation.endpoints, endpoint_json))
-      .raw("chains", array(explanation.chains, chain_json));
+      .raw("sourceRanges", json_array(port.source_ranges, printed<rules::Cidr>))
+      .raw("entrances", json_array(explanation.entrances, entrance_json))
+      .raw("endpoints", json_array(explanation.endpoints, endpoint_json))
+      .raw("chains", json_array(explanation.chains, chain_json));
   return object.str() + "\n";
 }
 
 std::string to_json(const PacketExplanation& explanation) {
   const rules::Packet& packet = explanation.packet;
-  Object object;
+  JsonObject object;
   object.text("from", rules::to_string(packet.source))
       .text("to", rules::to_string(packet.destination))
       .text("protocol", rules::to_string(packet.protocol))
       .text("inInterface", packet.in_interface)
       .raw("outcomes",
-           array(explanation.trace.outcomes,
-                 [&](const rules::Outcome& outcome) {
-                   return outcome_json(outcome, explanation.family);
-                 }))
-      .raw("notes",
-           array(explanation.trace.notes, [](const std::string& note) { return to_json(note); }));
+           json_array(explanation.trace.outcomes,
+                      [&](const rules::Outcome& outcome) {
+                        return outcome_json(outcome, explanation.family);
+                      }))
+      .raw("notes", json_array(explanation.trace.notes, [](const std::string& note) {
+             return to_json(note);
+           }));
   return object.str() + "\n";
 }
 

@@ -285,36 +285,31 @@ std::string to_text(const RuleDiff& diff, Colour colour) {
 }
 
 std::string to_json(const RuleDiff& diff) {
-  std::string out = fmt::format(R"({{"family":"{}","groups":[)", to_string(diff.family));
-  const auto separate = [&](char open) {
-    if (out.back() != open) {
-      out += ',';
-    }
+  const auto line_json = [](const auto& line) {
+    return JsonObject().text("sign", std::string_view(&line.sign, 1)).text("rule", line.rule).str();
   };
-  for (const auto& group : diff.groups) {
-    separate('[');
-    out += fmt::format(R"({{"owner":{},"chains":[)", to_json(group.owner));
-    for (const auto& chain : group.chains) {
-      separate('[');
-      out += fmt::format(R"({{"table":"{}","chain":{},"change":"{}","lines":[)",
-                         to_string(chain.chain.table),
-                         to_json(chain.chain.name.view()),
-                         kind_text(chain.kind));
-      for (const auto& line : chain.lines) {
-        separate('[');
-        out += fmt::format(R"({{"sign":"{}","rule":{}}})", line.sign, to_json(line.rule));
-      }
-      out += "]}";
-    }
-    out += "]}";
-  }
-  out +=
-      fmt::format(R"(],"rulesAdded":{},"rulesRemoved":{},"chainsCreated":{},"chainsRemoved":{}}})",
-                  diff.rules_added,
-                  diff.rules_removed,
-                  diff.chains_created,
-                  diff.chains_removed);
-  return out;
+  const auto chain_json = [&](const auto& chain) {
+    return JsonObject()
+        .text("table", to_string(chain.chain.table))
+        .text("chain", chain.chain.name.view())
+        .text("change", kind_text(chain.kind))
+        .raw("lines", json_array(chain.lines, line_json))
+        .str();
+  };
+  const auto group_json = [&](const auto& group) {
+    return JsonObject()
+        .text("owner", group.owner)
+        .raw("chains", json_array(group.chains, chain_json))
+        .str();
+  };
+  return JsonObject()
+      .text("family", to_string(diff.family))
+      .raw("groups", json_array(diff.groups, group_json))
+      .number("rulesAdded", diff.rules_added)
+      .number("rulesRemoved", diff.rules_removed)
+      .number("chainsCreated", diff.chains_created)
+      .number("chainsRemoved", diff.chains_removed)
+      .str();
 }
 
 }  // namespace proxy

@@ -65,12 +65,12 @@ std::string text_line(const spdlog::details::log_msg& record, std::uint64_t fold
                                  file_name(record),
                                  record.source.line);
   std::string_view rest(record.payload.data(), record.payload.size());
-  append_json(line, take_part(rest));
+  k8sclient::append_json_string(line, take_part(rest));
   while (!rest.empty()) {
     line += ' ';
     line += take_part(rest);
     line += '=';
-    append_json(line, take_part(rest));
+    k8sclient::append_json_string(line, take_part(rest));
   }
   if (folded > 0) {
     line += fmt::format(" folded=\"{}\"", folded);
@@ -83,24 +83,19 @@ std::string json_line(const spdlog::details::log_msg& record, std::uint64_t fold
   const std::string_view level(spdlog::level::to_string_view(record.level).data());
   const std::int64_t time = microseconds(record);
   std::string_view rest(record.payload.data(), record.payload.size());
-  std::string line = fmt::format(R"({{"ts":{}.{:03},"level":"{}","caller":"{}:{}","msg":)",
-                                 time / 1000,
-                                 time % 1000,
-                                 level,
-                                 file_name(record),
-                                 record.source.line);
-  append_json(line, take_part(rest));
+  JsonObject line;
+  line.raw("ts", fmt::format("{}.{:03}", time / 1000, time % 1000))
+      .text("level", level)
+      .text("caller", fmt::format("{}:{}", file_name(record), record.source.line))
+      .text("msg", take_part(rest));
   while (!rest.empty()) {
-    line += ',';
-    append_json(line, take_part(rest));
-    line += ':';
-    append_json(line, take_part(rest));
+    const std::string_view key = take_part(rest);
+    line.text(key, take_part(rest));
   }
   if (folded > 0) {
-    line += fmt::format(R"(,"folded":{})", folded);
+    line.number("folded", folded);
   }
-  line += "}\n";
-  return line;
+  return line.str() + "\n";
 }
 
 void write_to_standard_error(std::string_view line) {

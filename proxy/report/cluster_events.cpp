@@ -66,12 +66,13 @@ std::string fold_key(const ClusterEvent& event) {
                      event.note);
 }
 
-std::string regarding_json(const Regarding& regarding) {
-  return fmt::format(R"({{"kind":{}{}{},"name":{},"apiVersion":"v1"}})",
-                     to_json(regarding.kind),
-                     regarding.name_space.empty() ? "" : R"(,"namespace":)",
-                     regarding.name_space.empty() ? "" : to_json(regarding.name_space),
-                     to_json(regarding.name));
+JsonObject regarding_json(const Regarding& regarding) {
+  JsonObject object;
+  object.text("kind", regarding.kind);
+  if (!regarding.name_space.empty()) {
+    object.text("namespace", regarding.name_space);
+  }
+  return object.text("name", regarding.name).text("apiVersion", "v1");
 }
 
 }  // namespace
@@ -120,25 +121,28 @@ ClusterEvent service_quarantined(std::string_view node_name,
 std::string event_json(const ClusterEvent& event,
                        std::string_view instance,
                        std::chrono::system_clock::time_point now) {
-  return fmt::format(
-      R"({{"apiVersion":"events.k8s.io/v1","kind":"Event","metadata":{{"name":{},"namespace":{}}},)"
-      R"("eventTime":"{}","reportingController":"{}","reportingInstance":{},"action":{},)"
-      R"("reason":{},"regarding":{},"note":{},"type":{}}})",
-      to_json(event_name(event, now)),
-      to_json(name_space_of(event)),
-      to_micro_time(now),
-      kController,
-      to_json(instance),
-      to_json(event.action),
-      to_json(event.reason),
-      regarding_json(event.regarding),
-      to_json(shortened(event.note)),
-      to_json(event.type));
+  return JsonObject()
+      .text("apiVersion", "events.k8s.io/v1")
+      .text("kind", "Event")
+      .object(
+          "metadata",
+          JsonObject().text("name", event_name(event, now)).text("namespace", name_space_of(event)))
+      .text("eventTime", to_micro_time(now))
+      .text("reportingController", kController)
+      .text("reportingInstance", instance)
+      .text("action", event.action)
+      .text("reason", event.reason)
+      .object("regarding", regarding_json(event.regarding))
+      .text("note", shortened(event.note))
+      .text("type", event.type)
+      .str();
 }
 
 std::string series_json(std::uint64_t count, std::chrono::system_clock::time_point now) {
-  return fmt::format(
-      R"({{"series":{{"count":{},"lastObservedTime":"{}"}}}})", count, to_micro_time(now));
+  return JsonObject()
+      .object("series",
+              JsonObject().number("count", count).text("lastObservedTime", to_micro_time(now)))
+      .str();
 }
 
 std::string event_path(const ClusterEvent& event) {

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "proxy/text/json.h"
 #include "proxy/text/rfc3339.h"
 
 namespace proxy {
@@ -31,29 +32,33 @@ std::string newest_update(const HealthVerdict& verdict) {
                         ->updated);
 }
 
-std::string family_status(const HealthVerdict& verdict) {
-  std::string text;
+JsonObject family_status(const HealthVerdict& verdict) {
+  JsonObject status;
   for (const FamilyHealth& family : verdict.families) {
-    text += fmt::format(R"({}"{}":{{"lastUpdated":"{}","healthy":{}}})",
-                        text.empty() ? "" : ",",
-                        rules::to_string(family.family),
-                        to_rfc3339(family.updated),
-                        family.healthy);
+    status.object(rules::to_string(family.family),
+                  JsonObject()
+                      .text("lastUpdated", to_rfc3339(family.updated))
+                      .flag("healthy", family.healthy));
   }
-  return text.empty() ? text : fmt::format(R"(,"status":{{{}}})", text);
+  return status;
 }
 
-/// `eligibility` goes between the times and the verdict.
-Response health_response(const HealthVerdict& verdict, bool is_ok, std::string_view eligibility) {
+enum class Shows { kAll, kAllButEligibility };
+
+Response health_response(const HealthVerdict& verdict, bool is_ok, Shows shows) {
   const std::string now = to_rfc3339(verdict.now.wall);
+  JsonObject body;
+  body.text("lastUpdated", is_ok ? now : newest_update(verdict)).text("currentTime", now);
+  if (shows == Shows::kAll) {
+    body.flag("nodeEligible", verdict.node_eligible);
+  }
+  body.flag("healthy", verdict.healthy);
+  if (!verdict.families.empty()) {
+    body.object("status", family_status(verdict));
+  }
   return {.status = is_ok ? 200 : 503,
           .headers = {{"Content-Type", "application/json"}, {"X-Content-Type-Options", "nosniff"}},
-          .body = fmt::format(R"({{"lastUpdated":"{}","currentTime":"{}",{}"healthy":{}{}}})",
-                              is_ok ? now : newest_update(verdict),
-                              now,
-                              eligibility,
-                              verdict.healthy,
-                              family_status(verdict))};
+          .body = body.str()};
 }
 
 }  // namespace
@@ -134,13 +139,11 @@ bool is_eligible(const k8sclient::Node& node) {
 }
 
 Response healthz_response(const HealthVerdict& verdict) {
-  return health_response(verdict,
-                         verdict.healthy && verdict.node_eligible,
-                         fmt::format(R"("nodeEligible":{},)", verdict.node_eligible));
+  return health_response(verdict, verdict.healthy && verdict.node_eligible, Shows::kAll);
 }
 
 Response livez_response(const HealthVerdict& verdict) {
-  return health_response(verdict, verdict.healthy, "");
+  return health_response(verdict, verdict.healthy, Shows::kAllButEligibility);
 }
 
 }  // namespace proxy

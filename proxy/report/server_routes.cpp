@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "proxy/report/statusz.h"
+#include "proxy/text/json.h"
 
 namespace proxy {
 
@@ -23,9 +24,12 @@ Response ping(const Request& request) {
 /// In the form of every Kubernetes component's /version. We have a version of our own, and no
 /// Kubernetes one to claim.
 Response version(const Request&) {
-  return json_response(R"({"major":"","minor":"","gitVersion":"v)" IPTPROXY_VERSION
-                       R"(","gitCommit":"","gitTreeState":"","buildDate":"","goVersion":"",)"
-                       R"("compiler":"gcc","platform":"linux"})");
+  JsonObject version;
+  version.text("major", "").text("minor", "").text("gitVersion", "v" IPTPROXY_VERSION);
+  for (const char* unknown : {"gitCommit", "gitTreeState", "buildDate", "goVersion"}) {
+    version.text(unknown, "");
+  }
+  return json_response(version.text("compiler", "gcc").text("platform", "linux").str());
 }
 
 constexpr const char* kExpositionType =
@@ -78,7 +82,7 @@ Handler metrics_routes(MetricsPages pages) {
       {"/configz",
        [pages](const Request&) {
          return json_response(
-             fmt::format(R"({{"kubeproxy.config.k8s.io":{}}})", pages.configuration()));
+             JsonObject().raw("kubeproxy.config.k8s.io", pages.configuration()).str());
        }},
       {"/version", version},
       {"/statusz",

@@ -37,11 +37,7 @@ class Object {
   // Made by `render` of each element, in order.
   template <typename T, typename Render>
   Object& array(std::string_view key, const std::vector<T>& values, Render render) {
-    std::string elements;
-    for (const T& value : values) {
-      elements += (elements.empty() ? "" : ",") + render(value);
-    }
-    return json(key, "[" + elements + "]");
+    return json(key, proxy::json_array(values, render));
   }
 
   Object& texts(std::string_view key, const std::vector<std::string>& values) {
@@ -49,15 +45,14 @@ class Object {
   }
 
   Object& json(std::string_view key, std::string_view value) {
-    fmt::format_to(
-        std::back_inserter(members_), "{}{}:{}", members_.empty() ? "" : ",", to_json(key), value);
+    members_.raw(key, value);
     return *this;
   }
 
-  std::string str() const { return "{" + members_ + "}"; }
+  std::string str() const { return members_.str(); }
 
  private:
-  std::string members_;
+  proxy::JsonObject members_;
 };
 
 std::string port_of(const k8sclient::ServicePort& port) {

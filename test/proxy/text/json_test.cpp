@@ -1,5 +1,10 @@
 #include "proxy/text/json.h"
 
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <vector>
+
 #include <catch2/catch.hpp>
 
 using proxy::to_json;
@@ -31,4 +36,23 @@ TEST_CASE("json: bytes that are not UTF-8 are replaced", "[proxy][json]") {
     expected += "\xef\xbf\xbd";
   }
   CHECK(to_json(text) == expected + '"');
+}
+
+TEST_CASE("json: an object has its members in the order in which they were added",
+          "[proxy][json]") {
+  const std::vector<int> items = {1, 2};
+
+  CHECK(proxy::JsonObject().empty());
+  CHECK(proxy::JsonObject().str() == "{}");
+  CHECK(proxy::JsonObject()
+            .text("z", "\"")
+            .number("count", std::uint64_t{18446744073709551615U})
+            .number("share", 1.0 / 3)
+            .number("none", std::nullopt)
+            .number("endless", std::numeric_limits<double>::infinity())
+            .flag("is", true)
+            .object("a", proxy::JsonObject().number("less", -1))
+            .raw("list", proxy::json_array(items, [](int i) { return std::to_string(i); }))
+            .str() == R"({"z":"\"","count":18446744073709551615,"share":0.333333333333,)"
+                      R"("none":null,"endless":null,"is":true,"a":{"less":-1},"list":[1,2]})");
 }
