@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <iterator>
 #include <map>
 
 #include <fmt/format.h>
@@ -20,16 +21,14 @@ constexpr std::int32_t kMaxAffinityTimeout = 86400;             // as the API se
 
 using Words = std::initializer_list<std::string_view>;
 
-constexpr std::string_view kPolicies = "must be Cluster or Local";
-
-void check_word(std::string_view field,
-                std::string_view value,
-                Words known,
-                std::string_view rule,
-                Notes& notes) {
-  if (!value.empty() && std::ranges::find(known, value) == known.end()) {
-    notes.dropped(field, value, rule);
+/// Notes a value that is none of the known words: "must be ClusterIP, NodePort or LoadBalancer".
+void check_word(std::string_view field, std::string_view value, Words known, Notes& notes) {
+  if (value.empty() || std::ranges::find(known, value) != known.end()) {
+    return;
   }
+  const auto last = std::prev(known.end());
+  notes.dropped(
+      field, value, fmt::format("must be {} or {}", fmt::join(known.begin(), last, ", "), *last));
 }
 
 /// Words that the API does not have are taken, as by kube-proxy, for the field's default; but they
@@ -37,26 +36,13 @@ void check_word(std::string_view field,
 void check_words(const k8sclient::Service& service, Notes& notes) {
   const Words types{"ClusterIP", "NodePort", "LoadBalancer", "ExternalName"};
   const Words policies{"Cluster", "Local"};
-  check_word("spec.type",
-             service.type,
-             types,
-             "must be ClusterIP, NodePort, LoadBalancer or ExternalName",
-             notes);
-  check_word("spec.sessionAffinity",
-             service.session_affinity,
-             {"None", "ClientIP"},
-             "must be None or ClientIP",
-             notes);
-  check_word(
-      "spec.externalTrafficPolicy", service.external_traffic_policy, policies, kPolicies, notes);
-  check_word(
-      "spec.internalTrafficPolicy", service.internal_traffic_policy, policies, kPolicies, notes);
+  check_word("spec.type", service.type, types, notes);
+  check_word("spec.sessionAffinity", service.session_affinity, {"None", "ClientIP"}, notes);
+  check_word("spec.externalTrafficPolicy", service.external_traffic_policy, policies, notes);
+  check_word("spec.internalTrafficPolicy", service.internal_traffic_policy, policies, notes);
   for (std::size_t i = 0; i < service.ip_families.size(); ++i) {
-    check_word(fmt::format("spec.ipFamilies[{}]", i),
-               service.ip_families[i],
-               {"IPv4", "IPv6"},
-               "must be IPv4 or IPv6",
-               notes);
+    check_word(
+        fmt::format("spec.ipFamilies[{}]", i), service.ip_families[i], {"IPv4", "IPv6"}, notes);
   }
 }
 
@@ -115,7 +101,6 @@ PerFamily<std::vector<IpAddress>> load_balancer_vips(const k8sclient::Service& s
       check_word(fmt::format("status.loadBalancer.ingress[{}].ipMode", i),
                  ip_mode.value_or(""),
                  {"VIP", "Proxy"},
-                 "must be VIP or Proxy",
                  notes);
       continue;
     }

@@ -158,12 +158,12 @@ void IptcBackend::apply_large(const rules::TableChanges& changes,
   {
     TablePlan plan =
         plan_table(settings_.family, table.index, std::as_const(table.entries).entries(), changes);
-    write_table(settings_.family, table.index, plan, changes, table.entries);
+    write_table(table.index, plan, changes, table.entries);
     table.index = std::move(plan.index);
     table.shape = table.index.shape();
     plan.whole = {};
     counters.resize(std::max(replaced, table.shape.entries));
-    socket_.replace(changes.table(), table.shape, table.entries, replaced, counters);
+    socket_.replace(changes.table(), table.shape, table.entries, {replaced, counters});
     carry_counters(plan, counters.counters());
   }
   if (socket_.add_counters(changes.table(), table.shape.entries, counters)) {

@@ -15,11 +15,18 @@ namespace {
 using Piece = TablePlan::Piece;
 using Field = std::uint32_t Piece::*;
 
+/// Where a piece was, where it goes and how long it is: in bytes, or in entries.
+struct Measure {
+  Field from;
+  Field to;
+  Field size;
+};
+
 /// Moves all pieces within `data`. Pieces that go down are moved first to last, then those that go
 /// up last to first: so none is overwritten before it was moved.
 template <typename T>
-void move_pieces(
-    std::span<T> data, const std::vector<Piece>& pieces, Field from, Field to, Field size) {
+void move_pieces(std::span<T> data, const std::vector<Piece>& pieces, const Measure& measure) {
+  const auto [from, to, size] = measure;
   for (const Piece& piece : pieces) {
     if (piece.*to < piece.*from) {
       std::copy_n(data.begin() + piece.*from, piece.*size, data.begin() + piece.*to);
@@ -61,19 +68,22 @@ class Relocation {
 
 class Writer {
  public:
-  Writer(rules::Family family,
-         const TableIndex& old_index,
+  Writer(const TableIndex& old_index,
          const TablePlan& plan,
          const rules::TableChanges& changes,
          EntryBuffer& entries)
-      : family_(family), old_index_(old_index), plan_(plan), changes_(changes), entries_(entries) {}
+      : family_(plan.family),
+        old_index_(old_index),
+        plan_(plan),
+        changes_(changes),
+        entries_(entries) {}
 
   void run() {
     const std::uint32_t old_size = old_index_.shape().size;
     const std::uint32_t new_size = plan_.index.shape().size;
     relocate_jumps();
     entries_.resize(std::max(old_size, new_size));
-    move_pieces(entries_.entries(), plan_.pieces, &Piece::from, &Piece::to, &Piece::size);
+    move_pieces(entries_.entries(), plan_.pieces, {&Piece::from, &Piece::to, &Piece::size});
     entries_.resize(new_size);
     changes_.for_each_whole([&](const auto& name, const auto& rules) {
       const auto place = std::lower_bound(
@@ -184,16 +194,15 @@ class Writer {
 
 }  // namespace
 
-void write_table(rules::Family family,
-                 const TableIndex& old_index,
+void write_table(const TableIndex& old_index,
                  const TablePlan& plan,
                  const rules::TableChanges& changes,
                  EntryBuffer& entries) {
-  Writer(family, old_index, plan, changes, entries).run();
+  Writer(old_index, plan, changes, entries).run();
 }
 
 void carry_counters(const TablePlan& plan, std::span<Counter> counters) {
-  move_pieces(counters, plan.pieces, &Piece::first_from, &Piece::first_to, &Piece::count);
+  move_pieces(counters, plan.pieces, {&Piece::first_from, &Piece::first_to, &Piece::count});
   std::size_t next = 0;
   for (const Piece& piece : plan.pieces) {
     std::fill(counters.begin() + static_cast<std::ptrdiff_t>(next),

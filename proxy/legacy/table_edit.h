@@ -10,8 +10,7 @@ namespace proxy {
 /// Carries the plan out, in place: what stays is moved, what is new is encoded where it belongs,
 /// jumps follow. `old_index` describes the entries before. Throws TableConflict; the entries are
 /// not to be used then.
-void write_table(rules::Family family,
-                 const TableIndex& old_index,
+void write_table(const TableIndex& old_index,
                  const TablePlan& plan,
                  const rules::TableChanges& changes,
                  EntryBuffer& entries);

@@ -45,8 +45,9 @@ struct TablePlan {
     std::uint32_t append = 0;
   };
 
-  explicit TablePlan(rules::Family family) : index(family) {}
+  explicit TablePlan(rules::Family table_family) : family(table_family), index(table_family) {}
 
+  rules::Family family;
   TableIndex index;  // of the new table
   std::vector<Piece> pieces;
   std::vector<Whole> whole;  // sorted by name

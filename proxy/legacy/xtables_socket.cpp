@@ -91,8 +91,7 @@ void XtablesSocket::read(rules::Table table, const TableShape& shape, EntryBuffe
 void XtablesSocket::replace(rules::Table table,
                             const TableShape& shape,
                             EntryBuffer& entries,
-                            std::uint32_t replaced,
-                            CounterBuffer& counters) const {
+                            const Replaced& replaced) const {
   ipt_replace header{};
   copy_name(header.name, table);
   header.valid_hooks = shape.valid_hooks;
@@ -100,8 +99,8 @@ void XtablesSocket::replace(rules::Table table,
   header.size = shape.size;
   std::copy(shape.hook_entries.begin(), shape.hook_entries.end(), header.hook_entry);
   std::copy(shape.underflows.begin(), shape.underflows.end(), header.underflow);
-  header.num_counters = replaced;
-  header.counters = reinterpret_cast<xt_counters*>(counters.counters().data());
+  header.num_counters = replaced.entries;
+  header.counters = reinterpret_cast<xt_counters*>(replaced.counters.counters().data());
   std::memcpy(entries.message().data(), &header, sizeof(header));
   if (setsockopt(socket_.get(),
                  level_,

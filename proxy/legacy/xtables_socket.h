@@ -61,6 +61,12 @@ class CounterBuffer {
   PageBuffer pages_;
 };
 
+/// The entries that a replacement throws out.
+struct Replaced {
+  std::uint32_t entries = 0;  // how many there were
+  CounterBuffer& counters;    // gets their final counters
+};
+
 /// The kernel's legacy tables of one family, by socket options. Needs NET_ADMIN and nothing else:
 /// any socket of the family will do. Methods throw std::system_error.
 class XtablesSocket {
@@ -73,13 +79,11 @@ class XtablesSocket {
   /// Fills `buffer` with the entries. EAGAIN if the table is not of that shape any more.
   void read(rules::Table table, const TableShape& shape, EntryBuffer& buffer) const;
 
-  /// Replaces all entries at once; `counters` gets the final counters of the `replaced` old
-  /// entries. EAGAIN if there were not that many.
+  /// Replaces all entries at once. EAGAIN if there were not as many as `replaced` says.
   void replace(rules::Table table,
                const TableShape& shape,
                EntryBuffer& entries,
-               std::uint32_t replaced,
-               CounterBuffer& counters) const;
+               const Replaced& replaced) const;
 
   /// Adds to the counters of all `count` entries. False if the table does not have that many: it
   /// was replaced meanwhile.

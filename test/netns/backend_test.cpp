@@ -310,7 +310,7 @@ TEST_CASE("legacy table: it is read whole while somebody without the lock replac
     const auto replace = [&](proxy::LegacyTable& from, proxy::LegacyTable& to) {
       proxy::CounterBuffer counters;
       counters.resize(from.shape.entries);
-      socket.replace(rules::Table::kNat, to.shape, to.entries, from.shape.entries, counters);
+      socket.replace(rules::Table::kNat, to.shape, to.entries, {from.shape.entries, counters});
     };
     while (!stop.stop_requested()) {
       replace(filled, empty);

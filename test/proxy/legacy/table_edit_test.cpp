@@ -50,7 +50,7 @@ class MemoryTable {
     const rules::TableChanges of_table(changes, Table::kNat);
     const TableIndex index(family_, shape_, entries_.entries());
     const TablePlan plan = plan_table(family_, index, entries_.entries(), of_table);
-    write_table(family_, index, plan, of_table, entries_);
+    write_table(index, plan, of_table, entries_);
     const TableShape next = plan.index.shape();
     counters.resize(std::max(shape_.entries, next.entries));
     carry_counters(plan, counters);
