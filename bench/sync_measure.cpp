@@ -49,7 +49,7 @@ Timing bare_replace(Clock clock, int runs) {
   proxy::CounterBuffer counters;
   counters.resize(count);
   return measure(clock, runs, [&] {
-    socket.replace(rules::Table::kNat, table.shape, table.entries, count, counters);
+    socket.replace(rules::Table::kNat, table.shape, table.entries, {count, counters});
   });
 }
 
