@@ -20,6 +20,7 @@
 #include "test/support/parity_files.h"
 #include "test/support/paths.h"
 #include "test/support/program.h"
+#include "test/support/skip.h"
 #include "test/support/traffic.h"
 
 // A node changes hands under traffic: from kube-proxy to iptproxy and back.
@@ -284,8 +285,7 @@ TEST_CASE("handover: from a running kube-proxy to iptproxy and back, no connecti
           "[netns][handover][kube-proxy]") {
   const auto programs = ClusterPrograms::from_environment();
   if (!programs) {
-    WARN("skipped: KUBE_PROXY, KUBE_APISERVER and ETCD do not name programs");
-    return;
+    test::skip("KUBE_PROXY, KUBE_APISERVER and ETCD do not name programs");
   }
   const auto variant = GENERATE(Variant::kNft, Variant::kLegacy);
   CAPTURE(proxy::to_string(variant));

@@ -5,6 +5,7 @@
 #include "proxy/host/process.h"
 #include "test/support/network_namespace.h"
 #include "test/support/paths.h"
+#include "test/support/skip.h"
 #include "test/support/temporary_folder.h"
 
 using Catch::Matchers::Contains;
@@ -38,8 +39,7 @@ void leave_nftables_mode() {
 TEST_CASE("nftables mode: it is removed with all that is in it, and no other",
           "[netns][nftables_mode]") {
   if (!has_nft()) {
-    WARN("skipped: no nft in PATH");
-    return;
+    test::skip("no nft in PATH");
   }
   const NetworkNamespace space;
   CHECK_FALSE(proxy::remove_nft_table(rules::Family::kIpv4, "kube-proxy"));
@@ -57,8 +57,7 @@ TEST_CASE("nftables mode: it is removed with all that is in it, and no other",
 TEST_CASE("nftables mode: the proxy takes a node over from kube-proxy's nftables mode",
           "[netns][nftables_mode]") {
   if (!has_nft()) {
-    WARN("skipped: no nft in PATH");
-    return;
+    test::skip("no nft in PATH");
   }
   const NetworkNamespace space;
   leave_nftables_mode();

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 
 #include <catch2/catch.hpp>
@@ -11,17 +12,14 @@
 #include <sched.h>
 #include <unistd.h>
 
-namespace test {
+#include "test/support/skip.h"
 
-namespace {
-constexpr int kSkipped = 77;
-}
+namespace test {
 
 NetworkNamespace::NetworkNamespace()
     : outer_(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)) {
   if (outer_ < 0 || ::unshare(CLONE_NEWNET) != 0) {
-    std::perror("skipped: cannot make a network namespace");
-    std::_Exit(kSkipped);
+    skip(std::string("cannot make a network namespace: ") + std::strerror(errno));
   }
   shell("ip link set lo up");
 }
