@@ -231,13 +231,34 @@ int report(const std::exception& error, int failure, void (*say)(std::string_vie
   return dynamic_cast<const k8sclient::KubeconfigError*>(&error) == nullptr ? failure : kBadInput;
 }
 
+/// What --validate-config prints; the exit status.
+int show_validation(const CheckedConfig& checked) {
+  for (const std::string& warning : checked.warnings) {
+    fmt::print("warning: {}\n", warning);
+  }
+  for (const std::string& note : config_notes(checked.config)) {
+    fmt::print("note: {}\n", note);
+  }
+  if (checked.config.validation == Validation::kStrict && !checked.warnings.empty()) {
+    fmt::print("The configuration has {} {}.\n",
+               checked.warnings.size(),
+               checked.warnings.size() == 1 ? "warning" : "warnings");
+    return kBadInput;
+  }
+  fmt::print("The configuration is valid.\n");
+  return 0;
+}
+
 int execute(const Command& command, const CommandOptions& options) {
-  const Config config = to_config(options.flags);
+  const CheckedConfig checked = to_config(options.flags);
+  const Config& config = checked.config;
   set_up_logging({.format = config.logging.format == "json" ? LogFormat::kJson : LogFormat::kText,
                   .verbosity = static_cast<int>(config.logging.verbosity)});
-  if (config.validate_config) {
-    fmt::print("The configuration is valid.\n");
-    return 0;
+  if (config.validation != Validation::kNo) {
+    return show_validation(checked);
+  }
+  for (const std::string& warning : checked.warnings) {
+    log_warning("Part of the configuration does not count", {{"reason", warning}});
   }
   try {
     return command.run(config, options);

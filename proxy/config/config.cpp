@@ -1,7 +1,6 @@
 #include "proxy/config/config.h"
 
 #include <algorithm>
-#include <numeric>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -12,6 +11,7 @@
 #include "k8sclient/objects/quote.h"
 #include "k8sclient/objects/trim.h"
 #include "proxy/text/go_values.h"
+#include "proxy/text/spelling.h"
 #include "rules/net.h"
 
 namespace proxy {
@@ -110,22 +110,6 @@ void check_host_port(Findings& findings, const std::string& path, const std::str
   if (!is_port(parts->second)) {
     findings.invalid(path, std::string(parts->second), "must be a valid port");
   }
-}
-
-/// How many letters must be changed, added or left out to make one text of the other; upper and
-/// lower case are the same letter.
-std::size_t letters_apart(std::string_view a, std::string_view b) {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    std::size_t diagonal = std::exchange(row[0], i + 1);
-    for (std::size_t j = 0; j < b.size(); ++j) {
-      const std::size_t replaced = diagonal + (lower(a[i]) == lower(b[j]) ? 0 : 1);
-      diagonal = std::exchange(row[j + 1], std::min({replaced, row[j] + 1, row[j + 1] + 1}));
-    }
-  }
-  return row.back();
 }
 
 /// Gates of other components are no errors, as one list of gates often goes to all of them; but a
@@ -313,8 +297,8 @@ std::vector<std::string> config_notes(const Config& config) {
     }
   };
   if (config.mode != "iptables") {
-    lines.push_back(
-        fmt::format("mode {} is not available here, iptables mode is used instead", config.mode));
+    lines.push_back(fmt::format("mode {} means iptables here: the rules are those of iptables mode",
+                                config.mode));
   }
   without_effect("ipvs", config.ipvs != IpvsConfig{});
   without_effect("nftables", config.nftables != NftablesConfig{});

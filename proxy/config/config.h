@@ -124,6 +124,13 @@ enum class IptablesBackend : std::uint8_t {
   kRestore,  // iptables-restore of whichever variant the node uses
 };
 
+/// --validate-config: check the configuration and exit.
+enum class Validation : std::uint8_t {
+  kNo,
+  kLenient,  // fails where the proxy would not start
+  kStrict,   // fails on warnings, too
+};
+
 /// The effective configuration: KubeProxyConfiguration v1alpha1 with kube-proxy's defaults (spec
 /// §10.3), and what only the command line says. `Config{}` is the default configuration.
 struct Config {
@@ -158,7 +165,7 @@ struct Config {
   std::string write_config_to;
   bool cleanup = false;
   bool init_only = false;
-  bool validate_config = false;      // check and exit
+  Validation validation = Validation::kNo;
   std::vector<std::string> sources;  // files and folders of manifests instead of an API server
   IptablesBackend iptables_backend = IptablesBackend::kAuto;
 

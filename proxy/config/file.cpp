@@ -7,7 +7,9 @@
 #include <fmt/format.h>
 
 #include "k8sclient/objects/yaml.h"
+#include "proxy/config/field_advice.h"
 #include "proxy/config/fields.h"
+#include "proxy/config/first_document.h"
 #include "proxy/host/file.h"
 #include "proxy/text/go_values.h"
 #include "rules/net.h"
@@ -25,19 +27,12 @@ std::string child_path(const std::string& path, std::string_view name) {
   return path.empty() ? std::string(name) : fmt::format("{}.{}", path, name);
 }
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-  });
-  return out;
-}
-
 /// Reads one mapping into the fields that are named to it; whatever is never named is unknown.
 class Reader {
  public:
   struct Report {
     std::vector<std::pair<int, std::string>> errors;  // line, "path: reason"
+    std::vector<std::pair<int, std::string>> warnings;
     std::map<std::string, int> lines;
     std::set<std::string> unread;
   };
@@ -102,26 +97,22 @@ class Reader {
       if (known_.contains(field.key)) {
         continue;
       }
-      const auto close = std::ranges::find_if(
-          known_, [&](const std::string& known) { return lower(known) == lower(field.key); });
-      error(field.line,
-            child_path(path_, field.key),
-            close == known_.end() ? "unknown field"
-                                  : fmt::format("unknown field, did you mean {}?", *close));
+      const std::string path = child_path(path_, field.key);
+      report_.warnings.emplace_back(
+          field.line, fmt::format("{}: unknown field, ignored: {}", path, field_advice(path)));
     }
   }
 
  private:
-  // The value of a field; null if absent or null, which means the same in Kubernetes' API.
+  // The value of a field, the last of several; null if absent or null, which means the same in
+  // Kubernetes' API.
   const YamlNode* find(std::string_view name) {
     known_.emplace(name);
     const YamlField* found = nullptr;
     for (const YamlField& field : fields_) {
-      if (field.key == name && !std::holds_alternative<std::monostate>(field.value.value)) {
-        found = &field;
-      }
+      found = field.key == name ? &field : found;
     }
-    if (found == nullptr) {
+    if (found == nullptr || std::holds_alternative<std::monostate>(found->value.value)) {
       return nullptr;
     }
     report_.lines[child_path(path_, name)] = found->line;
@@ -303,7 +294,8 @@ void read_document(const YamlNode& document, Config& config, Reader::Report& rep
     return;
   }
   for (auto& [line, path] : k8sclient::duplicate_fields(document)) {
-    report.errors.emplace_back(line, path + ": duplicate field");
+    report.warnings.emplace_back(line,
+                                 path + ": duplicate field: the last one counts, remove the rest");
   }
   Reader reader(*fields, "", report);
   read_type_meta(reader, report, document.line);
@@ -314,28 +306,39 @@ void read_document(const YamlNode& document, Config& config, Reader::Report& rep
   replace_zeros(config);
 }
 
+std::vector<std::string> in_order(std::vector<std::pair<int, std::string>> remarks,
+                                  const std::string& name) {
+  std::ranges::stable_sort(remarks, {}, [](const auto& remark) { return remark.first; });
+  std::vector<std::string> lines;
+  for (const auto& [line, message] : remarks) {
+    lines.push_back(fmt::format("{}:{}: {}", name, line, message));
+  }
+  return lines;
+}
+
 }  // namespace
 
 ConfigFile parse_config(std::string_view text, const std::string& name) {
   ConfigFile file;
   Reader::Report report;
+  const FirstDocument first = first_document(text);
   try {
-    const std::vector<YamlNode> documents = k8sclient::parse_yaml(text, {.bytes = 1U << 20U});
+    const std::vector<YamlNode> documents = k8sclient::parse_yaml(first.text, {.bytes = 1U << 20U});
     if (documents.empty()) {
       report.errors.emplace_back(1, fmt::format("the file is empty, a {} was expected", kKind));
     } else {
       read_document(documents.front(), file.config, report);
     }
-    if (documents.size() > 1) {
-      report.errors.emplace_back(documents[1].line, "a second document is not accepted");
-    }
   } catch (const k8sclient::YamlError& error) {
     report.errors.emplace_back(error.line(), error.what());
   }
-  std::ranges::stable_sort(report.errors, {}, [](const auto& error) { return error.first; });
-  for (const auto& [line, message] : report.errors) {
-    file.errors.push_back(fmt::format("{}:{}: {}", name, line, message));
+  if (first.next_line != 0) {
+    report.warnings.emplace_back(
+        first.next_line,
+        "a second document is ignored: remove it, or move its fields into the first");
   }
+  file.errors = in_order(std::move(report.errors), name);
+  file.warnings = in_order(std::move(report.warnings), name);
   file.lines = std::move(report.lines);
   file.unread = std::move(report.unread);
   file.config.config_file = name;

@@ -10,10 +10,13 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "k8sclient/objects/quote.h"
+#include "k8sclient/objects/trim.h"
 #include "k8sclient/objects/utf8.h"
 #include "proxy/config/field_flags.h"
 #include "proxy/config/file.h"
 #include "proxy/text/go_values.h"
+#include "proxy/text/spelling.h"
 
 namespace proxy {
 namespace {
@@ -86,6 +89,16 @@ class FlagReader {
     return url;
   }
 
+  Validation validation(const std::string& value) {
+    const auto wanted = value == "strict" ? std::nullopt : parse_go_bool(value);
+    if (value != "strict" && !wanted) {
+      invalid("validate-config", value, "must be true, false or strict");
+    }
+    return value == "strict"        ? Validation::kStrict
+           : wanted.value_or(false) ? Validation::kLenient
+                                    : Validation::kNo;
+  }
+
   IptablesBackend backend(const std::string& value) {
     if (value == "libiptc") {
       return IptablesBackend::kLibiptc;
@@ -133,6 +146,9 @@ void apply_fields(Config& config, const Flags& flags, FlagReader& reader) {
   for (const auto& [name, value] : flags.fields) {
     const FieldFlag& flag = field_flag(name);
     reader.set_field(!has_file || flag.beats_file ? config : hidden, flag, value);
+    if (name == "hostname-override" && !k8sclient::trimmed(value).empty()) {
+      config.hostname_override = lower_case(k8sclient::trimmed(value));  // (spec §8.1)
+    }
   }
   for (const auto& [name, port] : {std::pair("healthz-port", flags.healthz_port),
                                    std::pair("metrics-port", flags.metrics_port)}) {
@@ -286,7 +302,10 @@ void add_flags(CLI::App& app, Flags& flags) {
   add_text("--metrics-port", flags.metrics_port, "Deprecated")->group(std::string(kHidden));
   add_switch(app, "--cleanup", flags.cleanup, "Remove all rules of the proxy and exit");
   add_switch(app, "--init-only", flags.init_only, "Do what needs privileges and exit");
-  add_switch(app, "--validate-config", flags.validate_config, "Check the configuration and exit");
+  add_switch(app,
+             "--validate-config",
+             flags.validate_config,
+             "Check the configuration and exit; =strict fails on its warnings, too");
   app.add_flag("--version", flags.version, "Print the version and exit; --version=raw for details");
 }
 
@@ -315,7 +334,7 @@ std::string parse_error_line(const CLI::App& app, const CLI::ParseError& error) 
   return fmt::format("no arguments are taken, got {}", fmt::join(rest, " "));
 }
 
-Config to_config(const Flags& flags) {
+CheckedConfig to_config(const Flags& flags) {
   ConfigFile file = file_or_defaults(flags.config);
   Config config = file.config;
   FlagReader reader;
@@ -326,7 +345,7 @@ Config to_config(const Flags& flags) {
   config.iptables_backend = reader.backend(flags.iptables_backend);
   config.cleanup = reader.boolean("cleanup", flags.cleanup);
   config.init_only = reader.boolean("init-only", flags.init_only);
-  config.validate_config = reader.boolean("validate-config", flags.validate_config);
+  config.validation = reader.validation(flags.validate_config);
 
   std::vector<std::string> errors = std::move(file.errors);
   std::ranges::move(reader.take_errors(), std::back_inserter(errors));
@@ -339,7 +358,8 @@ Config to_config(const Flags& flags) {
   if (!errors.empty()) {
     throw ConfigErrors(std::move(errors));
   }
-  return config;
+  std::ranges::transform(file.warnings, file.warnings.begin(), k8sclient::on_one_line);
+  return {std::move(config), std::move(file.warnings)};
 }
 
 std::vector<std::string> ignored_flags(const Flags& flags) {

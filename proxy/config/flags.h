@@ -48,10 +48,16 @@ std::string help_text(CLI::App& app);
 /// One line on why a command line was not understood, naming the flag.
 std::string parse_error_line(const CLI::App& app, const CLI::ParseError& error);
 
+/// A configuration that can be used, and what of it does not count (ConfigFile::warnings).
+struct CheckedConfig {
+  Config config;
+  std::vector<std::string> warnings;
+};
+
 /// What the flags mean. With --config the file is read, and flags that set fields of the
 /// configuration are ignored, --hostname-override and logging flags excepted (spec §10.2). Calling
 /// it again reads the file again. Throws ConfigErrors with everything that is wrong.
-Config to_config(const Flags& flags);
+CheckedConfig to_config(const Flags& flags);
 
 /// Names of given flags ("--cluster-cidr") that have no effect because there is a --config.
 std::vector<std::string> ignored_flags(const Flags& flags);

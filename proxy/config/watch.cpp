@@ -48,13 +48,16 @@ ConfigWatch::ConfigWatch(Flags flags, Config running)
     : flags_(std::move(flags)),
       running_(std::move(running)),
       watch_({flags_.config}),
-      first_(read()) {}
+      first_(read()),
+      warned_of_(first_.warnings) {}
 
 void ConfigWatch::run(const std::stop_token& stop, const Sink& sink) {
   ConfigChange change = std::exchange(first_, {});
   while (true) {
-    if (!change.taken_over.empty() || !change.need_restart.empty() || !change.errors.empty()) {
+    if (!change.taken_over.empty() || !change.need_restart.empty() || !change.errors.empty() ||
+        change.warnings != warned_of_) {
       running_ = change.config;
+      warned_of_ = change.warnings;
       sink(change);
     }
     if (!watch_.wait(stop)) {
@@ -66,7 +69,10 @@ void ConfigWatch::run(const std::stop_token& stop, const Sink& sink) {
 
 ConfigChange ConfigWatch::read() const {
   try {
-    return take_over(running_, to_config(flags_));
+    CheckedConfig read = to_config(flags_);
+    ConfigChange change = take_over(running_, read.config);
+    change.warnings = std::move(read.warnings);
+    return change;
   } catch (const ConfigErrors& errors) {
     return {.config = running_, .errors = errors.lines()};
   }

@@ -17,6 +17,7 @@ struct ConfigChange {
   std::vector<std::string> taken_over;    // fields that `config` has from the file
   std::vector<std::string> need_restart;  // fields that differ in the file and stay as they are
   std::vector<std::string> errors;        // the file is invalid: nothing is taken over
+  std::vector<std::string> warnings;      // what does not count in a file that is valid
 
   bool operator==(const ConfigChange&) const = default;
 };
@@ -35,7 +36,8 @@ class ConfigWatch {
   /// ago: what has changed since is the first change.
   ConfigWatch(Flags flags, Config running);
 
-  /// Calls `sink` for each change of the file that changes a field, or is invalid, until stopped.
+  /// Calls `sink` for each change of the file that changes a field or the warnings about it, or is
+  /// invalid, until stopped.
   void run(const std::stop_token& stop, const Sink& sink);
 
  private:
@@ -44,7 +46,8 @@ class ConfigWatch {
   Flags flags_;
   Config running_;
   FileWatch watch_;
-  ConfigChange first_;  // read when the watch was set up
+  ConfigChange first_;                  // read when the watch was set up
+  std::vector<std::string> warned_of_;  // in the file as it was last
 };
 
 }  // namespace proxy

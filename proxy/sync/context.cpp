@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "k8sclient/objects/trim.h"
+#include "proxy/text/spelling.h"
 
 namespace proxy {
 namespace {
@@ -15,11 +16,7 @@ using rules::Family;
 using rules::IpAddress;
 
 std::string trimmed_lower(std::string_view text) {
-  std::string name(k8sclient::trimmed(text));
-  std::ranges::transform(name, name.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-  });
-  return name;
+  return lower_case(k8sclient::trimmed(text));
 }
 
 // Texts that do not parse are left out.

@@ -36,7 +36,7 @@ proxy::Config config_of(const Golden& golden) {
   auto arguments = proxy::normalize_arguments(static_cast<int>(argv.size()), argv.data());
   std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
   app.parse(arguments);
-  return proxy::to_config(flags);
+  return proxy::to_config(flags).config;
 }
 
 std::vector<std::string> rendered(const ChainId& chain,

@@ -143,7 +143,7 @@ TEST_CASE("config: settings without effect are noted", "[proxy][config]") {
   const std::vector<std::string> lines = proxy::config_notes(config);
 
   REQUIRE(lines.size() == 3);
-  CHECK(lines[0] == "mode ipvs is not available here, iptables mode is used instead");
+  CHECK(lines[0] == "mode ipvs means iptables here: the rules are those of iptables mode");
   CHECK(lines[1] == "ipvs is accepted but has no effect here");
   CHECK_THAT(lines[2], Catch::StartsWith("nodePortAddresses is unset"));
 }

@@ -169,40 +169,110 @@ TEST_CASE("config_file: JSON is read as well", "[proxy][config]") {
 }
 
 TEST_CASE("config_file: every error is reported with line and path", "[proxy][config]") {
-  CHECK(errors_of(
-            "iptables:\n"
-            "  masqueradeBit: \"14\"\n"
-            "  masqueradeAll: 1\n"
-            "  syncPeriod: 30\n"
-            "  minSyncPeriod: 1 second\n"
-            "  mode: x\n"
-            "clusterCIDR: 10\n"
-            "clusterCIDR: 10.0.0.0/8\n"
-            "clustercidr: 10.0.0.0/8\n"
-            "nodePortAddresses: 10.0.0.0/8\n"
-            "conntrack: []\n"
-            "oomScoreAdj: 4294967296\n"
-            "featureGates: {A: \"true\"}\n"
-            "logging: {vmodule: [{pattern: x}, 7],\n"
-            "  options: {text: {splitStream: 1, infoBufferSize: 5KB}, json: [], other: {}}}\n") ==
+  CHECK(errors_of("iptables:\n"
+                  "  masqueradeBit: \"14\"\n"
+                  "  masqueradeAll: 1\n"
+                  "  syncPeriod: 30\n"
+                  "  minSyncPeriod: 1 second\n"
+                  "# eight\n"
+                  "# nine\n"
+                  "# ten\n"
+                  "# eleven\n"
+                  "nodePortAddresses: 10.0.0.0/8\n"
+                  "conntrack: []\n"
+                  "oomScoreAdj: 4294967296\n"
+                  "featureGates: {A: \"true\"}\n"
+                  "logging: {vmodule: [{filePattern: x}, 7],\n"
+                  "  options: {text: {splitStream: 1, infoBufferSize: 5KB}, json: []}}\n") ==
         std::vector<std::string>{
             "f:4: iptables.masqueradeBit: must be an integer, not a string (\"14\")",
             "f:5: iptables.masqueradeAll: must be a boolean, not an integer",
             "f:6: iptables.syncPeriod: must be a duration such as 1m30s, not an integer",
             "f:7: iptables.minSyncPeriod: \"1 second\" is not a duration such as 1m30s",
-            "f:8: iptables.mode: unknown field",
-            "f:10: clusterCIDR: duplicate field",
-            "f:11: clustercidr: unknown field, did you mean clusterCIDR?",
             "f:12: nodePortAddresses: must be a list, not a string (\"10.0.0.0/8\")",
             "f:13: conntrack: must be an object, not a list",
             "f:14: oomScoreAdj: 4294967296 does not fit into 32 bits",
             "f:15: featureGates.A: must be a boolean, not a string (\"true\")",
-            "f:16: logging.vmodule[0].pattern: unknown field",
             "f:16: logging.vmodule[1]: must be an object, not an integer",
             "f:17: logging.options.text.splitStream: must be a boolean, not an integer",
             "f:17: logging.options.text.infoBufferSize: \"5KB\" is not a quantity such as 64Ki",
-            "f:17: logging.options.json: must be an object, not a list",
-            "f:17: logging.options.other: unknown field"});
+            "f:17: logging.options.json: must be an object, not a list"});
+}
+
+// As kube-proxy, which starts with all of these.
+TEST_CASE("config_file: what no field takes is a warning each, and the rest counts",
+          "[proxy][config]") {
+  const ConfigFile file = parse(
+      "clusterCIDR: 10.9.0.0/16\n"
+      "clusterCIDR: 10.244.0.0/16\n"
+      "clustercidr: 10.8.0.0/16\n"
+      "conntrack: {max: null, maxPerCore: 7}\n"
+      "resourceContainer: /kube-proxy\n"
+      "udpIdleTimeout: 250ms\n"
+      "metadata: {name: kube-proxy}\n"
+      "iptables:\n"
+      "  mode: nftables\n"
+      "  masqueradBit: 3\n"
+      "masqueradeAll: true\n"
+      "logging: {vmodule: [{pattern: x}], options: {other: {}}}\n"
+      "\"x\\ny\": 1\n"
+      "---\n"
+      "- [not YAML\n");
+
+  CHECK(file.errors.empty());
+  CHECK(file.warnings ==
+        std::vector<std::string>{
+            "f:4: clusterCIDR: duplicate field: the last one counts, remove the rest",
+            "f:5: clustercidr: unknown field, ignored: did you mean clusterCIDR?",
+            "f:6: conntrack.max: unknown field, ignored: Kubernetes dropped it for "
+            "conntrack.maxPerCore and conntrack.min, remove it",
+            "f:7: resourceContainer: unknown field, ignored: Kubernetes dropped it, remove it",
+            "f:8: udpIdleTimeout: unknown field, ignored: Kubernetes dropped it with the userspace "
+            "mode, remove it",
+            "f:9: metadata: unknown field, ignored: this file is no object of the API, remove it",
+            "f:11: iptables.mode: unknown field, ignored: did you mean mode?",
+            "f:12: iptables.masqueradBit: unknown field, ignored: did you mean "
+            "iptables.masqueradeBit?",
+            "f:13: masqueradeAll: unknown field, ignored: did you mean iptables.masqueradeAll?",
+            "f:14: logging.vmodule[0].pattern: unknown field, ignored: remove it",
+            "f:14: logging.options.other: unknown field, ignored: remove it",
+            "f:15: x\ny: unknown field, ignored: remove it",
+            "f:17: a second document is ignored: remove it, or move its fields into the first"});
+  CHECK(file.config.cluster_cidr == "10.244.0.0/16");
+  CHECK(file.config.conntrack.max_per_core == 7);
+  CHECK(file.config.mode == "iptables");
+  CHECK(file.config.iptables == proxy::IptablesConfig{});
+}
+
+TEST_CASE("config_file: of duplicate sections and values the last counts, whatever the first is",
+          "[proxy][config]") {
+  const ConfigFile file = parse(
+      "iptables: {masqueradeAll: true, masqueradeBit: 3}\n"
+      "iptables: {masqueradeBit: 5}\n"
+      "oomScoreAdj: many\n"
+      "oomScoreAdj: -7\n"
+      "clusterCIDR: 10.9.0.0/16\n"
+      "clusterCIDR: null\n");
+
+  CHECK(file.errors.empty());
+  CHECK(file.warnings.size() == 3);
+  CHECK_FALSE(file.config.iptables.masquerade_all);
+  CHECK(file.config.iptables.masquerade_bit == 5);
+  CHECK(file.config.oom_score_adj == -7);
+  CHECK(file.config.cluster_cidr.empty());
+}
+
+TEST_CASE("config_file: markers and comments around the document are no second one",
+          "[proxy][config]") {
+  const char* around = GENERATE(
+      "# head\n---\n{}", "%YAML 1.1\n---\n{}", "---\n---\n{}", "{}---\n# end\n", "{}...\n");
+  CAPTURE(around);
+  const ConfigFile file = proxy::parse_config(
+      fmt::format(fmt::runtime(around), std::string(kHead) + "mode: ipvs\n"), "f");
+
+  CHECK(file.errors.empty());
+  CHECK(file.warnings.empty());
+  CHECK(file.config.mode == "ipvs");
 }
 
 TEST_CASE("config_file: apiVersion and kind are required", "[proxy][config]") {
@@ -221,8 +291,6 @@ TEST_CASE("config_file: text that is no single object is refused", "[proxy][conf
   CHECK(errors("") ==
         std::vector<std::string>{"f:1: the file is empty, a KubeProxyConfiguration was expected"});
   CHECK(errors("- a\n") == std::vector<std::string>{"f:1: must be an object, not a list"});
-  CHECK(errors(std::string(kHead) + "---\nb: 2\n") ==
-        std::vector<std::string>{"f:4: a second document is not accepted"});
   CHECK(errors("a: [1\nb: 2\n").size() == 1);
   CHECK(errors("a: &b 1\n") == std::vector<std::string>{"f:1: anchors are not accepted"});
 }

@@ -29,7 +29,7 @@ Flags parse(std::vector<const char*> arguments) {
 }
 
 Config config_of(std::vector<const char*> arguments) {
-  return proxy::to_config(parse(std::move(arguments)));
+  return proxy::to_config(parse(std::move(arguments))).config;
 }
 
 std::vector<std::string> errors_of(std::vector<const char*> arguments) {
@@ -273,7 +273,7 @@ TEST_CASE("config_flags: a configuration file hides the flags of its fields", "[
                              "-v",
                              "5",
                              "--source=x"});
-  const Config config = proxy::to_config(flags);
+  const Config config = proxy::to_config(flags).config;
 
   CHECK(config.cluster_cidr == "10.1.0.0/16");
   CHECK(config.healthz_bind_address == "0.0.0.0:10256");
@@ -291,13 +291,11 @@ TEST_CASE("config_flags: errors of a file name its line and the field", "[proxy]
                                               "  masqueradeBit: 45\n"
                                               "nodePortAddresses:\n"
                                               "- 10.0.0.0/8\n"
-                                              "- primary\n"
-                                              "clusterCidr: 10.0.0.0/8\n");
+                                              "- primary\n");
   const std::string config_flag = "--config=" + path;
 
   CHECK(errors_of({config_flag.c_str()}) ==
         std::vector<std::string>{
-            path + ":8: clusterCidr: unknown field, did you mean clusterCIDR?",
             path + ":4: iptables.masqueradeBit: Invalid value: 45: must be within the range [0, "
                    "31]",
             path + ":7: nodePortAddresses[1]: Invalid value: \"primary\": can't use both "
@@ -324,16 +322,43 @@ TEST_CASE("config_flags: one mistake is one line, whatever is written", "[proxy]
   const test::TemporaryFolder folder;
   const std::string path = test::write_config(folder,
                                               "nodePortAddresses: [1]\n"
-                                              "\"x\\ny\": 1\n"
+                                              "featureGates: {\"x\\ny\": 1}\n"
                                               "mode: \"a\\e[31m\"\n");
   const std::string config_flag = "--config=" + path;
 
   CHECK(errors_of({config_flag.c_str()}) ==
         std::vector<std::string>{
             path + ":3: nodePortAddresses[0]: must be a string, not an integer",
-            path + ":4: x\\x0ay: unknown field",
+            path + ":4: featureGates.x\\x0ay: must be a boolean, not an integer",
             path + ":5: mode: Invalid value: \"a\\x1b[31m\": must be iptables, ipvs, nftables or "
                    "blank"});
+}
+
+TEST_CASE("config_flags: what a file says in vain is told, on one line each", "[proxy][config]") {
+  const test::TemporaryFolder folder;
+  const std::string path = test::write_config(folder, "\"x\\ny\": 1\nudpIdleTimeout: 250ms\n");
+  const std::string config_flag = "--config=" + path;
+
+  CHECK(proxy::to_config(parse({config_flag.c_str()})).warnings ==
+        std::vector<std::string>{
+            path + ":3: x\\x0ay: unknown field, ignored: remove it",
+            path + ":4: udpIdleTimeout: unknown field, ignored: Kubernetes dropped it with the "
+                   "userspace mode, remove it"});
+}
+
+TEST_CASE("config_flags: --hostname-override is kept as kube-proxy writes it", "[proxy][config]") {
+  CHECK(config_of({"--hostname-override= Node-1.Example "}).hostname_override == "node-1.example");
+}
+
+TEST_CASE("config_flags: --validate-config may be strict", "[proxy][config]") {
+  const auto validation = [](const char* flag) { return config_of({flag}).validation; };
+
+  CHECK(config_of({}).validation == proxy::Validation::kNo);
+  CHECK(validation("--validate-config") == proxy::Validation::kLenient);
+  CHECK(validation("--validate-config=false") == proxy::Validation::kNo);
+  CHECK(validation("--validate-config=strict") == proxy::Validation::kStrict);
+  CHECK_THROWS_WITH(config_of({"--validate-config=very"}),
+                    "--validate-config: invalid argument \"very\": must be true, false or strict");
 }
 
 TEST_CASE("config_flags: a missing configuration file is named", "[proxy][config]") {

@@ -77,7 +77,7 @@ TEST_CASE("config_watch: a changed file is read again, an invalid one changes no
   std::mutex mutex;
   std::condition_variable arrived;
   std::optional<ConfigChange> latest;
-  proxy::ConfigWatch watch(flags, proxy::to_config(flags));
+  proxy::ConfigWatch watch(flags, proxy::to_config(flags).config);
   const std::jthread thread([&](const std::stop_token& stop) {
     watch.run(stop, [&](const ConfigChange& change) {
       const std::lock_guard lock(mutex);
@@ -105,7 +105,7 @@ TEST_CASE("config_watch: what changed before the watch began is not missed", "[p
   const test::TemporaryFolder folder;
   proxy::Flags flags;
   flags.config = write_config(folder, "clusterCIDR: 10.1.0.0/16\n");
-  const Config running = proxy::to_config(flags);
+  const Config running = proxy::to_config(flags).config;
   write_config(folder, "clusterCIDR: 10.2.0.0/16\n");
 
   std::stop_source stop;
