@@ -41,12 +41,24 @@ std::optional<Type> item_type(Type list) {
   return Type{list.api_version, list.kind.substr(0, list.kind.size() - kSuffix.size())};
 }
 
+/// What the API server fills in.
+void fill_in(EndpointSlice& slice) {
+  for (EndpointPort& port : slice.ports) {
+    port.name = port.name.value_or("");
+  }
+}
+
+void fill_in(Service& /*service*/) {}
+
+void fill_in(Node& /*node*/) {}
+
 template <typename T>
 bool decode_if(Type type, const Json& json, std::vector<T>& objects) {
   if (type.kind != Kind<T>::kName || type.api_version != Kind<T>::kApiVersion) {
     return false;
   }
   objects.push_back(decode_object<T>(json, Place::kInManifest));
+  fill_in(objects.back());
   return true;
 }
 

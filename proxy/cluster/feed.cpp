@@ -21,8 +21,14 @@ void apply(Store& store, ClusterObjects objects) {
   for (const std::string& error : objects.errors) {
     log_error("Object skipped", {{"reason", error}});
   }
+  for (const std::string& warning : objects.warnings) {
+    log_warning("Manifests", {{"reason", warning}});
+  }
   for (const std::string& note : objects.notes) {
     log_info("Manifests", {{"note", note}});
+  }
+  if (objects.empty()) {
+    return;  // no cluster, and what the kernel holds stays
   }
   apply<k8sclient::Node>(store, k8sclient::Listed<k8sclient::Node>{std::move(objects.nodes)});
   apply<k8sclient::EndpointSlice>(
@@ -117,16 +123,16 @@ std::unique_ptr<k8sclient::Transport> connect(const Config& config,
       std::move(server), "iptproxy/" IPTPROXY_VERSION " (linux)", {}, std::move(on_request));
 }
 
-std::size_t load_files(const Config& config, Store& store) {
+LoadReport load_files(const Config& config, Store& store) {
   ClusterObjects objects;
   try {
     objects = load_objects(config.sources);
   } catch (const std::system_error& error) {
     throw ConfigErrors({error.what()});
   }
-  const std::size_t skipped = objects.errors.size();
+  const LoadReport report{.skipped = objects.errors.size(), .is_whole = objects.is_whole};
   apply(store, std::move(objects));
-  return skipped;
+  return report;
 }
 
 }  // namespace proxy

@@ -57,9 +57,14 @@ k8sclient::ApiServer api_server(const Config& config);
 std::unique_ptr<k8sclient::Transport> connect(const Config& config,
                                               k8sclient::OnRequest on_request = {});
 
-/// Fills the store once with the manifests that the configuration names, and returns how many
-/// objects were skipped as malformed; errors and notes are logged. Throws std::system_error if a
-/// path cannot be read.
-std::size_t load_files(const Config& config, Store& store);
+/// What was read of a cluster.
+struct LoadReport {
+  std::size_t skipped = 0;  // objects that are malformed
+  bool is_whole = true;     // false: nobody knows which objects are missing (ClusterObjects)
+};
+
+/// Fills the store once with the manifests that the configuration names; errors and notes are
+/// logged. Throws ConfigErrors if a path cannot be read or holds no object.
+LoadReport load_files(const Config& config, Store& store);
 
 }  // namespace proxy

@@ -2,113 +2,19 @@
 
 #include <algorithm>
 #include <iterator>
-#include <optional>
 #include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
 
-#include "k8sclient/objects/yaml.h"
 #include "proxy/config/config.h"
 #include "proxy/host/file.h"
 
 namespace proxy {
 namespace {
 
-using k8sclient::DecodeError;
 using k8sclient::Manifests;
 using k8sclient::ObjectName;
-
-constexpr k8sclient::YamlLimits kManifestLimits = {.bytes = std::size_t{1} << 28, .depth = 64};
-
-/// A part of a text and the line on which it starts, counted from 1.
-struct Chunk {
-  std::string_view text;
-  int line = 1;
-};
-
-// Cuts before each "---" at the start of a line, so that one bad document does not spoil the
-// others.
-std::vector<Chunk> split_documents(std::string_view text) {
-  std::vector<Chunk> chunks;
-  Chunk rest{text};
-  std::size_t from = 0;
-  while (true) {
-    const std::size_t separator = rest.text.find("\n---", from);
-    if (separator == std::string_view::npos) {
-      chunks.push_back(rest);
-      return chunks;
-    }
-    const Chunk document{rest.text.substr(0, separator + 1), rest.line};
-    const auto lines = std::ranges::count(document.text, '\n');
-    chunks.push_back(document);
-    rest = {rest.text.substr(separator + 1), rest.line + static_cast<int>(lines)};
-    from = 1;
-  }
-}
-
-void append(Manifests& to, Manifests from) {
-  std::ranges::move(from.services, std::back_inserter(to.services));
-  std::ranges::move(from.slices, std::back_inserter(to.slices));
-  std::ranges::move(from.nodes, std::back_inserter(to.nodes));
-  std::ranges::move(from.ignored, std::back_inserter(to.ignored));
-}
-
-/// Collects the documents of one file.
-class FileReader {
- public:
-  explicit FileReader(std::string path) { file_.path = std::move(path); }
-
-  ManifestFile take() { return std::move(file_); }
-
-  // False if the text is no JSON manifest; nothing has happened then.
-  bool read_json(std::string_view text) {
-    try {
-      add(k8sclient::decode_manifests(text), 0);
-      return true;
-    } catch (const DecodeError&) {
-      return false;
-    }
-  }
-
-  void read_yaml(const Chunk& chunk) {
-    try {
-      for (const k8sclient::YamlNode& node : k8sclient::parse_yaml(chunk.text, kManifestLimits)) {
-        read_document(node, chunk.line - 1);
-      }
-    } catch (const k8sclient::YamlError& error) {
-      fail(chunk.line - 1 + error.line(), error.what());
-    }
-  }
-
-  void fail(int line, std::string_view reason) {
-    file_.errors.push_back(fmt::format("{}: {}", place(line), reason));
-    file_.is_whole = false;
-  }
-
- private:
-  std::string place(int line) const {
-    return line == 0 ? file_.path : fmt::format("{}:{}", file_.path, line);
-  }
-
-  void read_document(const k8sclient::YamlNode& node, int lines_before) {
-    const int line = lines_before + node.line;
-    try {
-      add(k8sclient::decode_manifests(k8sclient::to_json(node)), line);
-    } catch (const DecodeError& error) {
-      fail(line, error.what());
-    }
-  }
-
-  void add(Manifests objects, int line) {
-    for (const DecodeError& error : objects.errors) {
-      file_.errors.push_back(fmt::format("{}: {}", place(line), error.what()));
-    }
-    append(file_.objects, std::move(objects));
-  }
-
-  ManifestFile file_;
-};
 
 /// Objects of one kind by name, with the file that each is from.
 template <typename T>
@@ -151,8 +57,24 @@ class Joiner {
     slices_.add(file.objects.slices, file.path, cluster_);
     nodes_.add(file.objects.nodes, file.path, cluster_);
     std::ranges::copy(file.errors, std::back_inserter(cluster_.errors));
+    cluster_.is_whole = cluster_.is_whole && file.is_whole;
     for (const std::string& type : file.objects.ignored) {
-      cluster_.notes.push_back(fmt::format("{}: {} is of no interest here", file.path, type));
+      if (type == "v1 Endpoints" || type == "discovery.k8s.io/v1beta1 EndpointSlice") {
+        cluster_.warnings.push_back(
+            fmt::format("{}: {} is not read: endpoints are taken from EndpointSlices of "
+                        "discovery.k8s.io/v1, which a cluster makes out of Endpoints (kubectl get "
+                        "endpointslices)",
+                        file.path,
+                        type));
+      } else if (type != "v1 Status") {
+        cluster_.notes.push_back(fmt::format("{}: {} is of no interest here", file.path, type));
+      }
+    }
+  }
+
+  void add(std::span<const ManifestFile> files) {
+    for (const ManifestFile& file : files) {
+      add(file);
     }
   }
 
@@ -172,91 +94,178 @@ class Joiner {
   ByName<k8sclient::Node> nodes_{"Node"};
 };
 
-// A file that lost documents keeps the objects it had; its new errors are reported.
-void keep_previous(ManifestFile& file, const std::vector<ManifestFile>& before) {
-  const auto previous = std::ranges::find(before, file.path, &ManifestFile::path);
-  if (!file.is_whole && previous != before.end()) {
-    file.objects = previous->objects;
-    file.errors.push_back(fmt::format("{}: keeps the objects that it had before", file.path));
+bool has_no_object(const Manifests& objects) {
+  return objects.services.empty() && objects.slices.empty() && objects.nodes.empty();
+}
+
+// As the object is called when it can be read.
+ObjectName name_of(const k8sclient::DecodeError& error) {
+  ObjectName name = error.object();
+  if (name.name_space.empty() && error.kind() != "Node") {
+    name.name_space = "default";
+  }
+  return name;
+}
+
+template <typename T>
+bool keep_object(std::string_view kind,
+                 const k8sclient::DecodeError& error,
+                 const std::vector<T>& before,
+                 std::vector<T>& now) {
+  const auto same = std::ranges::find(before, name_of(error), &T::name);
+  if (error.kind() != kind || same == before.end()) {
+    return false;
+  }
+  now.push_back(*same);
+  return true;
+}
+
+// What a file holds if it held `before` and now is odd; its errors tell.
+void keep_previous(ManifestFile& file, const Manifests& before) {
+  const bool is_odd = !file.is_whole || (!file.has_documents && !has_no_object(before));
+  if (is_odd) {
+    file.objects = before;
+    file.errors.push_back(fmt::format(
+        "{}: {}keeps the objects that it had before (to take them away, delete the file)",
+        file.path,
+        file.has_documents ? "" : "holds no object: "));
+    return;
+  }
+  for (const k8sclient::DecodeError& error : file.objects.errors) {
+    if (keep_object("Service", error, before.services, file.objects.services) ||
+        keep_object("EndpointSlice", error, before.slices, file.objects.slices) ||
+        keep_object("Node", error, before.nodes, file.objects.nodes)) {
+      file.errors.push_back(fmt::format(
+          "{}: {} {} stays as it was before", file.path, error.kind(), to_string(name_of(error))));
+    }
   }
 }
 
-bool has_nothing(const Manifests& objects) {
-  return objects.services.empty() && objects.slices.empty() && objects.nodes.empty() &&
-         objects.ignored.empty();
+std::vector<std::string> names_of(const std::string& path) {
+  return path == kStandardInput ? std::vector<std::string>{path} : files_of(path);
+}
+
+ManifestFile read_manifests(const std::string& name) {
+  const bool is_input = name == kStandardInput;
+  ManifestFile file = parse_manifests(is_input ? "standard input" : name,
+                                      read_file(is_input ? "/dev/stdin" : name));
+  file.path = name;
+  return file;
+}
+
+ManifestFile read_or_lost(const std::string& name, bool must_be_readable) {
+  try {
+    return read_manifests(name);
+  } catch (const std::system_error& error) {
+    if (must_be_readable) {
+      throw;
+    }
+    ManifestFile lost{.path = name, .objects = {}, .errors = {error.what()}};
+    lost.is_whole = false;
+    return lost;
+  }
+}
+
+using ManifestFiles = std::vector<ManifestFile>;
+
+const ManifestFile* find_file(const ManifestFiles& files, const std::string& path) {
+  const auto found = std::ranges::find(files, path, &ManifestFile::path);
+  return found == files.end() ? nullptr : &*found;
+}
+
+bool has_no_object(const ManifestFiles& files) {
+  return std::ranges::all_of(files,
+                             [](const ManifestFile& file) { return has_no_object(file.objects); });
 }
 
 // `before` is what the source had the last time. A file that the user named must be readable at
-// first, and not be all wrong: an empty cluster would take every Service off the node. One that
-// happens to be in a folder need not be.
-std::vector<ManifestFile> read_source(const std::string& path,
-                                      const std::vector<ManifestFile>& before) {
-  std::vector<ManifestFile> files;
-  for (const std::string& name : files_of(path)) {
-    try {
-      files.push_back(parse_manifests(name, read_file(name)));
-    } catch (const std::system_error& error) {
-      if (name == path && before.empty()) {
-        throw;
-      }
-      files.push_back({.path = name, .objects = {}, .errors = {error.what()}, .is_whole = false});
+// first; one that happens to be in a folder need not be. Files that are `unfinished` stay as they
+// were.
+template <typename Predicate>
+ManifestFiles read_source(const std::string& path,
+                          const ManifestFiles& before,
+                          Predicate is_unfinished) {
+  if (path == kStandardInput && !before.empty()) {
+    return before;  // it is read once
+  }
+  ManifestFiles files;
+  for (const std::string& name : names_of(path)) {
+    const ManifestFile* previous = find_file(before, name);
+    ManifestFile file = read_or_lost(name, name == path && before.empty());
+    const bool is_open = is_unfinished(name);  // by a writer who came while it was read, too
+    if (previous == nullptr && !is_open) {
+      files.push_back(std::move(file));
+    } else if (previous != nullptr && is_open) {
+      files.push_back(*previous);
+    } else if (previous != nullptr) {
+      keep_previous(file, previous->objects);
+      files.push_back(std::move(file));
     }
-    const ManifestFile& file = files.back();
-    if (name == path && before.empty() && !file.is_whole && has_nothing(file.objects)) {
-      throw ConfigErrors(file.errors);
-    }
-    keep_previous(files.back(), before);
   }
   return files;
 }
 
-}  // namespace
-
-ManifestFile parse_manifests(std::string path, std::string_view text) {
-  FileReader reader(std::move(path));
-  const std::size_t first = text.find_first_not_of(" \t\r\n");
-  const bool looks_like_json = first != std::string_view::npos && text[first] == '{';
-  if (looks_like_json && reader.read_json(text)) {
-    return reader.take();
-  }
-  if (text.size() > kManifestLimits.bytes) {
-    reader.fail(0, fmt::format("larger than {} bytes", kManifestLimits.bytes));
-    return reader.take();
-  }
-  for (const Chunk& chunk : split_documents(text)) {
-    reader.read_yaml(chunk);
-  }
-  return reader.take();
+std::string nothing_in(const std::string& path) {
+  return fmt::format(
+      "{}: holds no Node, Service or EndpointSlice, and is not taken for an empty cluster",
+      path == kStandardInput ? "standard input" : path);
 }
+
+}  // namespace
 
 ClusterObjects load_objects(std::span<const std::string> paths) {
   Joiner joiner;
+  std::vector<std::string> empty;
   for (const std::string& path : paths) {
-    for (const ManifestFile& file : read_source(path, {})) {
-      joiner.add(file);
+    const ManifestFiles files = read_source(path, {}, [](const std::string&) { return false; });
+    joiner.add(files);
+    if (has_no_object(files)) {
+      empty.push_back(nothing_in(path));
     }
   }
-  return joiner.take();
+  ClusterObjects cluster = joiner.take();
+  if (!empty.empty()) {
+    std::ranges::move(empty, std::back_inserter(cluster.errors));
+    throw ConfigErrors(std::move(cluster.errors));
+  }
+  return cluster;
 }
 
 FileSource::FileSource(std::vector<std::string> paths) : paths_(paths), watch_(std::move(paths)) {}
 
 ClusterObjects FileSource::reload() {
   Joiner joiner;
+  std::vector<std::string> empty;
   for (const std::string& path : paths_) {
+    const bool is_first_time = !last_.contains(path);
+    ManifestFiles& last = last_[path];
     try {
-      last_[path] = read_source(path, last_[path]);
+      ManifestFiles files = read_source(
+          path, last, [this](const std::string& name) { return watch_.is_being_written(name); });
+      if (!has_no_object(files) || has_no_object(last)) {
+        last = std::move(files);
+      } else {
+        joiner.error(nothing_in(path) + ": keeps the objects that it had before");
+      }
     } catch (const std::system_error& error) {
-      if (last_[path].empty()) {
+      if (is_first_time) {
         throw;
       }
       joiner.error(fmt::format("{}: keeps the objects that it had before", error.what()));
     }
-    for (const ManifestFile& file : last_.at(path)) {
-      joiner.add(file);
+    joiner.add(last);
+    if (has_no_object(last)) {
+      empty.push_back(nothing_in(path));
     }
   }
-  return joiner.take();
+  ClusterObjects cluster = joiner.take();
+  if (!empty.empty()) {
+    std::ranges::move(empty, std::back_inserter(cluster.errors));
+    ClusterObjects none;
+    none.errors = std::move(cluster.errors);
+    return none;
+  }
+  return cluster;
 }
 
 void FileSource::run(const std::stop_token& stop, const Sink& sink) {

@@ -33,12 +33,15 @@ Cluster::Cluster(const Config& config, const HostFacts& host)
               .allow_service_external_ips = allows_service_external_ips(config)},
              Store::Time::clock::now()) {
   if (!config.sources.empty()) {
-    load_files(config, store_);
+    skipped_ = load_files(config, store_).skipped;
   } else {
     const Feed feed(config, store_, [](const std::string&) {});
     const auto deadline = std::chrono::steady_clock::now() + kListPatience;
     if (!store_.wait(rules::Family::kIpv4, 0, deadline, std::stop_token())) {
       throw std::runtime_error("the API server did not deliver its lists: " + feed.first_error());
+    }
+    for (const k8sclient::WatchStatus& watch : feed.watches()) {
+      skipped_ += watch.malformed;
     }
   }
   if (!store_.latest(rules::Family::kIpv4)->node) {

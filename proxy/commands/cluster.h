@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,12 +28,16 @@ class Cluster {
   /// object and loopback.
   const std::vector<rules::IpAddress>& local_addresses() const { return local_addresses_; }
 
+  /// Objects that could not be read, and were logged: what is wanted may be more than ruleset().
+  std::size_t skipped() const { return skipped_; }
+
  private:
   const Config config_;
   const HostFacts host_;
   std::string node_name_;
   std::vector<rules::IpAddress> local_addresses_;
   Store store_;
+  std::size_t skipped_ = 0;
 };
 
 }  // namespace proxy

@@ -27,7 +27,8 @@ int run_once(const Config& config);
 /// --init-only.
 int run_init(const Config& config);
 
-/// Prints what would be written on an empty node, as iptables-restore reads it.
+/// Prints what would be written on an empty node, as iptables-restore reads it: without accounting
+/// objects, which are not made by it. 0, or 2 if objects could not be read.
 int render(const Config& config, rules::Family family);
 
 struct DiffOptions {
@@ -37,7 +38,8 @@ struct DiffOptions {
   Colour colour = Colour::kNever;
 };
 
-/// Prints what would be changed. 0: nothing, 1: something; exceptions mean more than 1.
+/// Prints what would be changed. 0: nothing, 1: something, 2: objects could not be read, so that
+/// the answer lacks their part; exceptions mean more than 1.
 int show_diff(const Config& config, const DiffOptions& options);
 
 struct ExplainOptions {

@@ -10,9 +10,9 @@
 #include "proxy/commands/check.h"
 #include "proxy/commands/cluster.h"
 #include "proxy/commands/commands.h"
+#include "proxy/commands/dump.h"
 #include "proxy/explain/explain.h"
 #include "proxy/explain/rule_diff.h"
-#include "proxy/host/file.h"
 #include "proxy/host/node_addresses.h"
 #include "proxy/host/per_family.h"
 #include "proxy/host/process.h"
@@ -24,6 +24,9 @@
 namespace proxy {
 
 namespace {
+
+/// Exit status when objects could not be read: the answer lacks their part.
+constexpr int kIncomplete = 2;
 
 void print(std::string_view text) {
   std::fwrite(text.data(), 1, text.size(), stdout);
@@ -44,9 +47,8 @@ std::string live_rules(rules::Family family, const IptablesChoice& choice) {
 /// The rules that a command compares with or walks: a saved dump, or this node's.
 class HeldRules {
  public:
-  HeldRules(const Config& config, const std::string& file) {
+  HeldRules(const Config& config, const std::string& file) : file_(file) {
     if (!file.empty()) {
-      saved_ = read_file(file);
       return;
     }
     choice_ = choose_iptables(config.iptables_backend, require_readable(look_for_iptables()));
@@ -56,11 +58,11 @@ class HeldRules {
   }
 
   std::string text(rules::Family family) const {
-    return saved_ ? *saved_ : live_rules(family, choice_);
+    return file_.empty() ? live_rules(family, choice_) : read_dump(file_, family);
   }
 
  private:
-  std::optional<std::string> saved_;
+  std::string file_;
   IptablesChoice choice_;
 };
 
@@ -125,8 +127,14 @@ rules::Packet packet_of(const ExplainOptions& options) {
 }  // namespace
 
 int render(const Config& config, rules::Family family) {
-  print(to_save_text(Cluster(config, read_host()).ruleset(family)));
-  return 0;
+  HostFacts host = read_host();
+  // iptables-restore refuses the names of accounting objects that are not there, and nobody knows
+  // where the text goes.
+  host.capabilities.invalid_drop_counter = false;
+  host.capabilities.localhost_port_counter = false;
+  Cluster cluster(config, host);
+  print(to_save_text(cluster.ruleset(family)));
+  return cluster.skipped() == 0 ? 0 : kIncomplete;
 }
 
 int show_diff(const Config& config, const DiffOptions& options) {
@@ -148,7 +156,7 @@ int show_diff(const Config& config, const DiffOptions& options) {
   }
   const bool same = std::all_of(
       diffs.begin(), diffs.end(), [](const RuleDiff& diff) { return diff.groups.empty(); });
-  return same ? 0 : 1;
+  return cluster.skipped() != 0 ? kIncomplete : same ? 0 : 1;
 }
 
 int explain(const Config& config, const ExplainOptions& options) {

@@ -79,7 +79,13 @@ sigset_t block_ending_signals() {
 /// Fills the store once; how many objects were left out.
 std::size_t load(const Config& config, Store& store) {
   if (!config.sources.empty()) {
-    return load_files(config, store);
+    const LoadReport report = load_files(config, store);
+    if (!report.is_whole) {
+      throw ConfigErrors(
+          {"a file was not read whole, and rules of its objects would be removed: "
+           "nothing is changed"});
+    }
+    return report.skipped;
   }
   const Feed feed(config, store, [](const std::string&) {});
   const auto deadline = std::chrono::steady_clock::now() + kListPatience;
@@ -113,6 +119,9 @@ void follow(const ConfigChange& change, const LocalNode& node, Store& store) {
   for (const std::string& error : change.errors) {
     log_error("The changed configuration is invalid; the old one stays in force",
               {{"error", error}});
+  }
+  for (const std::string& warning : change.warnings) {
+    log_warning("Part of the configuration does not count", {{"reason", warning}});
   }
   for (const std::string& field : change.need_restart) {
     log_warning("This changed field needs a restart", {{"field", field}});

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <set>
 #include <system_error>
@@ -24,6 +25,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds kQuiet{100};
 constexpr int kMostQuietChecks = 20;  // a writer that never pauses is read anyway
 constexpr milliseconds kSilentFileSystem{5000};
+constexpr std::chrono::seconds kAbandoned{30};  // by a writer that never closes its file
 
 bool is_manifest_name(const fs::path& path) {
   const std::string name = path.filename().string();
@@ -66,9 +68,23 @@ Descriptor open_inotify() {
 }
 
 void drain(const Descriptor& descriptor) {
-  alignas(inotify_event) std::array<char, 4096> buffer{};
+  std::array<char, 64> buffer{};
   while (read(descriptor.get(), buffer.data(), buffer.size()) > 0) {
   }
+}
+
+// Where a file really is; itself if it is not there.
+std::string real_path(const fs::path& file) {
+  std::error_code error;
+  const fs::path target = fs::canonical(file, error);
+  return error ? file.string() : target.string();
+}
+
+// A new name of a file that was written elsewhere, or no file, will not be closed by a writer.
+bool is_new_file(const std::string& path) {
+  struct stat status {};
+
+  return lstat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) && status.st_nlink == 1;
 }
 
 }  // namespace
@@ -114,6 +130,14 @@ std::vector<FileWatch::State> FileWatch::look() const {
       continue;  // gone for now: that is a state, too
     }
     for (std::string& file : files) {
+      if (is_open(file)) {
+        const auto before = std::ranges::find(seen_, file, &State::path);
+        if (before != seen_.end()) {
+          states.push_back(*before);
+        }
+        continue;
+      }
+
       struct stat status {};
 
       if (stat(file.c_str(), &status) == 0) {
@@ -129,7 +153,7 @@ std::vector<FileWatch::State> FileWatch::look() const {
   return states;
 }
 
-void FileWatch::watch_folders() const {
+void FileWatch::watch_folders() {
   std::set<fs::path> folders;
   for (const std::string& path : paths_) {
     insert_folders(path, folders);
@@ -150,16 +174,63 @@ void FileWatch::watch_folders() const {
                                      IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF;
   for (const fs::path& folder : folders) {
     // A folder that cannot be watched is still looked at every few seconds.
-    inotify_add_watch(inotify_.get(), folder.c_str(), kChanges);
+    const int number = inotify_add_watch(inotify_.get(), folder.c_str(), kChanges);
+    if (number >= 0) {
+      folders_[number] = real_path(folder);
+    }
   }
 }
 
-bool FileWatch::wait_for_event(milliseconds timeout) const {
+bool FileWatch::wait_for_event(milliseconds timeout) {
   std::array<pollfd, 2> descriptors = {{{inotify_.get(), POLLIN, 0}, {wake_.get(), POLLIN, 0}}};
   const int ready = poll(descriptors.data(), descriptors.size(), static_cast<int>(timeout.count()));
   const bool changed = ready > 0 && (descriptors[0].revents & POLLIN) != 0;
-  drain(inotify_);
+  take_events();
   return changed;
+}
+
+void FileWatch::take_events() {
+  alignas(inotify_event) std::array<char, 4096> buffer{};
+  ssize_t size = 0;
+  while ((size = read(inotify_.get(), buffer.data(), buffer.size())) > 0) {
+    for (std::size_t at = 0; at < static_cast<std::size_t>(size);) {
+      inotify_event event{};
+      std::memcpy(&event, buffer.data() + at, sizeof(event));
+      const auto folder = folders_.find(event.wd);
+      if (event.len > 0 && folder != folders_.end()) {
+        note(event.mask, folder->second + "/" + (buffer.data() + at + sizeof(event)));
+      }
+      at += sizeof(event) + event.len;
+    }
+  }
+}
+
+void FileWatch::note(std::uint32_t what, const std::string& file) {
+  if ((what & IN_MODIFY) != 0 || ((what & IN_CREATE) != 0 && is_new_file(file))) {
+    open_[file] = Clock::now();
+  } else if ((what & (IN_CLOSE_WRITE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO)) != 0) {
+    forget(open_.find(file));
+  }
+}
+
+void FileWatch::forget(OpenFiles::iterator file) {
+  if (file != open_.end()) {
+    is_finished_ = is_finished_ || held_back_.erase(file->first) > 0;
+    open_.erase(file);
+  }
+}
+
+bool FileWatch::is_open(const std::string& file) const {
+  return !open_.empty() && open_.contains(real_path(fs::absolute(file)));
+}
+
+bool FileWatch::is_being_written(const std::string& file) {
+  take_events();
+  if (!is_open(file)) {
+    return false;
+  }
+  held_back_.insert(real_path(fs::absolute(file)));
+  return true;
 }
 
 bool FileWatch::wait(const std::stop_token& stop) {
@@ -168,10 +239,19 @@ bool FileWatch::wait(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     // Watches first: what happens after them is an event, what happened before is seen by look().
     watch_folders();
-    if (look() != seen_) {
+    take_events();
+    for (auto file = open_.begin(); file != open_.end();) {
+      const auto next = std::next(file);
+      if (Clock::now() - file->second > kAbandoned) {
+        forget(file);
+      }
+      file = next;
+    }
+    if (is_finished_ || look() != seen_) {
       for (int i = 0; i < kMostQuietChecks && wait_for_event(kQuiet); ++i) {
       }
       seen_ = look();
+      is_finished_ = false;
       return !stop.stop_requested();
     }
     wait_for_event(kSilentFileSystem);

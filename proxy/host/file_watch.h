@@ -2,6 +2,8 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -18,7 +20,10 @@ std::vector<std::string> files_of(const std::string& path);
 /// Notices when files change: written in place, replaced by renaming, or reached by another symlink
 /// than before, as the kubelet swaps those of a ConfigMap. Folders as in files_of(). Where inotify
 /// is silent (network file systems) or not to be had (a user's instances of it are few) a change is
-/// noticed some seconds later. For one thread.
+/// noticed some seconds later.
+///
+/// A file that a program has begun to write and has not closed is as it was before, until the
+/// program closes it or has not touched it for half a minute. For one thread.
 class FileWatch {
  public:
   /// Changes are counted from now on. Paths need not exist yet. Throws std::system_error if the
@@ -29,7 +34,14 @@ class FileWatch {
   /// quiet for a moment (a writer may need several steps); false when stopped.
   bool wait(const std::stop_token& stop);
 
+  /// Whether a program has written to the file and not closed it yet: the caller keeps what it had
+  /// of it, and the next wait() returns when it is closed.
+  bool is_being_written(const std::string& file);
+
  private:
+  using Clock = std::chrono::steady_clock;
+  using OpenFiles = std::map<std::string, Clock::time_point>;  // when last written to
+
   /// What identifies one state of a file.
   struct State {
     std::string path;
@@ -43,13 +55,21 @@ class FileWatch {
   };
 
   std::vector<State> look() const;
-  void watch_folders() const;
-  bool wait_for_event(std::chrono::milliseconds timeout) const;
+  void watch_folders();
+  bool wait_for_event(std::chrono::milliseconds timeout);
+  void take_events();
+  void note(std::uint32_t what, const std::string& file);
+  void forget(OpenFiles::iterator file);
+  bool is_open(const std::string& file) const;
 
   std::vector<std::string> paths_;
   Descriptor inotify_;  // maybe none
   Descriptor wake_;     // eventfd: a stop was requested
   std::vector<State> seen_;
+  std::map<int, std::string> folders_;  // by inotify's number
+  OpenFiles open_;
+  std::set<std::string> held_back_;  // of those, what is_being_written() was true of
+  bool is_finished_ = false;         // one of these was closed, or abandoned
 };
 
 }  // namespace proxy

@@ -3,6 +3,7 @@
 #include <condition_variable>
 #include <deque>
 #include <filesystem>
+#include <fstream>
 #include <mutex>
 #include <system_error>
 #include <thread>
@@ -124,7 +125,10 @@ TEST_CASE("object_file: of two objects with one name the later stays, with a not
 TEST_CASE("object_file: kinds of no interest are noted", "[proxy][object_file]") {
   const test::TemporaryFolder folder;
   const std::string file =
-      folder.write("f.yaml", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\n")
+      folder
+          .write("f.yaml",
+                 std::string(kNodeJson) +
+                     "\n---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\n")
           .string();
 
   CHECK(proxy::load_objects(paths(file)).notes ==
@@ -150,14 +154,73 @@ TEST_CASE("object_file: a file that is all wrong is no empty cluster", "[proxy][
 
   CHECK_THROWS_AS(proxy::load_objects(paths(file)), proxy::ConfigErrors);
   CHECK_THROWS_WITH(proxy::load_objects(paths(file)), Catch::StartsWith(file + ":1: "));
-  CHECK_THROWS_AS(proxy::FileSource(paths(file)).run({}, [](ClusterObjects) { FAIL("delivered"); }),
-                  proxy::ConfigErrors);
 
-  CHECK(proxy::load_objects(paths(folder.path().string())).errors.size() == 1);
+  folder.write("b.json", kNodeJson);
+  const ClusterObjects in_folder = proxy::load_objects(paths(folder.path().string()));
+  CHECK(in_folder.errors.size() == 1);
+  CHECK_FALSE(in_folder.is_whole);
   folder.write("a.json", "[\n---\n" + service("web", 80));
   CHECK(names(proxy::load_objects(paths(file)).services) == Names{"default/web:80"});
-  folder.write("a.json", "# nothing yet\n");
-  CHECK(proxy::load_objects(paths(file)).errors.empty());
+}
+
+TEST_CASE("object_file: what holds no object is no empty cluster", "[proxy][object_file]") {
+  const test::TemporaryFolder folder;
+  const std::string text = GENERATE(
+      "",
+      " \n\n",
+      "# nothing yet\n",
+      "---\n---\n",
+      R"({"kind":"Status","apiVersion":"v1","status":"Failure","message":"no","code":403})",
+      R"({"kind":"List","apiVersion":"v1","items":[]})",
+      "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\n",
+      "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {ports: [{port: \"8\"}]}\n");
+  CAPTURE(text);
+  const std::string odd = folder.write("odd.yaml", text).string();
+  const std::string good = folder.write("good.json", kNodeJson).string();
+
+  const std::string reason = odd + ": holds no Node, Service or EndpointSlice";
+  CHECK_THROWS_WITH(proxy::load_objects(paths(odd)), Catch::Contains(reason));
+  CHECK_THROWS_WITH(proxy::load_objects(Names{good, odd}), Catch::Contains(reason));
+  CHECK(proxy::load_objects(paths(folder.path().string())).nodes.size() == 1);
+}
+
+TEST_CASE("object_file: an answer of the API server is not the objects that it was asked for",
+          "[proxy][object_file]") {
+  const ManifestFile file = proxy::parse_manifests(
+      "f",
+      R"({"kind":"Status","apiVersion":"v1","status":"Failure","message":"services is forbidden","code":403})");
+
+  CHECK_FALSE(file.is_whole);
+  CHECK(file.errors == Names{"f: is an answer of the API server and no object: 403 services is "
+                             "forbidden"});
+}
+
+TEST_CASE("object_file: endpoints in a form that is not read are a warning",
+          "[proxy][object_file]") {
+  const auto type = GENERATE("apiVersion: v1\nkind: Endpoints\n",
+                             "apiVersion: discovery.k8s.io/v1beta1\nkind: EndpointSlice\n");
+  const test::TemporaryFolder folder;
+  const std::string file =
+      folder.write("f.yaml", service("web", 80) + "---\n" + type + "metadata: {name: web}\n");
+
+  const ClusterObjects cluster = proxy::load_objects(paths(file));
+
+  REQUIRE(cluster.warnings.size() == 1);
+  CHECK_THAT(cluster.warnings[0], Catch::Contains("EndpointSlices of discovery.k8s.io/v1"));
+}
+
+TEST_CASE("object_file: what the API server would fill in is filled in", "[proxy][object_file]") {
+  const ManifestFile file = proxy::parse_manifests(
+      "f",
+      "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: web-1}\n"
+      "addressType: IPv4\nports: [{port: 8080}, {name: a, port: 81}]\nendpoints: []\n");
+
+  REQUIRE(file.objects.slices.size() == 1);
+  const auto& ports = file.objects.slices[0].ports;
+  REQUIRE(ports.size() == 2);
+  CHECK(ports[0].name == "");
+  CHECK(ports[0].protocol == "TCP");
+  CHECK(ports[1].name == "a");
 }
 
 /// Runs a FileSource and hands out what it delivers, in order.
@@ -258,7 +321,8 @@ TEST_CASE("object_file: a syntax error or a lost file keeps the objects", "[prox
   folder.write("web.yaml", "kind: [");
   const ClusterObjects broken = deliveries.next(with_errors);
   CHECK(names(broken.services) == Names{"default/web:80"});
-  CHECK(broken.errors.back() == file + ": keeps the objects that it had before");
+  CHECK(broken.errors.back() ==
+        file + ": keeps the objects that it had before (to take them away, delete the file)");
 
   fs::remove(file);
   const ClusterObjects lost = deliveries.next([&](const ClusterObjects& cluster) {
@@ -268,6 +332,87 @@ TEST_CASE("object_file: a syntax error or a lost file keeps the objects", "[prox
 
   folder.write("web.yaml", service("web", 83));
   CHECK(deliveries.next_with({"default/web:83"}).errors == Names{});
+}
+
+TEST_CASE("object_file: a file that became odd keeps its objects, and its neighbours go on",
+          "[proxy][object_file]") {
+  const test::TemporaryFolder folder;
+  folder.write("web.yaml", service("web", 80));
+  folder.write("api.yaml", service("api", 90));
+  Deliveries deliveries(folder.path().string());
+  deliveries.next_with({"default/api:90", "default/web:80"});
+  const std::string odd =
+      GENERATE("",
+               "# later\n",
+               R"({"kind":"Status","apiVersion":"v1","status":"Failure","code":403})",
+               R"({"kind":"List","apiVersion":"v1","items":[{"kind":"Service","apiV)");
+  CAPTURE(odd);
+
+  folder.write("web.yaml", odd);
+  folder.write("api.yaml", service("api", 91));
+
+  const ClusterObjects cluster = deliveries.next_with({"default/api:91", "default/web:80"});
+  CHECK_FALSE(cluster.errors.empty());
+}
+
+TEST_CASE("object_file: an object that became unreadable stays as it was", "[proxy][object_file]") {
+  const test::TemporaryFolder folder;
+  folder.write("f.yaml", service("web", 80) + "---\n" + service("api", 90));
+  Deliveries deliveries(folder.path().string());
+  deliveries.next_with({"default/api:90", "default/web:80"});
+
+  folder.write("f.yaml",
+               "apiVersion: v1\nkind: Service\nmetadata: {name: web}\n"
+               "spec: {clusterIP: 10.96.0.1, ports: [{port: \"80\"}]}\n---\n" +
+                   service("api", 91));
+
+  const ClusterObjects cluster = deliveries.next_with({"default/api:91", "default/web:80"});
+  REQUIRE(cluster.errors.size() == 2);
+  CHECK_THAT(cluster.errors[1], Catch::EndsWith("Service default/web stays as it was before"));
+}
+
+TEST_CASE("object_file: a source that lost all objects keeps them", "[proxy][object_file]") {
+  const test::TemporaryFolder folder;
+  const std::string file = folder.write("web.yaml", service("web", 80)).string();
+  Deliveries deliveries(folder.path().string());
+  deliveries.next_with({"default/web:80"});
+
+  fs::remove(file);
+
+  const ClusterObjects kept =
+      deliveries.next([](const ClusterObjects& cluster) { return !cluster.errors.empty(); });
+  CHECK(names(kept.services) == Names{"default/web:80"});
+  CHECK_THAT(kept.errors[0], Catch::Contains("holds no Node, Service or EndpointSlice"));
+}
+
+TEST_CASE("object_file: a source without an object is waited for", "[proxy][object_file]") {
+  const test::TemporaryFolder folder;
+  folder.write("web.yaml", "");
+  Deliveries deliveries(folder.path().string());
+
+  const ClusterObjects nothing = deliveries.next([](const ClusterObjects&) { return true; });
+  CHECK(nothing.empty());
+  CHECK_FALSE(nothing.errors.empty());
+
+  folder.write("web.yaml", service("web", 80));
+  deliveries.next_with({"default/web:80"});
+}
+
+TEST_CASE("object_file: a file counts when its writer has closed it", "[proxy][object_file]") {
+  const test::TemporaryFolder folder;
+  const std::string file = folder.write("web.yaml", service("web", 80)).string();
+  folder.write("api.yaml", service("api", 90));
+  Deliveries deliveries(folder.path().string());
+  deliveries.next_with({"default/api:90", "default/web:80"});
+
+  std::ofstream writer(file);  // cuts it to nothing
+  writer << service("web", 81) << "---\n" << std::flush;
+  folder.write("api.yaml", service("api", 91));
+  CHECK(deliveries.next_with({"default/api:91", "default/web:80"}).errors.empty());
+
+  writer << service("more", 82);
+  writer.close();
+  deliveries.next_with({"default/api:91", "default/more:82", "default/web:81"});
 }
 
 }  // namespace
