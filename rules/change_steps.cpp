@@ -104,7 +104,13 @@ class Steps {
         writer_.insert(edit.chain, insertion.rule, insertion.service);
       }
     }
-    for (const Rule& rule : edit.append) {
+    for (std::size_t i = 0; i < edit.append.size(); ++i) {
+      if (i != 0 && has_borders && !writer_.border(Border::kEntry)) {
+        return false;
+      }
+      writer_.append(edit.chain, edit.append[i].rule, edit.append[i].service);
+    }
+    for (const Rule& rule : edit.last) {
       writer_.append(edit.chain, rule, nullptr);
     }
     return true;

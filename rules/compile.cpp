@@ -34,7 +34,8 @@ std::shared_ptr<const CompiledService> summarize(const ServicePortEntry& entry,
   }
   service->entries.reserve(block.entries.size());
   for (const Section& section : block.entries) {
-    auto& entries = service->entries.emplace_back(CompiledService::Entries{section.chain, {}});
+    auto& entries =
+        service->entries.emplace_back(CompiledService::Entries{section.chain, section.rank, {}});
     entries.rules.reserve(section.rules.size());
     for (const Rule& rule : section.rules) {
       entries.rules.push_back(digest(rule));

@@ -106,13 +106,14 @@ class ServiceCompiler {
     return Rule{.matches = {Comment{std::move(comment)}}, .target = Jump{target}};
   }
 
-  void entry(Table table, std::string_view chain, Rule rule) {
+  void entry(Table table, std::string_view chain, Rule rule, Rank rank = Rank::kFirst) {
     const ChainId id{table, ChainName(chain)};
-    auto found = std::find_if(block_.entries.begin(),
-                              block_.entries.end(),
-                              [&](const Section& section) { return section.chain == id; });
+    auto found =
+        std::find_if(block_.entries.begin(), block_.entries.end(), [&](const Section& section) {
+          return section.chain == id && section.rank == rank;
+        });
     if (found == block_.entries.end()) {
-      found = block_.entries.insert(found, Section{id, {}});
+      found = block_.entries.insert(found, Section{id, {}, rank});
     }
     found->rules.push_back(std::move(rule));
   }
@@ -149,7 +150,8 @@ class ServiceCompiler {
       if (has_) {
         entry(Table::kNat,
               kServicesChain,
-              destination_rule(labelled(" external IP"), ip, port_.port, Jump{external_chain_}));
+              destination_rule(labelled(" external IP"), ip, port_.port, Jump{external_chain_}),
+              Rank::kSecond);
       }
       if (!has_external_) {
         entry(Table::kFilter, kExternalServicesChain, refused(ip));
@@ -163,7 +165,8 @@ class ServiceCompiler {
         entry(Table::kNat,
               kServicesChain,
               destination_rule(
-                  labelled(" loadbalancer IP"), ip, port_.port, Jump{load_balancer_target()}));
+                  labelled(" loadbalancer IP"), ip, port_.port, Jump{load_balancer_target()}),
+              Rank::kSecond);
       }
       if (uses_firewall_) {
         const std::string comment =

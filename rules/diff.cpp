@@ -1,7 +1,6 @@
 #include "rules/diff.h"
 
 #include <algorithm>
-#include <set>
 #include <unordered_map>
 #include <utility>
 
@@ -11,13 +10,7 @@ namespace rules {
 
 namespace {
 
-using ServicePointer = std::shared_ptr<const CompiledService>;
 using Services = Ruleset::Services;
-
-/// iptables finds each rule to remove by comparing it with the whole chain: above some, it writes
-/// the chain faster, whatever its length (measured with iptables-nft-restore 1.8.9, 1,000 and
-/// 10,000 rules: from 20 to 25 on).
-constexpr std::size_t kMostSingleRemovals = 25;
 
 void sort_by_name(Services& services) {
   std::sort(services.begin(), services.end(), [](const auto& a, const auto& b) {
@@ -25,15 +18,8 @@ void sort_by_name(Services& services) {
   });
 }
 
-/// Services of two rulesets that are not one and the same object: `gone` from the old, `fresh` in
-/// the new.
-struct Differing {
-  Services gone;
-  Services fresh;
-};
-
-Differing differing_services(const Ruleset& old, const Ruleset& wanted) {
-  Differing result;
+DifferingServices differing_services(const Ruleset& old, const Ruleset& wanted) {
+  DifferingServices result;
   const Services none;
   for (std::size_t i = 0; i < Snapshot::kShards; ++i) {
     if (old.shards()[i] == wanted.shards()[i]) {
@@ -55,20 +41,6 @@ Differing differing_services(const Ruleset& old, const Ruleset& wanted) {
   sort_by_name(result.gone);
   sort_by_name(result.fresh);
   return result;
-}
-
-const Section* find_section(const std::vector<Section>& sections, const ChainId& chain) {
-  const auto found = std::find_if(sections.begin(), sections.end(), [&](const Section& section) {
-    return section.chain == chain;
-  });
-  return found == sections.end() ? nullptr : &*found;
-}
-
-const CompiledService::Entries* find_entries(const CompiledService& service, const ChainId& chain) {
-  const auto found = std::find_if(service.entries.begin(),
-                                  service.entries.end(),
-                                  [&](const auto& entries) { return entries.chain == chain; });
-  return found == service.entries.end() ? nullptr : &*found;
 }
 
 /// Makes Changes in one pass. `old_` holds the chains that exist but are not known to be as wanted;
@@ -155,155 +127,12 @@ class Differ {
       }
     }
     for (const Section& last : base->shared) {
-      SharedEdit edit = edit_shared(last);
-      if (edit.remove.size() > kMostSingleRemovals) {
-        edit = rewritten(last);
-      }
+      SharedEdit edit = edit_shared(have_, changes_.want, services_, last);
       old_.erase(last.chain);
-      if (edit.rewrite || !edit.remove.empty() || !edit.insert.empty() || !edit.append.empty()) {
+      if (!edit.empty()) {
         changes_.shared.push_back(std::move(edit));
       }
     }
-  }
-
-  SharedEdit edit_shared(const Section& last) {
-    const auto& believed = have_.base.base();
-    if (believed && find_section(believed->shared, last.chain) != nullptr) {
-      return edit_believed(last);
-    }
-    const auto read = have_.shared.find(last.chain);
-    if (read == have_.shared.end()) {
-      return rewritten(last);
-    }
-    return edit_read(last, read->second);
-  }
-
-  /// Rules of a service in a shared chain, made anew.
-  static std::vector<Rule> entries_of(const Ruleset& ruleset,
-                                      const ServicePointer& service,
-                                      const ChainId& chain) {
-    Block block = ruleset.block(*service);
-    for (Section& section : block.entries) {
-      if (section.chain == chain) {
-        return std::move(section.rules);
-      }
-    }
-    return {};
-  }
-
-  void insert(SharedEdit& edit, const ServicePointer& service) const {
-    for (Rule& rule : entries_of(changes_.want, service, edit.chain)) {
-      edit.insert.push_back({service, std::move(rule)});
-    }
-  }
-
-  SharedEdit rewritten(const Section& last) const {
-    SharedEdit edit{.chain = last.chain, .rewrite = true, .append = last.rules};
-    for (const auto& service : changes_.want.services()) {
-      if (find_entries(*service, last.chain) != nullptr) {
-        insert(edit, service);
-      }
-    }
-    return edit;
-  }
-
-  /// The chain holds what have.base put there: only services that differ, and the last rules, can
-  /// have changed.
-  SharedEdit edit_believed(const Section& last) const {
-    SharedEdit edit{.chain = last.chain};
-    std::set<ServicePortName> kept;
-    for (const auto& service : services_.gone) {
-      const auto* entries = find_entries(*service, last.chain);
-      if (entries == nullptr) {
-        continue;
-      }
-      const auto successor =
-          std::lower_bound(services_.fresh.begin(),
-                           services_.fresh.end(),
-                           service,
-                           [](const auto& a, const auto& b) { return a->name < b->name; });
-      if (successor != services_.fresh.end() && (*successor)->name == service->name) {
-        const auto* wanted = find_entries(**successor, last.chain);
-        if (wanted != nullptr && wanted->rules == entries->rules) {
-          kept.insert(service->name);
-          continue;
-        }
-      }
-      for (Rule& rule : entries_of(have_.base, service, last.chain)) {
-        edit.remove.push_back(std::move(rule));
-      }
-    }
-    for (const auto& service : services_.fresh) {
-      if (find_entries(*service, last.chain) != nullptr && !kept.contains(service->name)) {
-        insert(edit, service);
-      }
-    }
-    const std::vector<Rule>& before = find_section(have_.base.base()->shared, last.chain)->rules;
-    if (before != last.rules) {
-      edit.remove.insert(edit.remove.end(), before.begin(), before.end());
-      edit.append = last.rules;
-    }
-    return edit;
-  }
-
-  /// The chain holds `read`. Services whose rules are all there, in their order, keep them wherever
-  /// they stand.
-  SharedEdit edit_read(const Section& last, const std::vector<Rule>& read) const {
-    SharedEdit edit{.chain = last.chain};
-    std::vector<bool> wanted(read.size(), false);
-    std::size_t end = read.size();  // rules from here on are the last ones, as they should be
-    if (last.rules.size() <= read.size() &&
-        std::equal(last.rules.rbegin(), last.rules.rend(), read.rbegin())) {
-      end -= last.rules.size();
-      std::fill(wanted.begin() + static_cast<std::ptrdiff_t>(end), wanted.end(), true);
-    } else {
-      edit.append = last.rules;
-    }
-
-    // Positions of each content, ascending. The last of equal rules is taken first: removal takes
-    // the first.
-    std::unordered_map<Digest, std::vector<std::size_t>> positions;
-    for (std::size_t i = 0; i < end; ++i) {
-      positions[digest(read[i])].push_back(i);
-    }
-    for (const auto& service : changes_.want.services()) {
-      const auto* entries = find_entries(*service, last.chain);
-      if (entries != nullptr && !take_in_order(entries->rules, positions, wanted)) {
-        insert(edit, service);
-      }
-    }
-    for (std::size_t i = 0; i < read.size(); ++i) {
-      if (!wanted[i]) {
-        edit.remove.push_back(read[i]);
-      }
-    }
-    const bool nothing_stays = !read.empty() && edit.remove.size() == read.size();
-    return nothing_stays ? rewritten(last) : edit;
-  }
-
-  /// Finds the rules at ascending positions and marks these as wanted; nothing is taken unless all
-  /// are found.
-  static bool take_in_order(const std::vector<Digest>& rules,
-                            std::unordered_map<Digest, std::vector<std::size_t>>& positions,
-                            std::vector<bool>& wanted) {
-    std::vector<std::pair<std::vector<std::size_t>*, std::size_t>> taken;
-    std::size_t before = wanted.size();
-    for (auto rule = rules.rbegin(); rule != rules.rend(); ++rule) {
-      const auto found = positions.find(*rule);
-      if (found == positions.end() || found->second.empty() || found->second.back() >= before) {
-        for (auto undo = taken.rbegin(); undo != taken.rend(); ++undo) {
-          undo->first->push_back(undo->second);
-        }
-        return false;
-      }
-      before = found->second.back();
-      taken.emplace_back(&found->second, before);
-      found->second.pop_back();
-    }
-    for (const auto& [list, position] : taken) {
-      wanted[position] = true;
-    }
-    return true;
   }
 
   void edit_hooks() {
@@ -341,7 +170,7 @@ class Differ {
 
   const Installed& have_;
   Changes changes_;
-  Differing services_;
+  DifferingServices services_;
   std::unordered_map<ChainId, Digest> old_;
 };
 
@@ -373,7 +202,8 @@ std::size_t written_rules(const Changes& changes, Table table) {
     rules += section.chain.table == table ? section.rules.size() : 0;
   }
   for (const SharedEdit& edit : changes.shared) {
-    rules += edit.chain.table == table ? edit.insert.size() + edit.append.size() : 0;
+    rules +=
+        edit.chain.table == table ? edit.insert.size() + edit.append.size() + edit.last.size() : 0;
   }
   for (const Base::Hook& hook : changes.insert_hooks) {
     rules += hook.chain.table == table ? 1 : 0;

@@ -7,25 +7,9 @@
 
 #include "rules/compile.h"
 #include "rules/installed.h"
+#include "rules/shared_edit.h"
 
 namespace rules {
-
-/// Changes to a shared chain. Either it is written whole (`rewrite`: created or flushed first; also
-/// where many rules are to be removed), or rules are removed and inserted singly, in place. Order
-/// of the chain afterwards: `insert` (in this order, at the head), then what was there, then
-/// `append`.
-struct SharedEdit {
-  struct Insertion {
-    std::shared_ptr<const CompiledService> service;
-    Rule rule;
-  };
-
-  ChainId chain;
-  bool rewrite = false;
-  std::vector<Rule> remove;  // each removes one equal rule; empty with `rewrite`
-  std::vector<Insertion> insert;
-  std::vector<Rule> append;  // rules that must stand last
-};
 
 /// Chains of one service port to be written whole (created or flushed, then filled).
 struct ServiceWrite {

@@ -34,7 +34,7 @@ bool is_service_chain(const ChainId& chain);
 
 /// A chain in which many Services have rules of their own: KUBE-SERVICES, KUBE-NODEPORTS,
 /// KUBE-EXTERNAL-SERVICES and KUBE-PROXY-FIREWALL. The order among Services carries no meaning
-/// there (spec §3.4.2).
+/// there (spec §3.4.2) but for the Rank.
 bool is_shared_chain(const ChainId& chain);
 
 /// A chain that is ours to write and to remove. KUBE-FIREWALL is not: kubelet shares it, and

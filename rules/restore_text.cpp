@@ -163,7 +163,7 @@ class BatchWriter : public StepWriter {
 bool fits(const Changes& changes, const BatchLimits& limits) {
   std::size_t entries = 0;
   for (const SharedEdit& edit : changes.shared) {
-    entries += edit.insert.size();
+    entries += edit.insert.size() + edit.append.size();
   }
   return changes.services.size() <= limits.services && entries <= limits.entries &&
          changes.remove.size() <= limits.removals;

@@ -29,7 +29,7 @@ struct RestoreBatch {
 /// How much goes into one batch. Changes within all three limits make a single batch.
 struct BatchLimits {
   std::size_t services = 0;  // whose chains are written
-  std::size_t entries = 0;   // inserted into shared chains
+  std::size_t entries = 0;   // of services in shared chains
   std::size_t removals = 0;  // of chains
 };
 

@@ -30,10 +30,17 @@ class ChainDigest {
   std::uint64_t state_ = 0x9e3779b97f4a7c15ULL;
 };
 
+/// Where an owner's rules stand in a shared chain: those of the first rank before all others,
+/// whosever they are. A cluster IP is given by the API server, an external address chosen by
+/// whoever may write a Service: who names another's cluster IP there must not get its traffic
+/// (CVE-2020-8554). Within a rank the order among owners carries no meaning.
+enum class Rank : std::uint8_t { kFirst, kSecond };
+
 /// One owner's rules in one chain.
 struct Section {
   ChainId chain;
   std::vector<Rule> rules;
+  Rank rank = Rank::kFirst;  // of entries in shared chains; no meaning elsewhere
 
   bool operator==(const Section&) const = default;
 };
@@ -41,9 +48,9 @@ struct Section {
 /// All rules of one owner. Blocks of Services are closed: they refer to their own chains and to
 /// fixed chains only, so any of them can be left out (quarantine) without breaking another.
 struct Block {
-  std::vector<Section> chains;  // chains that belong to this owner alone
-  std::vector<Section>
-      entries;  // its rules in shared chains (is_shared_chain), at most one section for each
+  std::vector<Section> chains;   // chains that belong to this owner alone
+  std::vector<Section> entries;  // its rules in shared chains (is_shared_chain), at most one
+                                 // section for each chain and rank
 
   bool operator==(const Block&) const = default;
 };
@@ -80,6 +87,7 @@ struct CompiledService {
 
   struct Entries {
     ChainId chain;
+    Rank rank = Rank::kFirst;
     std::vector<Digest> rules;
   };
 

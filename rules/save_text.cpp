@@ -1,6 +1,7 @@
 #include "rules/save_text.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <string_view>
 #include <vector>
@@ -25,16 +26,18 @@ class ChainTexts {
   }
 
   /// Rules that join those which the shared chain has already.
-  void add_shared(const ChainId& chain, const std::vector<Rule>& rules) {
-    append_rules(shared_[chain], chain, rules);
+  void add_shared(const Section& section) {
+    std::string& text = shared_[section.chain][section.rank == Rank::kFirst ? 0 : 1];
+    append_rules(text, section.chain, section.rules);
   }
 
   /// ":CHAIN - [0:0]" lines, `hooks`, then the rules, chains sorted by name. Only once.
   void write(std::string& out, Table table, std::string_view hooks) {
-    for (const auto& [chain, rules] : shared_) {
+    for (const auto& [chain, ranks] : shared_) {
       if (chain.table == table) {
-        places_.push_back({chain, text_.size(), rules.size()});
-        text_ += rules;
+        places_.push_back({chain, text_.size(), ranks[0].size() + ranks[1].size()});
+        text_ += ranks[0];
+        text_ += ranks[1];
       }
     }
     std::sort(places_.begin(), places_.end(), [](const Place& a, const Place& b) {
@@ -76,7 +79,7 @@ class ChainTexts {
   Family family_;
   std::string text_;
   std::vector<Place> places_;
-  std::map<ChainId, std::string> shared_;
+  std::map<ChainId, std::array<std::string, 2>> shared_;  // by rank
 };
 
 /// Each hook is inserted at position 1, so that the last one comes first.
@@ -115,11 +118,11 @@ std::string to_save_text(const Ruleset& ruleset) {
       chains.add(section.chain, section.rules);
     }
     for (const Section& section : block.entries) {
-      chains.add_shared(section.chain, section.rules);
+      chains.add_shared(section);
     }
   }
   for (const Section& last : base.shared) {
-    chains.add_shared(last.chain, last.rules);
+    chains.add_shared({last.chain, last.rules, Rank::kSecond});
   }
 
   std::string out;

@@ -1,6 +1,7 @@
 #include "rules/table_changes.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace rules {
 
@@ -15,11 +16,19 @@ TableChanges::Rules pointers_to(const std::vector<Rule>& rules) {
   return pointers;
 }
 
-TableChanges::Rules inserted_by(const SharedEdit& edit) {
+TableChanges::Rules pointers_to(const std::vector<SharedEdit::Insertion>& insertions) {
   TableChanges::Rules pointers;
-  pointers.reserve(edit.insert.size() + edit.append.size());
-  for (const auto& insertion : edit.insert) {
+  pointers.reserve(insertions.size());
+  for (const auto& insertion : insertions) {
     pointers.push_back(&insertion.rule);
+  }
+  return pointers;
+}
+
+TableChanges::Rules appended_by(const SharedEdit& edit) {
+  TableChanges::Rules pointers = pointers_to(edit.append);
+  for (const Rule& rule : edit.last) {
+    pointers.push_back(&rule);
   }
   return pointers;
 }
@@ -49,7 +58,7 @@ TableChanges::TableChanges(const Changes& changes, Table table)
       rewrites_.push_back(&edit);
     } else {
       edits_.push_back(
-          {edit.chain.name, pointers_to(edit.remove), inserted_by(edit), pointers_to(edit.append)});
+          {edit.chain.name, pointers_to(edit.remove), pointers_to(edit.insert), appended_by(edit)});
     }
   }
   for (const Base::Hook& hook : changes.remove_hooks) {
@@ -98,10 +107,8 @@ void TableChanges::for_each_whole(
     }
   }
   for (const SharedEdit* edit : rewrites_) {
-    Rules all = inserted_by(*edit);
-    for (const Rule& rule : edit->append) {
-      all.push_back(&rule);
-    }
+    Rules all = pointers_to(edit->insert);
+    std::ranges::copy(appended_by(*edit), std::back_inserter(all));
     visit(edit->chain.name, all);
   }
 }

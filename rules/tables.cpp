@@ -1,6 +1,8 @@
 #include "rules/tables.h"
 
+#include <algorithm>
 #include <array>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <utility>
@@ -60,11 +62,17 @@ Tables install(const Ruleset& ruleset, const Ruleset::Services& services) {
   for (const ChainId& chain : ruleset.base()->present) {
     tables.chains.try_emplace(chain);
   }
+  std::vector<Section> second;
   for (const auto& service : services) {
-    const Block block = ruleset.block(*service);
+    Block block = ruleset.block(*service);
     append_sections(tables, block.chains);
+    const auto first_of_second = std::ranges::stable_partition(
+        block.entries, [](const Section& section) { return section.rank == Rank::kFirst; });
+    std::ranges::move(first_of_second, std::back_inserter(second));
+    block.entries.erase(first_of_second.begin(), first_of_second.end());
     append_sections(tables, block.entries);
   }
+  append_sections(tables, second);
   append_sections(tables, ruleset.base()->shared);
   for (const Base::Hook& hook : ruleset.base()->hooks) {
     std::vector<Rule>& rules = tables.chains[hook.chain].rules;

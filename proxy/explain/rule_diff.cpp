@@ -172,12 +172,14 @@ class Describer {
       return true;
     };
     chain_of(std::string(kNode), edit.chain);
-    for (const auto& insertion : edit.insert) {
-      if (!stays(insertion.rule)) {
-        line(to_string(insertion.service->name), edit.chain, '+', insertion.rule);
+    for (const auto* added : {&edit.insert, &edit.append}) {
+      for (const auto& insertion : *added) {
+        if (!stays(insertion.rule)) {
+          line(to_string(insertion.service->name), edit.chain, '+', insertion.rule);
+        }
       }
     }
-    for (const Rule& rule : edit.append) {
+    for (const Rule& rule : edit.last) {
       if (!stays(rule)) {
         line(kNode, edit.chain, '+', rule);
       }

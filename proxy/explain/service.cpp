@@ -171,7 +171,11 @@ std::string own_chain_purpose(const ServiceExplanation& explanation, const Chain
 std::vector<ChainPurpose> explain_chains(const ServiceExplanation& explanation) {
   std::vector<ChainPurpose> purposes;
   for (const Section& section : explanation.block.entries) {
-    purposes.push_back({section.chain, section.rules.size(), shared_chain_purpose(section)});
+    if (!purposes.empty() && purposes.back().chain == section.chain) {
+      purposes.back().rules += section.rules.size();  // of the other rank
+    } else {
+      purposes.push_back({section.chain, section.rules.size(), shared_chain_purpose(section)});
+    }
   }
   const std::size_t shared = purposes.size();
   for (const Section& section : explanation.block.chains) {

@@ -32,8 +32,10 @@ Names written_services(const rules::Changes& changes) {
     names.insert(write.service->name);
   }
   for (const auto& edit : changes.shared) {
-    for (const auto& insertion : edit.insert) {
-      names.insert(insertion.service->name);
+    for (const auto* added : {&edit.insert, &edit.append}) {
+      for (const auto& insertion : *added) {
+        names.insert(insertion.service->name);
+      }
     }
   }
   return names;

@@ -6,6 +6,7 @@
 
 #include "rules/names.h"
 #include "test/support/fake_kernel.h"
+#include "test/support/ranks.h"
 
 using namespace rules;
 
@@ -101,6 +102,7 @@ TEST_CASE("diff: a service that comes or goes edits single rules of the shared c
   REQUIRE(edit.insert.size() == 1);
   CHECK(edit.insert.front().service->name == named("b"));
   CHECK(edit.append.empty());
+  CHECK(edit.last.empty());
 }
 
 TEST_CASE("diff: when many services go at once, the shared chain is written whole",
@@ -163,7 +165,7 @@ TEST_CASE("diff: what another order of services in a shared chain means is nothi
     const Changes changes = diff(kernel.read(Detail::kContents), want);
     REQUIRE(changes.shared.size() == 1);
     CHECK(changes.shared.front().remove.size() == 1);
-    CHECK(changes.shared.front().append.size() == 1);
+    CHECK(changes.shared.front().last.size() == 1);
     CHECK(changes.shared.front().insert.empty());
   }
   SECTION("and a rule of nobody's is removed") {
@@ -253,6 +255,12 @@ TEST_CASE("diff: any history leads to the same rules as a fresh start, and a sec
       port.node_port =
           chance(30) ? static_cast<std::uint16_t>(30000 + service[0]) : std::uint16_t{0};
       port.external_policy = chance(30) ? TrafficPolicy::kLocal : TrafficPolicy::kCluster;
+      if (chance(40)) {  // perhaps another's cluster IP
+        port.external_ips = {*IpAddress::parse("10.96.0." + std::to_string('a' + random() % 6))};
+      }
+      if (chance(30)) {
+        port.load_balancer_vips = {*IpAddress::parse("192.0.2.1")};
+      }
       ports[named(service)] = port;
     } else if (chance(60)) {
       ports.erase(named(service));
@@ -264,6 +272,7 @@ TEST_CASE("diff: any history leads to the same rules as a fresh start, and a sec
           std::next(kernel.chains.begin(), static_cast<long>(random() % kernel.chains.size()));
       if (is_owned(edited->first)) {
         edited->second.push_back(Rule{.target = Accept{}});  // somebody meddles
+        std::shuffle(edited->second.begin(), edited->second.end(), random);
       }
       have = kernel.read(Detail::kContents);
     } else {
@@ -285,6 +294,8 @@ TEST_CASE("diff: any history leads to the same rules as a fresh start, and a sec
     INFO("step " << step << ": " << (error ? error->message : ""));
     REQUIRE(!error);
     have = Installed{.base = want};
+    REQUIRE(test::overtaken_cluster_ips(kernel.chains[{Table::kNat, ChainName(kServicesChain)}]) ==
+            std::vector<std::string>{});
 
     test::FakeKernel fresh;
     REQUIRE(!fresh.apply(diff(Installed{}, Compiler{}.compile(snapshot, context))));

@@ -108,16 +108,20 @@ std::optional<proxy::ApplyError> FakeKernel::try_apply(const Changes& changes) {
       }
       content.erase(found);
     }
-    std::vector<Rule> inserted;
-    for (const auto& insertion : edit.insert) {
-      if (refused(insertion.rule)) {
-        return error("a rule of " + to_string(edit.chain) + " was refused");
+    std::vector<Rule> added;
+    for (const auto* rules : {&edit.insert, &edit.append}) {
+      for (const auto& insertion : *rules) {
+        if (refused(insertion.rule)) {
+          return error("a rule of " + to_string(edit.chain) + " was refused");
+        }
+        added.push_back(insertion.rule);
       }
-      inserted.push_back(insertion.rule);
     }
-    rules_written += inserted.size() + edit.append.size();
-    content.insert(content.begin(), inserted.begin(), inserted.end());
-    content.insert(content.end(), edit.append.begin(), edit.append.end());
+    rules_written += added.size() + edit.last.size();
+    const auto middle = added.begin() + static_cast<std::ptrdiff_t>(edit.insert.size());
+    content.insert(content.begin(), added.begin(), middle);
+    content.insert(content.end(), middle, added.end());
+    content.insert(content.end(), edit.last.begin(), edit.last.end());
   }
   for (const Base::Hook& hook : changes.remove_hooks) {
     auto& content = chains[hook.chain];

@@ -126,7 +126,7 @@ rules::SharedEdit edit(std::string_view chain,
   for (Rule& inserted : rule_list(insert)) {
     result.insert.push_back({nullptr, std::move(inserted)});
   }
-  result.append = rule_list(append);
+  result.last = rule_list(append);
   return result;
 }
 
