@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include "proxy/http/listen_socket.h"
 #include "proxy/log/logging.h"
 
 namespace proxy {
@@ -29,7 +30,10 @@ bool would_block() {
 }  // namespace
 
 HttpConnection::HttpConnection(Descriptor socket, const HttpDeadlines& deadlines, TimePoint now)
-    : socket_(std::move(socket)), deadlines_(deadlines), deadline_(now + deadlines.request) {}
+    : socket_(std::move(socket)),
+      deadlines_(deadlines),
+      from_this_host_(has_loopback_peer(socket_)),
+      deadline_(now + deadlines.request) {}
 
 short HttpConnection::awaited_events() const {
   return state_ == State::kWriting || state_ == State::kBetween ? POLLOUT : POLLIN;
@@ -56,27 +60,24 @@ bool HttpConnection::receive(TimePoint now) {
   if (size <= 0) {
     return size < 0 && would_block();
   }
-  if (received_.empty()) {
+  if (!requests_.has_begun()) {
     deadline_ = std::min(deadline_, now + deadlines_.request);
   }
-  received_.append(buffer.data(), static_cast<std::size_t>(size));
+  requests_.receive({buffer.data(), static_cast<std::size_t>(size)});
   return true;
 }
 
 /// Only one: a client that sends many at once must not keep the others waiting.
 bool HttpConnection::answer_next_request(const Handler& handler, TimePoint now) {
-  const ParsedRequest parsed = parse_request(received_);
+  ParsedRequest parsed = requests_.next();
   if (std::holds_alternative<Incomplete>(parsed)) {
     return true;
   }
-  if (const auto* whole = std::get_if<WholeRequest>(&parsed)) {
+  if (auto* whole = std::get_if<WholeRequest>(&parsed)) {
     answer(handler, *whole);
-    received_.erase(0, whole->size);
   } else {
-    const int status = std::get<BadRequest>(parsed).status;
     keep_alive_ = false;
-    response_ = to_wire(text_response(status, ""), {.keep_alive = false});
-    received_.clear();
+    head_ = head_of(text_response(std::get<BadRequest>(parsed).status, ""), keep_alive_);
   }
   state_ = State::kWriting;
   sent_ = 0;
@@ -84,32 +85,46 @@ bool HttpConnection::answer_next_request(const Handler& handler, TimePoint now) 
   return send(now);
 }
 
-void HttpConnection::answer(const Handler& handler, const WholeRequest& whole) {
+void HttpConnection::answer(const Handler& handler, WholeRequest& whole) {
+  whole.request.from_this_host = from_this_host_;
+  const auto failed = [&](std::string_view error) {
+    log_error("HTTP request failed", {{"path", whole.request.path}, {"error", error}});
+    return text_response(500, "internal error: " + std::string(error) + "\n");
+  };
   Response response;
   try {
     response = handler(whole.request);
   } catch (const std::exception& error) {
-    log_error("HTTP request failed", {{"path", whole.request.path}, {"error", error.what()}});
-    response = text_response(500, std::string("internal error: ") + error.what() + "\n");
+    response = failed(error.what());
+  } catch (...) {
+    response = failed("of an unknown kind");
   }
   keep_alive_ = whole.keep_alive;
-  response_ =
-      to_wire(response, {.keep_alive = keep_alive_, .has_body = whole.request.method != "HEAD"});
+  head_ = head_of(response, keep_alive_);
+  if (whole.request.method != "HEAD") {
+    body_ = std::move(response.body);
+  }
 }
 
 bool HttpConnection::send(TimePoint now) {
-  while (sent_ < response_.size()) {
-    const ssize_t size =
-        ::send(socket_.get(), response_.data() + sent_, response_.size() - sent_, MSG_NOSIGNAL);
+  const std::string& body = body_.text();
+  while (sent_ < head_.size() + body.size()) {
+    const bool in_head = sent_ < head_.size();
+    const std::string_view rest = in_head ? std::string_view(head_).substr(sent_)
+                                          : std::string_view(body).substr(sent_ - head_.size());
+    const int more = in_head && !body.empty() ? MSG_MORE : 0;
+    const ssize_t size = ::send(socket_.get(), rest.data(), rest.size(), MSG_NOSIGNAL | more);
     if (size < 0) {
       return would_block();
     }
     sent_ += static_cast<std::size_t>(size);
   }
-  response_ = {};
+  head_ = {};
+  body_ = {};
   if (keep_alive_) {
-    state_ = received_.empty() ? State::kReading : State::kBetween;
-    deadline_ = now + (received_.empty() ? deadlines_.idle : deadlines_.request);
+    const bool goes_on = requests_.has_begun();
+    state_ = goes_on ? State::kBetween : State::kReading;
+    deadline_ = now + (goes_on ? deadlines_.request : deadlines_.idle);
     return true;
   }
   state_ = State::kDraining;

@@ -7,6 +7,7 @@
 
 #include "proxy/host/descriptor.h"
 #include "proxy/http/message.h"
+#include "proxy/http/request_reader.h"
 
 namespace proxy {
 
@@ -40,6 +41,9 @@ class HttpConnection {
   /// When to drop it unless it proceeds.
   TimePoint deadline() const { return deadline_; }
 
+  /// What waits to be written; empty: nothing.
+  const Body& waiting() const { return body_; }
+
  private:
   enum class State {
     kReading,
@@ -50,16 +54,18 @@ class HttpConnection {
 
   bool receive(TimePoint now);
   bool answer_next_request(const Handler& handler, TimePoint now);
-  void answer(const Handler& handler, const WholeRequest& whole);
+  void answer(const Handler& handler, WholeRequest& whole);
   bool send(TimePoint now);
   bool drain();
 
   Descriptor socket_;
   HttpDeadlines deadlines_;
+  bool from_this_host_ = false;
   State state_ = State::kReading;
-  std::string received_;
-  std::string response_;
-  std::size_t sent_ = 0;
+  RequestReader requests_;
+  std::string head_;  // of the response
+  Body body_;
+  std::size_t sent_ = 0;  // of both
   bool keep_alive_ = true;
   TimePoint deadline_;
 };

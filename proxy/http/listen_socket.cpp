@@ -54,6 +54,10 @@ void set_option(const Descriptor& socket, int level, int option, int value) {
   }
 }
 
+sockaddr* as_address(sockaddr_storage& storage) {
+  return static_cast<sockaddr*>(static_cast<void*>(&storage));
+}
+
 Descriptor open_socket(int family) {
   return Descriptor(::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
 }
@@ -96,13 +100,31 @@ Descriptor open_listen_socket(const ListenAddress& address) {
 std::uint16_t bound_port(const Descriptor& socket) {
   sockaddr_storage storage{};
   socklen_t length = sizeof storage;
-  if (::getsockname(socket.get(), static_cast<sockaddr*>(static_cast<void*>(&storage)), &length) !=
-      0) {
+  if (::getsockname(socket.get(), as_address(storage), &length) != 0) {
     throw_errno("cannot read a socket's address");
   }
   sockaddr_in address{};  // the port is at the same place in both families
   std::memcpy(&address, &storage, sizeof address);
   return ntohs(address.sin_port);
+}
+
+bool has_loopback_peer(const Descriptor& socket) {
+  constexpr std::size_t kMappedPrefix = 12;
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  if (::getpeername(socket.get(), as_address(storage), &length) != 0) {
+    return false;
+  }
+  if (storage.ss_family == AF_INET) {
+    sockaddr_in address{};
+    std::memcpy(&address, &storage, sizeof address);
+    return ntohl(address.sin_addr.s_addr) >> 24U == IN_LOOPBACKNET;
+  }
+  sockaddr_in6 address{};
+  std::memcpy(&address, &storage, sizeof address);
+  const auto& bytes = address.sin6_addr;
+  return IN6_IS_ADDR_LOOPBACK(&bytes) ||
+         (IN6_IS_ADDR_V4MAPPED(&bytes) && bytes.s6_addr[kMappedPrefix] == IN_LOOPBACKNET);
 }
 
 }  // namespace proxy

@@ -28,4 +28,7 @@ Descriptor open_listen_socket(const ListenAddress& address);
 /// The port that a listening socket got.
 std::uint16_t bound_port(const Descriptor& socket);
 
+/// Whether the other end of a connection is a loopback address: only this host has those.
+bool has_loopback_peer(const Descriptor& socket);
+
 }  // namespace proxy

@@ -1,62 +1,55 @@
 #pragma once
 
-#include <cstddef>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <variant>
 #include <vector>
 
 namespace proxy {
 
 struct Request {
-  std::string method;                                       // as sent: "GET"
-  std::string path;                                         // decoded, without the query
-  std::map<std::string, std::string, std::less<>> query;    // decoded; of repeated keys, the last
-  std::map<std::string, std::string, std::less<>> headers;  // names in lower case
+  std::string method;                                     // as sent: "GET"
+  std::string target;                                     // path and query as sent
+  std::string path;                                       // decoded, without the query
+  std::map<std::string, std::string, std::less<>> query;  // decoded; of repeated keys, the last
+  std::string host;            // the header of that name; may be empty in HTTP/1.0
+  bool from_this_host = true;  // by a loopback address
+};
+
+/// The bytes of a page. They never change, so that all who are sent the same page share them.
+class Body {
+ public:
+  Body() = default;
+
+  // NOLINTNEXTLINE(google-explicit-constructor): a text is a body
+  Body(std::string text) : text_(std::make_shared<const std::string>(std::move(text))) {}
+
+  const std::string& text() const {
+    static const std::string kNothing;
+    return text_ ? *text_ : kNothing;
+  }
+
+  /// Equal for copies of one body only.
+  const void* identity() const { return text_.get(); }
+
+ private:
+  std::shared_ptr<const std::string> text_;
 };
 
 struct Response {
   int status = 200;
-  std::vector<std::pair<std::string, std::string>> headers;  // without Content-Length
-  std::string body;
+  std::vector<std::pair<std::string, std::string>>
+      headers;  // without those that all responses have
+  Body body;
 };
 
-/// Text with the headers that Go's http.Error sets, which all plain answers of kube-proxy carry.
+/// Plain text, as Go's http.Error sends it.
 Response text_response(int status, std::string body);
 
-/// Not a whole request yet.
-struct Incomplete {};
-
-/// Answer with this status and close the connection.
-struct BadRequest {
-  int status = 400;
-};
-
-struct WholeRequest {
-  Request request;
-  std::size_t size = 0;  // bytes that belong to it; its body is dropped
-  bool keep_alive = true;
-};
-
-using ParsedRequest = std::variant<Incomplete, BadRequest, WholeRequest>;
-
-/// Requests beyond these sizes are refused: 431 and 413.
-inline constexpr std::size_t kMaxRequestHead = 16U << 10U;
-inline constexpr std::size_t kMaxRequestBody = 64U << 10U;
-
-/// Parses the HTTP/1.0 or HTTP/1.1 request at the start of what a connection received. Bodies are
-/// accepted with a Content-Length only (501 for others). Total: never throws.
-ParsedRequest parse_request(std::string_view received);
-
-/// The response as it goes over the wire. HEAD (`has_body` false) gets the headers only.
-struct ResponseOptions {
-  bool keep_alive = true;
-  bool has_body = true;
-};
-
-std::string to_wire(const Response& response, const ResponseOptions& options);
+/// The response's head as it goes over the wire. Browsers are told not to guess types.
+std::string head_of(const Response& response, bool keep_alive);
 
 }  // namespace proxy

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <exception>
+#include <set>
 #include <system_error>
 #include <utility>
 
@@ -18,8 +20,12 @@ namespace proxy {
 namespace {
 
 constexpr std::chrono::milliseconds kPauseWithoutDescriptors{100};
+constexpr std::chrono::milliseconds kPauseWithoutMemory{100};
 constexpr std::chrono::hours kForever{1};
 constexpr int kAcceptsInARow = 64;
+
+// What the kernel keeps for a client that does not read; it would grow to megabytes by itself.
+constexpr int kSendBuffer = 64 << 10;
 
 Descriptor open_event() {
   Descriptor event(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
@@ -41,14 +47,6 @@ pollfd reading(const Descriptor& descriptor) {
 }
 
 }  // namespace
-
-Handler routes(std::map<std::string, Handler, std::less<>> paths) {
-  return [paths = std::move(paths)](const Request& request) {
-    const auto found = paths.find(request.path);
-    return found == paths.end() ? text_response(404, "404 page not found\n")
-                                : found->second(request);
-  };
-}
 
 HttpServer::HttpServer(const Limits& limits)
     : limits_(limits), wake_(open_event()), thread_([this](const std::stop_token& stop) {
@@ -90,7 +88,6 @@ void HttpServer::close(const ListenAddress& address) {
     listeners_.erase(found);
   }
   wake();
-  const std::lock_guard until_handlers_are_done(serving_);
 }
 
 std::optional<std::uint16_t> HttpServer::port(const ListenAddress& address) const {
@@ -154,51 +151,79 @@ int HttpServer::timeout_ms(TimePoint now) const {
   return static_cast<int>(std::max<std::chrono::milliseconds::rep>(wait.count(), 0));
 }
 
+/// No exception ends the process; the clients of one that comes so far are lost.
 void HttpServer::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
-    TimePoint now = Clock::now();
-    const auto ports = open_ports(now);
-    clients_.remove_if([](const Client& client) { return client.port->closed.load(); });
-    std::vector<pollfd> events{reading(wake_)};
-    for (const Client& client : clients_) {
-      events.push_back({.fd = client.connection.descriptor(),
-                        .events = client.connection.awaited_events(),
-                        .revents = 0});
+    try {
+      serve_once();
+    } catch (const std::exception& error) {
+      clients_.clear();
+      log_error("HTTP clients are disconnected", {{"error", error.what()}});
+      std::this_thread::sleep_for(kPauseWithoutMemory);
     }
-    const std::size_t clients_end = events.size();
-    if (now >= accept_after_) {
-      for (const auto& port : ports) {
-        events.push_back(reading(port->socket));
-      }
+  }
+}
+
+/// Waits until something happens, and does what is to be done.
+void HttpServer::serve_once() {
+  TimePoint now = Clock::now();
+  const auto ports = open_ports(now);
+  clients_.remove_if([](const Client& client) { return client.port->closed.load(); });
+  std::vector<pollfd> events{reading(wake_)};
+  for (const Client& client : clients_) {
+    events.push_back({.fd = client.connection.descriptor(),
+                      .events = client.connection.awaited_events(),
+                      .revents = 0});
+  }
+  const std::size_t clients_end = events.size();
+  if (now >= accept_after_) {
+    for (const auto& port : ports) {
+      events.push_back(reading(port->socket));
     }
-    ::poll(events.data(), events.size(), timeout_ms(now));
-    now = Clock::now();
-    eventfd_t ignored = 0;
-    (void)::eventfd_read(wake_.get(), &ignored);
-    serve_clients(std::span(events).subspan(1, clients_end - 1), now);
-    for (std::size_t i = clients_end; i < events.size(); ++i) {
-      if (events[i].revents != 0) {
-        accept_clients(ports[i - clients_end], now);
-      }
+  }
+  ::poll(events.data(), events.size(), timeout_ms(now));
+  now = Clock::now();
+  eventfd_t ignored = 0;
+  (void)::eventfd_read(wake_.get(), &ignored);
+  serve_clients(std::span(events).subspan(1, clients_end - 1), now);
+  for (std::size_t i = clients_end; i < events.size(); ++i) {
+    if (events[i].revents != 0) {
+      accept_clients(ports[i - clients_end], now);
     }
   }
 }
 
 /// `events` are those of clients_, in their order.
 void HttpServer::serve_clients(std::span<const pollfd> events, TimePoint now) {
-  const std::lock_guard lock(serving_);
   auto next = clients_.begin();
   for (const pollfd& event : events) {
     const auto client = next++;
     bool stays = !client->port->closed && client->connection.deadline() > now;
     if (stays && event.revents != 0) {
-      stays = client->connection.proceed(client->port->handler, now);
+      stays = client->connection.proceed(
+          [&](const Request& request) { return answer(*client->port, request); }, now);
       clients_.splice(clients_.end(), clients_, client);
     }
     if (!stays) {
       clients_.erase(client);
     }
   }
+}
+
+Response HttpServer::answer(const Port& port, const Request& request) const {
+  return waiting_bytes() < limits_.waiting_bytes
+             ? port.handler(request)
+             : text_response(503, "too much waits to be read by others; try again\n");
+}
+
+std::size_t HttpServer::waiting_bytes() const {
+  std::set<const void*> counted;
+  std::size_t bytes = 0;
+  for (const Client& client : clients_) {
+    const Body& body = client.connection.waiting();
+    bytes += counted.insert(body.identity()).second ? body.text().size() : 0;
+  }
+  return bytes;
 }
 
 void HttpServer::accept_clients(const std::shared_ptr<const Port>& port, TimePoint now) {
@@ -215,6 +240,7 @@ void HttpServer::accept_clients(const std::shared_ptr<const Port>& port, TimePoi
     }
     const int yes = 1;
     ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUF, &kSendBuffer, sizeof kSendBuffer);
     if (clients_.size() >= limits_.connections) {
       clients_.pop_front();
     }

@@ -24,21 +24,21 @@
 
 namespace proxy {
 
-/// A handler that picks another by the exact path; other paths are answered as Go does (spec §9).
-Handler routes(std::map<std::string, Handler, std::less<>> paths);
-
 /// Answers plain HTTP/1.1 on any number of addresses from one thread. Made for ports that anybody
-/// can reach: requests are bounded in size (http_message.h) and in time (HttpDeadlines), and at
-/// most `connections` clients are served at once: a further one takes the place of the one that has
-/// been quiet for longest. Why not http_listener of cpprestsdk 2.10: it accepts headers of any size
-/// and any number of connections, never cuts off a slow client, and cannot listen on [::].
+/// can reach: requests are bounded in size (request_reader.h) and in time (HttpDeadlines), at most
+/// `connections` clients are served at once (a further one takes the place of the one that has been
+/// quiet for longest), and while `waiting_bytes` or more wait to be read by clients, new requests
+/// get 503. Why not http_listener of cpprestsdk 2.10: it accepts headers of any size and any number
+/// of connections, never cuts off a slow client, and cannot listen on [::].
 ///
 /// An address that cannot be had is tried again every 5 s until it is closed. Methods are
-/// thread-safe; handlers run in the server's thread, one at a time, so they must not block.
+/// thread-safe; handlers run in the server's thread, one at a time, so they must not block for
+/// longer than the server's other clients can wait.
 class HttpServer {
  public:
   struct Limits {
     std::size_t connections = 256;
+    std::size_t waiting_bytes = 32U << 20U;  // of bodies, each counted once
     HttpDeadlines deadlines{};
     std::chrono::milliseconds retry{5'000};
   };
@@ -54,8 +54,9 @@ class HttpServer {
   /// otherwise what went wrong with the first attempt (with the process that holds the port).
   std::optional<std::string> listen(const ListenAddress& address, Handler handler);
 
-  /// Closes the port and its connections. No handler of it runs after the return; so do not call it
-  /// from one. Does nothing if the address is not listened on.
+  /// Frees the port; its connections end. Waits for nobody: a request that is being answered is
+  /// answered, so the handler must own what it needs. Does nothing if the address is not listened
+  /// on.
   void close(const ListenAddress& address);
 
   /// The port in use; nothing if the address is not listened on (yet).
@@ -83,16 +84,18 @@ class HttpServer {
   };
 
   void run(const std::stop_token& stop);
+  void serve_once();
   void wake() const;
   std::optional<std::string> open(const ListenAddress& address, Listener& listener) const;
   std::vector<std::shared_ptr<const Port>> open_ports(TimePoint now);
   int timeout_ms(TimePoint now) const;
   void serve_clients(std::span<const pollfd> events, TimePoint now);
+  Response answer(const Port& port, const Request& request) const;
+  std::size_t waiting_bytes() const;
   void accept_clients(const std::shared_ptr<const Port>& port, TimePoint now);
 
   const Limits limits_;
   const Descriptor wake_;
-  std::mutex serving_;        // held while handlers run; before mutex_
   mutable std::mutex mutex_;  // of listeners_
   std::map<ListenAddress, Listener> listeners_;
   std::list<Client> clients_;  // of the thread alone, as what follows; the quietest first

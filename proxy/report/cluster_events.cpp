@@ -195,7 +195,7 @@ void ClusterEvents::run(const std::stop_token& stop) {
       is_sending_ = true;
     }
     try {
-      send(*letter);
+      send(*letter, stop);
     } catch (const std::exception& error) {
       log_warning("Cannot tell an event",
                   {{"path", event_path(letter->event)}, {"error", error.what()}});
@@ -208,17 +208,17 @@ void ClusterEvents::run(const std::stop_token& stop) {
   }
 }
 
-void ClusterEvents::send(const Letter& letter) {
+void ClusterEvents::send(const Letter& letter, const std::stop_token& stop) {
   const std::string path = event_path(letter.event);
   const auto found = posted_.find(letter.key);
   if (found != posted_.end()) {
     found->second.count += letter.occurrences;
-    if (requests_.patch(path + "/" + found->second.name,
-                        series_json(found->second.count, letter.time))) {
+    if (requests_.patch(
+            path + "/" + found->second.name, series_json(found->second.count, letter.time), stop)) {
       return;
     }
   }
-  requests_.post(path, event_json(letter.event, instance_, letter.time));
+  requests_.post(path, event_json(letter.event, instance_, letter.time), stop);
   if (posted_.size() >= kMaxPosted) {
     posted_.clear();  // whose repeats are posted as if they were new
   }
@@ -228,11 +228,12 @@ void ClusterEvents::send(const Letter& letter) {
 ClusterEvents::Requests requests_to(k8sclient::Transport& transport) {
   constexpr int kNotFound = 404;
   return {.post = [&transport](const std::string& path,
-                               const std::string& json) { transport.post(path, json, {}); },
+                               const std::string& json,
+                               std::stop_token stop) { transport.post(path, json, stop); },
           .patch =
-              [&transport](const std::string& path, const std::string& json) {
+              [&transport](const std::string& path, const std::string& json, std::stop_token stop) {
                 try {
-                  transport.patch(path, json, {});
+                  transport.patch(path, json, stop);
                   return true;
                 } catch (const k8sclient::ApiError& error) {
                   if (error.status() != kNotFound) {

@@ -71,11 +71,14 @@ std::string event_path(const ClusterEvent& event);
 /// further ones are dropped, as are those that cannot be told. Thread-safe.
 class ClusterEvents {
  public:
-  /// The requests that this makes. They may throw any std::exception, and may block.
+  /// The requests that this makes. They may throw any std::exception, and may block until the token
+  /// asks them to stop.
   struct Requests {
-    std::function<void(const std::string& path, const std::string& json)> post;
+    std::function<void(const std::string& path, const std::string& json, std::stop_token stop)>
+        post;
     /// False if the object is not there: events live for an hour.
-    std::function<bool(const std::string& path, const std::string& json)> patch;
+    std::function<bool(const std::string& path, const std::string& json, std::stop_token stop)>
+        patch;
   };
 
   /// `host_name` becomes part of the reporting instance, "kube-proxy-HOST". Equal events within
@@ -84,7 +87,7 @@ class ClusterEvents {
                 std::string_view host_name,
                 std::chrono::seconds window = std::chrono::minutes(10));
 
-  /// Drops what waits, but not what is being told.
+  /// Drops what waits; what is being told is stopped.
   ~ClusterEvents();
   ClusterEvents(const ClusterEvents&) = delete;
   ClusterEvents& operator=(const ClusterEvents&) = delete;
@@ -110,7 +113,7 @@ class ClusterEvents {
   };
 
   void run(const std::stop_token& stop);
-  void send(const Letter& letter);
+  void send(const Letter& letter, const std::stop_token& stop);
 
   const Requests requests_;
   const std::string instance_;

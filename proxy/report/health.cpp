@@ -57,7 +57,7 @@ Response health_response(const HealthVerdict& verdict, bool is_ok, Shows shows) 
     body.object("status", family_status(verdict));
   }
   return {.status = is_ok ? 200 : 503,
-          .headers = {{"Content-Type", "application/json"}, {"X-Content-Type-Options", "nosniff"}},
+          .headers = {{"Content-Type", "application/json"}},
           .body = body.str()};
 }
 

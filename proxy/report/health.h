@@ -4,6 +4,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -87,6 +88,9 @@ class HealthState {
 /// Whether load balancers should send traffic to this node: it is not being deleted, and the
 /// cluster autoscaler has not marked it for deletion (KEP-3836; spec §9.1).
 bool is_eligible(const k8sclient::Node& node);
+
+/// Methods of probes: HAProxy, for one, asks with OPTIONS unless it is told otherwise.
+inline const std::set<std::string, std::less<>> kProbeMethods = {"GET", "HEAD", "OPTIONS"};
 
 /// kube-proxy's answers (spec §9.2): 200 or 503 with a compact JSON body.
 Response healthz_response(const HealthVerdict& verdict);

@@ -80,7 +80,7 @@ Reporter::Reporter(const LocalNode& node, Store& store, Feed& feed, Metrics& met
       }),
       events_(make_events(feed, node)) {
   service_health_ = std::make_unique<ServiceHealth>(
-      server_,
+      probes_,
       [this] { return health_.verdict(Moment::now()).healthy; },
       [this](const ServiceHealthCheck& check, std::string_view error) {
         log_error("Cannot open a health check node port",
@@ -98,29 +98,33 @@ Reporter::Reporter(const LocalNode& node, Store& store, Feed& feed, Metrics& met
 }
 
 void Reporter::serve() {
-  listen(node_.config.healthz_bind_address,
+  listen(probes_,
+         node_.config.healthz_bind_address,
          health_routes(health_, metrics_),
          [this](std::string_view error) { return health_server_failed(node_.name, error); });
-  listen(node_.config.metrics_bind_address,
+  listen(pages_,
+         node_.config.metrics_bind_address,
          metrics_routes({.metrics = metrics_,
                          .scrape = [this] { return scrape(); },
                          .configuration = [this] { return to_json(*node_.current->get()); },
                          .status = [this] { return status(); },
-                         .explain = [this](std::string_view service) { return explain(service); }}),
+                         .explain = [this](std::string_view service) { return explain(service); }},
+                        {node_.name, node_.host.name}),
          [this](std::string_view error) { return metrics_server_failed(node_.name, error); });
   if (events_) {
     events_->tell(proxy_started(node_.name));
   }
 }
 
-void Reporter::listen(const std::string& address,
+void Reporter::listen(HttpServer& server,
+                      const std::string& address,
                       Handler handler,
                       const std::function<ClusterEvent(std::string_view)>& failed) {
   const auto socket = rules::SocketAddress::parse(address);
   if (!socket) {
     return;  // empty: no server is wanted
   }
-  const auto error = server_.listen(
+  const auto error = server.listen(
       {.socket = *socket, .dual_stack = socket->address.is_unspecified()}, std::move(handler));
   if (!error) {
     return;

@@ -52,7 +52,8 @@ class Reporter {
 
   void on_sync(const SyncRecord& record);
   void remember(const SyncRecord& record);
-  void listen(const std::string& address,
+  void listen(HttpServer& server,
+              const std::string& address,
               Handler handler,
               const std::function<ClusterEvent(std::string_view)>& failed);
 
@@ -74,8 +75,9 @@ class Reporter {
   mutable std::mutex mutex_;               // of what follows
   PerFamily<FamilyView> views_;
   PerFamily<Store::Changes> counted_;
-  // Last, so that no handler runs when the rest is gone.
-  HttpServer server_;
+  // Last, so that no handler runs when the rest is gone. Probes never wait for a page.
+  HttpServer probes_;
+  HttpServer pages_;
   std::unique_ptr<ServiceHealth> service_health_;
 };
 

@@ -1,9 +1,11 @@
 #include "proxy/report/server_routes.h"
 
+#include <chrono>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "proxy/http/routes.h"
 #include "proxy/report/statusz.h"
 #include "proxy/text/json.h"
 
@@ -31,6 +33,9 @@ Response version(const Request&) {
   }
   return json_response(version.text("compiler", "gcc").text("platform", "linux").str());
 }
+
+// For as long a page is the same for all who ask.
+constexpr std::chrono::seconds kPageAge{1};
 
 constexpr const char* kExpositionType =
     "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
@@ -68,42 +73,48 @@ Response counted(Response response, CounterFamily& counter) {
 
 }  // namespace
 
-Handler metrics_routes(MetricsPages pages) {
-  return routes({
-      {"/healthz",
-       [pages](const Request& request) {
-         ++pages.metrics.health_checks;
-         return ping(request);
-       }},
-      {"/healthz/ping", [](const Request&) { return text_response(200, "ok"); }},
-      {"/proxyMode", [](const Request&) { return text_response(200, "iptables"); }},
-      {"/metrics", [pages](const Request&) { return exposition(pages); }},
-      {"/metrics/slis", [pages](const Request& request) { return slis(pages, request); }},
-      {"/configz",
-       [pages](const Request&) {
-         return json_response(
-             JsonObject().raw("kubeproxy.config.k8s.io", pages.configuration()).str());
-       }},
-      {"/version", version},
-      {"/statusz",
-       [pages](const Request& request) {
-         return status_response(pages.status(), parse_status_query(request));
-       }},
-      {"/explain", [pages](const Request& request) { return explanation(pages, request); }},
-  });
+Handler metrics_routes(MetricsPages pages, std::set<std::string, std::less<>> names) {
+  const auto kept = [](Handler handler) { return kept_for(kPageAge, std::move(handler)); };
+  return protected_from_rebinding(
+      std::move(names),
+      routes({
+          {"/healthz", {[pages](const Request& request) {
+             ++pages.metrics.health_checks;
+             return ping(request);
+           }}},
+          {"/healthz/ping", {[](const Request&) { return text_response(200, "ok"); }}},
+          {"/proxyMode", {[](const Request&) { return text_response(200, "iptables"); }}},
+          {"/metrics", {kept([pages](const Request&) { return exposition(pages); })}},
+          {"/metrics/slis",
+           {[pages](const Request& request) { return slis(pages, request); },
+            {"DELETE", "GET", "HEAD"}}},
+          {"/configz", {for_this_host([pages](const Request&) {
+             return json_response(
+                 JsonObject().raw("kubeproxy.config.k8s.io", pages.configuration()).str());
+           })}},
+          {"/version", {version}},
+          {"/statusz", {for_this_host(kept([pages](const Request& request) {
+             return status_response(pages.status(), parse_status_query(request));
+           }))}},
+          {"/explain", {for_this_host(kept([pages](const Request& request) {
+             return explanation(pages, request);
+           }))}},
+      }));
 }
 
 Handler health_routes(const HealthState& health, Metrics& metrics) {
   return routes({
       {"/healthz",
-       [&](const Request&) {
-         return counted(healthz_response(health.verdict(Moment::now())),
-                        metrics.proxy_healthz_total);
-       }},
+       {[&](const Request&) {
+          return counted(healthz_response(health.verdict(Moment::now())),
+                         metrics.proxy_healthz_total);
+        },
+        kProbeMethods}},
       {"/livez",
-       [&](const Request&) {
-         return counted(livez_response(health.verdict(Moment::now())), metrics.proxy_livez_total);
-       }},
+       {[&](const Request&) {
+          return counted(livez_response(health.verdict(Moment::now())), metrics.proxy_livez_total);
+        },
+        kProbeMethods}},
   });
 }
 

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -23,8 +24,11 @@ struct MetricsPages {
 };
 
 /// The server of --metrics-bind-address: /healthz, /proxyMode, /metrics, /metrics/slis, /configz
-/// and /version as kube-proxy has them (spec §9.4), and /statusz and /explain for people.
-Handler metrics_routes(MetricsPages pages);
+/// and /version as kube-proxy has them (spec §9.4), and /statusz and /explain for people. /configz,
+/// /statusz and /explain are for this host alone, wherever the server listens: an address that is
+/// opened for Prometheus does not open them. `names` are the node's own, in lower case. Pages that
+/// are work are made once a second at most.
+Handler metrics_routes(MetricsPages pages, std::set<std::string, std::less<>> names = {});
 
 /// The server of --healthz-bind-address: /healthz and /livez (spec §9.2); counts its answers. Both
 /// arguments must outlive the handler.

@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "proxy/http/routes.h"
+#include "proxy/report/health.h"
 #include "proxy/text/json.h"
 
 namespace proxy {
@@ -70,7 +72,6 @@ ServiceHealthChecks service_health_checks(const rules::Snapshot& snapshot) {
 Response service_health_response(const ServiceHealthCheck& check, bool proxy_healthy) {
   return {.status = check.local_endpoints > 0 && proxy_healthy ? 200 : 503,
           .headers = {{"Content-Type", "application/json"},
-                      {"X-Content-Type-Options", "nosniff"},
                       {"X-Load-Balancing-Endpoint-Weight", fmt::to_string(check.local_endpoints)}},
           .body = fmt::format("{{\n"
                               "\t\"service\": {{\n"
@@ -86,12 +87,31 @@ Response service_health_response(const ServiceHealthCheck& check, bool proxy_hea
                               proxy_healthy)};
 }
 
+struct ServiceHealth::Answers {
+  const std::function<bool()> proxy_healthy;
+  std::mutex mutex;  // of checks; never held while the server or proxy_healthy is called
+  PerFamily<std::map<std::uint16_t, ServiceHealthCheck>> checks;
+
+  Response answer(rules::Family family, std::uint16_t port) {
+    std::optional<ServiceHealthCheck> check;
+    {
+      const std::lock_guard lock(mutex);
+      const auto found = checks[family].find(port);
+      if (found != checks[family].end()) {
+        check = found->second;
+      }
+    }
+    return check ? service_health_response(*check, proxy_healthy())
+                 : text_response(503, "no Service has this health check node port any more\n");
+  }
+};
+
 ServiceHealth::ServiceHealth(HttpServer& server,
                              std::function<bool()> proxy_healthy,
                              OnFailure on_failure)
     : server_(server),
-      proxy_healthy_(std::move(proxy_healthy)),
-      on_failure_(std::move(on_failure)) {}
+      on_failure_(std::move(on_failure)),
+      answers_(std::make_shared<Answers>(std::move(proxy_healthy))) {}
 
 ServiceHealth::~ServiceHealth() {
   for (const rules::Family family : kFamilies) {
@@ -114,8 +134,8 @@ void ServiceHealth::update(const rules::Snapshot& snapshot,
     }
   }
   {
-    const std::lock_guard lock(mutex_);
-    checks_[family] = checks.served;
+    const std::lock_guard lock(answers_->mutex);
+    answers_->checks[family] = checks.served;
   }
   for (const ListenAddress& address : listening_[family]) {
     if (!wanted.contains(address)) {
@@ -127,8 +147,13 @@ void ServiceHealth::update(const rules::Snapshot& snapshot,
     if (listening_[family].contains(address)) {
       continue;
     }
-    const auto error = server_.listen(
-        address, [this, family, port](const Request&) { return answer(family, port); });
+    const auto error =
+        server_.listen(address,
+                       limited_to_methods({.handler =
+                                               [answers = answers_, family, port](const Request&) {
+                                                 return answers->answer(family, port);
+                                               },
+                                           .methods = kProbeMethods}));
     if (error) {
       on_failure_(checks.served.at(port), *error);
     }
@@ -148,19 +173,6 @@ void ServiceHealth::tell_unserved(rules::Family family, const ServiceHealthCheck
     unserved.insert(std::move(key));
   }
   unserved_[family] = std::move(unserved);
-}
-
-Response ServiceHealth::answer(rules::Family family, std::uint16_t port) const {
-  std::optional<ServiceHealthCheck> check;
-  {
-    const std::lock_guard lock(mutex_);
-    const auto found = checks_[family].find(port);
-    if (found != checks_[family].end()) {
-      check = found->second;
-    }
-  }
-  return check ? service_health_response(*check, proxy_healthy_())
-               : text_response(503, "no Service has this health check node port any more\n");
 }
 
 }  // namespace proxy

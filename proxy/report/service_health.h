@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -52,7 +53,8 @@ class ServiceHealth {
   /// for as long as that lasts.
   using OnFailure = std::function<void(const ServiceHealthCheck& check, std::string_view error)>;
 
-  /// `server` must outlive this object. `proxy_healthy` is asked at each request.
+  /// `server` must outlive this object. `proxy_healthy` is asked at each request, and for as long
+  /// as the server lives.
   ServiceHealth(HttpServer& server, std::function<bool()> proxy_healthy, OnFailure on_failure);
   ~ServiceHealth();
   ServiceHealth(const ServiceHealth&) = delete;
@@ -64,14 +66,14 @@ class ServiceHealth {
               const std::optional<std::vector<rules::IpAddress>>& addresses);
 
  private:
+  /// What requests are answered from; handlers share it, since one may outlive its port.
+  struct Answers;
+
   void tell_unserved(rules::Family family, const ServiceHealthChecks& checks);
-  Response answer(rules::Family family, std::uint16_t port) const;
 
   HttpServer& server_;
-  const std::function<bool()> proxy_healthy_;
   const OnFailure on_failure_;
-  mutable std::mutex mutex_;  // of checks_; never held while the server is called
-  PerFamily<std::map<std::uint16_t, ServiceHealthCheck>> checks_;
+  const std::shared_ptr<Answers> answers_;
   std::mutex update_mutex_;  // one update at a time
   PerFamily<std::set<ListenAddress>> listening_;
   PerFamily<std::set<std::string>> unserved_;  // "namespace/name:port" that was told

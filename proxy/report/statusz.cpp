@@ -233,7 +233,6 @@ Response status_response(const Status& status, const StatusQuery& query) {
   return {.headers = {{"Content-Type", "text/html; charset=utf-8"},
                       {"Content-Security-Policy",
                        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'"},
-                      {"X-Content-Type-Options", "nosniff"},
                       {"Cache-Control", "no-store"}},
           .body = status_page(status, query)};
 }

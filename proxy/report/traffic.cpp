@@ -100,6 +100,17 @@ std::shared_ptr<const Traffic> TrafficWatch::traffic(rules::Family family,
   return known_[family];
 }
 
+/// Nothing if that failed in a way that the meter does not know: no exception ends the process.
+std::optional<std::shared_ptr<const Traffic>> TrafficWatch::look(rules::Family family,
+                                                                 const rules::Ruleset& wanted) {
+  try {
+    return meter_.traffic(family, wanted, TrafficMeter::Clock::now());
+  } catch (...) {
+    log_warning("Looking at the counters of rules failed", {{"family", to_string(family)}});
+    return std::nullopt;
+  }
+}
+
 void TrafficWatch::run(const std::stop_token& stop) {
   const auto is_asked = [this] {
     return std::any_of(kFamilies.begin(), kFamilies.end(), [this](rules::Family family) {
@@ -111,9 +122,11 @@ void TrafficWatch::run(const std::stop_token& stop) {
     for (const rules::Family family : kFamilies) {
       if (const auto wanted = std::exchange(wanted_[family], std::nullopt)) {
         lock.unlock();
-        auto found = meter_.traffic(family, *wanted, TrafficMeter::Clock::now());
+        auto found = look(family, *wanted);
         lock.lock();
-        known_[family] = std::move(found);
+        if (found) {
+          known_[family] = *std::move(found);
+        }
       }
     }
   }

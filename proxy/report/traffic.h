@@ -76,6 +76,8 @@ class TrafficWatch {
 
  private:
   void run(const std::stop_token& stop);
+  std::optional<std::shared_ptr<const Traffic>> look(rules::Family family,
+                                                     const rules::Ruleset& wanted);
 
   TrafficMeter meter_;  // of the thread
   std::mutex mutex_;    // of the next three

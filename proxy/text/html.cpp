@@ -1,5 +1,6 @@
 #include "proxy/text/html.h"
 
+#include <algorithm>
 #include <cstdint>
 
 #include <fmt/format.h>
@@ -48,7 +49,8 @@ std::string url_encoded(std::string_view text) {
 
 std::string duration_text(std::chrono::system_clock::duration duration) {
   constexpr std::int64_t kDay = 86'400;
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(duration).count();
+  const auto seconds =
+      std::max<std::int64_t>(std::chrono::duration_cast<std::chrono::seconds>(duration).count(), 0);
   if (seconds < 60) {
     return fmt::format("{} s", seconds);
   }

@@ -5,16 +5,19 @@
 #include <chrono>
 #include <cstring>
 #include <future>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include <arpa/inet.h>
 #include <catch2/catch.hpp>
+#include <fmt/format.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "proxy/http/routes.h"
 #include "test/support/quiet_log.h"
 
 using namespace std::chrono_literals;
@@ -101,8 +104,7 @@ TEST_CASE("http server: requests may come in pieces or several at once", "[proxy
   const Client client(server.port(kAnyPort).value());
 
   REQUIRE(client.send("GET /a HT"));
-  REQUIRE(client.send(
-      "TP/1.1\r\n\r\nPUT /b HTTP/1.1\r\nContent-Length: 2\r\n\r\nxxGET /c HTTP/1.0\r\n\r\n"));
+  REQUIRE(client.send("TP/1.1\r\nHost: x\r\n\r\nPUT /b HTTP/1.1\r\nHost: x\r\n\r\nGET /c HTTP/1.0\r\n\r\n"));
 
   const std::string answers = client.receive();
   CHECK_THAT(answers,
@@ -125,7 +127,7 @@ TEST_CASE("http server: a client that sends many requests at once does not keep 
   const Client greedy(port);
   std::string many;
   for (int i = 0; i < 100; ++i) {
-    many += "GET /many HTTP/1.1\r\n\r\n";
+    many += "GET /many HTTP/1.1\r\nHost: x\r\n\r\n";
   }
   REQUIRE(greedy.send(many + "GET /last HTTP/1.0\r\n\r\n"));
   const Client other(port);
@@ -146,19 +148,19 @@ TEST_CASE("http server: a large response reaches a client that reads slowly", "[
   REQUIRE(!server.listen(kAnyPort, [&](const Request&) { return Response{.body = body}; }));
   const Client client(server.port(kAnyPort).value());
 
-  REQUIRE(client.send("GET / HTTP/1.1\r\nConnection: close\r\n\r\n"));
+  REQUIRE(client.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
 
   CHECK(client.receive().size() > body.size());
 }
 
 TEST_CASE("http server: unknown paths are answered as Go does", "[proxy][http]") {
   HttpServer server;
-  REQUIRE(!server.listen(kAnyPort, proxy::routes({{"/known", echo}})));
+  REQUIRE(!server.listen(kAnyPort, proxy::routes({{"/known", {echo}}})));
   const Client client(server.port(kAnyPort).value());
 
-  REQUIRE(client.send("GET /known/ HTTP/1.1\r\n\r\n"));
+  REQUIRE(client.send("GET /known/ HTTP/1.1\r\nHost: x\r\n\r\n"));
   CHECK_THAT(client.receive("found\n"), Catch::StartsWith("HTTP/1.1 404 Not Found\r\n"));
-  REQUIRE(client.send("GET /known?x=1 HTTP/1.1\r\n\r\n"));
+  REQUIRE(client.send("GET /known?x=1 HTTP/1.1\r\nHost: x\r\n\r\n"));
   CHECK_THAT(client.receive("GET /known"), Catch::StartsWith("HTTP/1.1 200 OK\r\n"));
 }
 
@@ -200,7 +202,7 @@ TEST_CASE("http server: clients that take too long are cut off", "[proxy][http]"
     CHECK_THAT(client.receive(), Catch::EndsWith("small"));
   }
   SECTION("reading the response") {
-    REQUIRE(client.send("GET /large HTTP/1.1\r\n\r\n"));
+    REQUIRE(client.send("GET /large HTTP/1.1\r\nHost: x\r\n\r\n"));
     const Client other(server.port(kAnyPort).value());
     CHECK(other.receive().empty());  // by then the first has been cut off, too
     CHECK(client.receive().size() < body.size());
@@ -213,9 +215,73 @@ TEST_CASE("http server: oversized requests are refused and the connection is clo
   REQUIRE(!server.listen(kAnyPort, echo));
   const Client client(server.port(kAnyPort).value());
 
-  REQUIRE(client.send("GET / HTTP/1.1\r\nX: " + std::string(100'000, 'x')));
+  REQUIRE(client.send("GET / HTTP/1.1\r\nHost: x\r\nX: " + std::string(100'000, 'x')));
 
   CHECK_THAT(client.receive(), Catch::StartsWith("HTTP/1.1 431 "));
+}
+
+TEST_CASE("http server: a body is refused at once, and other requests go on", "[proxy][http]") {
+  HttpServer server;
+  REQUIRE(!server.listen(kAnyPort, echo));
+  const Client client(server.port(kAnyPort).value());
+
+  REQUIRE(client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n"));
+
+  CHECK_THAT(client.receive(), Catch::StartsWith("HTTP/1.1 413 "));
+}
+
+TEST_CASE("http server: an exception of any kind is an error of one request", "[proxy][http]") {
+  const test::QuietLog quiet;
+  HttpServer server;
+  REQUIRE(!server.listen(kAnyPort, [](const Request&) -> Response { throw 42; }));
+  const Client client(server.port(kAnyPort).value());
+
+  REQUIRE(client.send(kGet));
+  CHECK_THAT(client.receive("kind\n"), Catch::StartsWith("HTTP/1.1 500 "));
+}
+
+TEST_CASE("http server: a client that is answered late holds up nobody who closes a port",
+          "[proxy][http]") {
+  std::promise<void> asked;
+  std::promise<void> answer;
+  HttpServer server;
+  REQUIRE(!server.listen(kAnyPort, [&, go = answer.get_future().share()](const Request& request) {
+    asked.set_value();
+    go.wait();
+    return echo(request);
+  }));
+  const Client client(server.port(kAnyPort).value());
+  REQUIRE(client.send(kGet));
+  asked.get_future().wait();
+
+  server.close(kAnyPort);  // the time limit of the test ends it if need be
+
+  answer.set_value();
+  CHECK_THAT(client.receive(), Catch::EndsWith("GET /a"));
+}
+
+TEST_CASE("http server: while too much waits to be read, further requests get 503",
+          "[proxy][http]") {
+  HttpServer server({.waiting_bytes = 100'000'000});
+  const proxy::Body page(std::string(60'000'000, 'x'));
+  REQUIRE(!server.listen(kAnyPort, [&](const Request& request) {
+    return Response{.body = request.path == "/page" ? page : std::string(60'000'000, 'y')};
+  }));
+  const std::uint16_t port = server.port(kAnyPort).value();
+  const auto ask = [&](std::string_view path) {
+    auto client = std::make_unique<Client>(port);
+    REQUIRE(client->send(fmt::format("GET {} HTTP/1.1\r\nHost: x\r\n\r\n", path)));
+    const std::string start = client->receive("\r\n\r\n");  // and no more
+    return std::pair(std::move(client), start.substr(9, 3));
+  };
+
+  const auto first = ask("/page");
+  const auto second = ask("/page");
+  const auto third = ask("/own");
+  CHECK(first.second == "200");
+  CHECK(second.second == "200");  // shares the page of the first
+  CHECK(third.second == "200");
+  CHECK(ask("/own").second == "503");
 }
 
 TEST_CASE("http server: beyond the limit, a new client takes the place of the quietest",

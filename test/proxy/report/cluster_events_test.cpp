@@ -4,6 +4,7 @@
 #include <mutex>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <catch2/catch.hpp>
@@ -91,9 +92,11 @@ TEST_CASE("cluster events: a series tells how often and when last", "[proxy][eve
 
 TEST_CASE("cluster events: equal ones are posted once", "[proxy][events]") {
   Mailbox mailbox;
-  ClusterEvents events(
-      {.post = [&](const auto& path, const auto& json) { mailbox.put(path, json); }, .patch = {}},
-      "host");
+  ClusterEvents events({.post = [&](const auto& path,
+                                    const auto& json,
+                                    const auto& /*stop*/) { mailbox.put(path, json); },
+                        .patch = {}},
+                       "host");
 
   for (int i = 0; i < 100; ++i) {
     events.tell(proxy::proxy_started("first"));
@@ -113,15 +116,16 @@ TEST_CASE("cluster events: later ones make the first a series, or are posted if 
   const bool is_there = GENERATE(true, false);
   CAPTURE(is_there);
   Mailbox mailbox;
-  ClusterEvents events(
-      {.post = [&](const auto& path, const auto& json) { mailbox.put("POST " + path, json); },
-       .patch =
-           [&](const auto& path, const auto& json) {
-             mailbox.put("PATCH " + path, json);
-             return is_there;
-           }},
-      "host",
-      std::chrono::seconds(0));
+  ClusterEvents events({.post = [&](const auto& path,
+                                    const auto& json,
+                                    const auto& /*stop*/) { mailbox.put("POST " + path, json); },
+                        .patch =
+                            [&](const auto& path, const auto& json, const auto& /*stop*/) {
+                              mailbox.put("PATCH " + path, json);
+                              return is_there;
+                            }},
+                       "host",
+                       std::chrono::seconds(0));
   const std::string events_path = "/apis/events.k8s.io/v1/namespaces/default/events";
   events.tell(proxy::proxy_started("worker"));
   const std::string first = mailbox.await(1).front();
@@ -147,9 +151,11 @@ TEST_CASE("cluster events: nothing that was told is lost if the end waits for it
           "[proxy][events]") {
   Mailbox mailbox;
   {
-    ClusterEvents events(
-        {.post = [&](const auto& path, const auto& json) { mailbox.put(path, json); }, .patch = {}},
-        "host");
+    ClusterEvents events({.post = [&](const auto& path,
+                                      const auto& json,
+                                      const auto& /*stop*/) { mailbox.put(path, json); },
+                          .patch = {}},
+                         "host");
     for (int i = 0; i < 50; ++i) {
       events.tell(proxy::proxy_started(std::to_string(i)));
     }
@@ -165,7 +171,7 @@ TEST_CASE("cluster events: an API server that fails or hangs holds up nobody", "
   std::mutex hanging;
   std::unique_lock hang(hanging);
   ClusterEvents events({.post =
-                            [&](const auto& path, const auto& json) {
+                            [&](const auto& path, const auto& json, const auto& /*stop*/) {
                               mailbox.put(path, json);
                               const std::lock_guard until_released(hanging);
                               throw std::runtime_error("connection refused");
@@ -181,4 +187,23 @@ TEST_CASE("cluster events: an API server that fails or hangs holds up nobody", "
   hang.unlock();
 
   CHECK(mailbox.await(101).size() <= 101);
+}
+
+TEST_CASE("cluster events: the end waits for no request that can be stopped", "[proxy][events]") {
+  Mailbox mailbox;
+  {
+    ClusterEvents events({.post =
+                              [&](const auto& path, const auto& json, const auto& stop) {
+                                mailbox.put(path, json);
+                                while (!stop.stop_requested()) {
+                                  std::this_thread::yield();
+                                }
+                              },
+                          .patch = {}},
+                         "host");
+    events.tell(proxy::proxy_started("worker"));
+    mailbox.await(1);
+  }  // the time limit of the test ends it if need be
+
+  CHECK(mailbox.await(1).size() == 1);
 }

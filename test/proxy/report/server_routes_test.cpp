@@ -10,7 +10,11 @@ using proxy::Response;
 namespace {
 
 Request get(const std::string& path, std::map<std::string, std::string, std::less<>> query = {}) {
-  return {.method = "GET", .path = path, .query = std::move(query)};
+  std::string target = path;
+  for (const auto& [key, value] : query) {
+    target += "?" + key + "=" + value;
+  }
+  return {.method = "GET", .target = std::move(target), .path = path, .query = std::move(query)};
 }
 
 std::string header(const Response& response, const std::string& name) {
@@ -36,34 +40,67 @@ TEST_CASE("server routes: the metrics server has kube-proxy's pages", "[proxy][r
              return service == "ns/svc" ? std::optional<std::string>("goes to") : std::nullopt;
            }});
 
-  CHECK_THAT(handler(get("/metrics/slis")).body, !Catch::Contains("kubernetes_healthcheck"));
-  CHECK(handler(get("/healthz")).body == "ok");
+  CHECK_THAT(handler(get("/metrics/slis")).body.text(), !Catch::Contains("kubernetes_healthcheck"));
+  CHECK(handler(get("/healthz")).body.text() == "ok");
   CHECK_THAT(
-      handler(get("/metrics/slis")).body,
+      handler(get("/metrics/slis")).body.text(),
       Catch::Contains(
           R"(kubernetes_healthchecks_total{name="ping",status="success",type="healthz"} 1)") &&
           Catch::Contains(R"(kubernetes_healthcheck{name="ping",type="healthz"} 1)") &&
           Catch::Contains("process_start_time_seconds"));
-  CHECK(handler({.method = "DELETE", .path = "/metrics/slis"}).body == "metrics reset\n");
-  CHECK_THAT(handler(get("/metrics/slis")).body, !Catch::Contains("kubernetes_healthcheck"));
-  CHECK(handler(get("/healthz", {{"verbose", ""}})).body == "[+]ping ok\nhealthz check passed\n");
-  CHECK(handler(get("/healthz/ping")).body == "ok");
-  CHECK(handler(get("/proxyMode")).body == "iptables");
+  CHECK(handler({.method = "DELETE", .path = "/metrics/slis"}).body.text() == "metrics reset\n");
+  CHECK_THAT(handler(get("/metrics/slis")).body.text(), !Catch::Contains("kubernetes_healthcheck"));
+  CHECK(handler(get("/healthz", {{"verbose", ""}})).body.text() ==
+        "[+]ping ok\nhealthz check passed\n");
+  CHECK(handler(get("/healthz/ping")).body.text() == "ok");
+  CHECK(handler(get("/proxyMode")).body.text() == "iptables");
   CHECK(header(handler(get("/proxyMode")), "Content-Type") == "text/plain; charset=utf-8");
-  CHECK(handler(get("/configz")).body ==
+  CHECK(handler(get("/configz")).body.text() ==
         R"({"kubeproxy.config.k8s.io":{"kind":"KubeProxyConfiguration"}})");
-  CHECK_THAT(handler(get("/version")).body, Catch::Contains(R"("gitVersion":"v0.)"));
+  CHECK_THAT(handler(get("/version")).body.text(), Catch::Contains(R"("gitVersion":"v0.)"));
   const auto exposition = handler(get("/metrics"));
   CHECK(header(exposition, "Content-Type") ==
         "text/plain; version=0.0.4; charset=utf-8; escaping=underscores");
   CHECK(header(exposition, "Process-Start-Time-Unix") == "1700000000");
-  CHECK_THAT(exposition.body, Catch::Contains("kubernetes_build_info{"));
-  CHECK_THAT(handler(get("/statusz")).body, Catch::Contains("worker-1"));
-  CHECK(handler(get("/explain", {{"service", "ns/svc"}})).body == "goes to");
+  CHECK_THAT(exposition.body.text(), Catch::Contains("kubernetes_build_info{"));
+  CHECK_THAT(handler(get("/statusz")).body.text(), Catch::Contains("worker-1"));
+  CHECK(handler(get("/explain", {{"service", "ns/svc"}})).body.text() == "goes to");
   CHECK(handler(get("/explain", {{"service", "ns/other"}})).status == 404);
   CHECK(handler(get("/explain")).status == 400);
   CHECK(handler(get("/")).status == 404);
   CHECK(handler(get("/configz/")).status == 404);
+}
+
+TEST_CASE("server routes: only kube-proxy's pages leave the host, configz excepted",
+          "[proxy][routes]") {
+  proxy::Metrics metrics;
+  const auto handler =
+      proxy::metrics_routes({.metrics = metrics,
+                             .scrape = [] { return proxy::Scrape{}; },
+                             .configuration = [] { return std::string("{}"); },
+                             .status = [] { return proxy::Status{}; },
+                             .explain = [](std::string_view) { return std::string("text"); }},
+                            {"worker-1"});
+  const auto status = [&](Request request, const std::string& host, bool from_this_host) {
+    request.host = host;
+    request.from_this_host = from_this_host;
+    return handler(request).status;
+  };
+  const auto [path, status_elsewhere] = GENERATE(table<std::string, int>({{"/metrics", 200},
+                                                                          {"/metrics/slis", 200},
+                                                                          {"/healthz", 200},
+                                                                          {"/version", 200},
+                                                                          {"/proxyMode", 200},
+                                                                          {"/configz", 403},
+                                                                          {"/statusz", 403},
+                                                                          {"/explain", 403}}));
+  CAPTURE(path);
+  const Request request = get(path, {{"service", "ns/svc"}});
+
+  CHECK(status(request, "10.0.0.1:10249", false) == status_elsewhere);
+  CHECK(status(request, "localhost:10249", true) == 200);
+  CHECK(status(request, "worker-1:10249", true) == 200);
+  CHECK(status(request, "evil.example:10249", true) == 403);
 }
 
 TEST_CASE("server routes: the health server counts its answers by code", "[proxy][routes]") {

@@ -1,5 +1,6 @@
 #include "proxy/report/traffic.h"
 
+#include <atomic>
 #include <future>
 #include <stdexcept>
 #include <thread>
@@ -128,6 +129,26 @@ TEST_CASE("traffic: whoever asks does not wait for the kernel", "[proxy][traffic
 
   CHECK(watch.traffic(Family::kIpv4, ruleset) == nullptr);
   kernel.set_value();
+  std::shared_ptr<const proxy::Traffic> found;
+  while (!found) {  // the time limit of the test ends it if need be
+    found = watch.traffic(Family::kIpv4, ruleset);
+    std::this_thread::yield();
+  }
+  CHECK(found->at(kWeb).packets == 5);
+}
+
+TEST_CASE("traffic: an exception of any kind ends one look, and not the process",
+          "[proxy][traffic]") {
+  const test::QuietLog quiet;
+  const auto ruleset = wanted({"shop/web:http/tcp"});
+  std::atomic<int> looks = 0;
+  TrafficWatch watch([&](Family) -> std::optional<std::vector<EntranceCount>> {
+    if (++looks == 1) {
+      throw 42;
+    }
+    return std::vector{to_cluster_ip(1, 5)};
+  });
+
   std::shared_ptr<const proxy::Traffic> found;
   while (!found) {  // the time limit of the test ends it if need be
     found = watch.traffic(Family::kIpv4, ruleset);
