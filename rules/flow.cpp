@@ -35,12 +35,46 @@ void merge(Flows& flows) {
     }
     Flow& first = merged[found->second.index];
     first.share += flow.share;
+    first.sure += flow.sure;
     if (flow.share > found->second.heaviest) {
       found->second.heaviest = flow.share;
       first.last_step = flow.last_step;
     }
   }
   flows = std::move(merged);
+}
+
+Flows either(Flows holds, Flows otherwise) {
+  merge(holds);
+  merge(otherwise);
+  std::map<const Flow*, Flow*, LessAlike> held;
+  for (Flow& flow : holds) {
+    held.emplace(&flow, &flow);
+  }
+  for (Flow& flow : otherwise) {
+    const auto alike = held.find(&flow);
+    if (alike == held.end()) {
+      flow.sure = 0;
+      continue;
+    }
+    flow.share = std::max(flow.share, alike->second->share);
+    flow.sure = std::min(flow.sure, alike->second->sure);
+    held.erase(alike);
+  }
+  for (Flow& flow : holds) {
+    if (held.contains(&flow)) {
+      flow.sure = 0;
+      otherwise.push_back(flow);
+    }
+  }
+  return otherwise;
+}
+
+bool are_same(const Flows& left, const Flows& right) {
+  const auto in_full = [](const Flow& flow) {
+    return std::tuple_cat(flow.likeness(), std::tie(flow.share, flow.sure));
+  };
+  return std::ranges::equal(left, right, {}, in_full, in_full);
 }
 
 void move_to_end(Flows& flows, Flows& more) {

@@ -14,16 +14,20 @@ namespace rules {
 struct Flow {
   static constexpr std::size_t kNoStep = static_cast<std::size_t>(-1);
 
-  double share = 1;
+  double share = 1;  // the most that it may be
+  double sure = 1;   // the least: less than `share` behind a condition that cannot be judged
   IpAddress source;
   SocketAddress destination;
   std::uint32_t mark = 0;
   bool translated = false;  // by DNAT
   bool masqueraded = false;
+  bool untracked = false;           // by NOTRACK: no connection, so no nat
   std::size_t last_step = kNoStep;  // of its path, in the StepLog
 
   /// All that rules can tell apart.
-  auto likeness() const { return std::tie(source, destination, mark, translated, masqueraded); }
+  auto likeness() const {
+    return std::tie(source, destination, mark, translated, masqueraded, untracked);
+  }
 };
 
 using Flows = std::vector<Flow>;
@@ -31,6 +35,14 @@ using Flows = std::vector<Flow>;
 /// Makes one flow of those that are alike: shares add up, and the likelier one's path stays. Keeps
 /// the order of first appearance.
 void merge(Flows& flows);
+
+/// What goes on behind a condition that cannot be judged: the one flows if it holds, the others if
+/// it does not, so that of flows that are alike the share is between those of both. `otherwise`
+/// comes first, and its paths stay.
+Flows either(Flows holds, Flows otherwise);
+
+/// Whether both have the same flows in the same shares; both are merged.
+bool are_same(const Flows& left, const Flows& right);
 
 /// Appends, emptying `more`.
 void move_to_end(Flows& flows, Flows& more);
@@ -45,6 +57,7 @@ class StepLog {
     std::size_t number = 0;      // 0: the chain's policy
     const Rule* rule = nullptr;  // null for a policy; points into the tables under trace
     double chance = 1;
+    bool is_doubtful = false;  // whether it is taken cannot be known
   };
 
   /// The flow's path gets longer by this entry; `previous` is filled in.

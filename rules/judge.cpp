@@ -5,31 +5,19 @@
 #include <charconv>
 #include <optional>
 
+#include "rules/foreign_match.h"
+
 namespace rules {
 namespace {
 
 constexpr double kProbabilityUnit = 1.0 / 2147483648.0;
-
-enum class Answer { kNo, kYes, kUnknown };
-
-Answer answer(bool holds) {
-  return holds ? Answer::kYes : Answer::kNo;
-}
 
 bool contains(const std::optional<Negatable<Cidr>>& condition, const IpAddress& address) {
   return !condition || condition->value.contains(address) != condition->negated;
 }
 
 bool names(const Negatable<std::string>& condition, std::string_view interface) {
-  std::string_view pattern = condition.value;
-  bool holds = false;
-  if (pattern.ends_with('+')) {
-    pattern.remove_suffix(1);
-    holds = interface.starts_with(pattern);
-  } else {
-    holds = interface == pattern;
-  }
-  return holds != condition.negated;
+  return fits_interface(condition.value, interface) != condition.negated;
 }
 
 std::string_view next_word(std::string_view& text) {
@@ -48,21 +36,6 @@ std::string_view value_of(std::string_view text, std::string_view option) {
     }
   }
   return {};
-}
-
-/// Of the foreign conditions, those on the protocol alone are certain: Rule::protocol holds those
-/// that a packet of ours can meet.
-Answer judge_other(const OtherMatch& match, const PacketView& packet) {
-  std::string_view text = match.text;
-  std::string_view word = next_word(text);
-  const bool negated = word == "!";
-  if (negated) {
-    word = next_word(text);
-  }
-  if (word != "-p") {
-    return Answer::kUnknown;
-  }
-  return answer((next_word(text) == to_string(packet.protocol)) != negated);
 }
 
 /// Everything but probability.
@@ -99,18 +72,11 @@ class Condition {
 
   Answer operator()(const AccountingObject&) const { return Answer::kYes; }
 
-  Answer operator()(const OtherMatch& match) const { return judge_other(match, packet_); }
+  Answer operator()(const OtherMatch& match) const { return judge_foreign(match.text, packet_); }
 
  private:
   const PacketView& packet_;
 };
-
-std::string note_on(const Match& match) {
-  if (const auto* other = std::get_if<OtherMatch>(&match)) {
-    return "condition \"" + other->text + "\" cannot be judged: taken as not met";
-  }
-  return "recent lists are taken as empty: no session affinity yet";
-}
 
 std::optional<std::uint16_t> parse_port(std::string_view text) {
   std::uint16_t port = 0;
@@ -133,12 +99,6 @@ ForeignEffect partial_nat(std::string_view options) {
 
 }  // namespace
 
-bool is_local(const IpAddress& address, std::span<const IpAddress> local_addresses) {
-  return address.is_loopback() ||
-         std::find(local_addresses.begin(), local_addresses.end(), address) !=
-             local_addresses.end();
-}
-
 Judgement judge(const Rule& rule, const PacketView& packet) {
   const bool addressed = contains(rule.destination, packet.destination.address) &&
                          (!rule.protocol || *rule.protocol == packet.protocol) &&
@@ -148,15 +108,18 @@ Judgement judge(const Rule& rule, const PacketView& packet) {
   if (!addressed) {
     return {};
   }
-  Judgement judgement{.chance = 1, .notes = {}};
+  Judgement judgement{.chance = 1, .doubts = {}, .notes = {}};
   for (const Match& match : rule.matches) {
     const Answer holds = std::visit(Condition(packet), match);
     if (holds == Answer::kNo) {
       return {};
     }
-    if (holds == Answer::kUnknown) {
+    const auto* other = std::get_if<OtherMatch>(&match);
+    if (holds == Answer::kUnknown && other != nullptr) {
+      judgement.doubts.push_back(other->text);
+    } else if (holds == Answer::kUnknown) {
       judgement.chance = 0;
-      judgement.notes.push_back(note_on(match));
+      judgement.notes.emplace_back("recent lists are taken as empty: no session affinity yet");
     } else if (const auto* probability = std::get_if<Probability>(&match)) {
       judgement.chance *= std::min(1.0, probability->threshold * kProbabilityUnit);
     }
@@ -170,27 +133,20 @@ Judgement judge(const Rule& rule, const PacketView& packet) {
 
 ForeignEffect effect_of(const OtherTarget& target) {
   // Targets of xtables that let the packet go on and change nothing that our walk looks at.
-  constexpr std::array<std::string_view, 15> kHarmless = {"LOG",
-                                                          "NFLOG",
-                                                          "ULOG",
-                                                          "AUDIT",
-                                                          "TRACE",
-                                                          "CONNMARK",
-                                                          "CONNSECMARK",
-                                                          "SECMARK",
-                                                          "TCPMSS",
-                                                          "TCPOPTSTRIP",
-                                                          "DSCP",
-                                                          "TOS",
-                                                          "TTL",
-                                                          "CHECKSUM",
-                                                          "CLASSIFY"};
+  constexpr std::array<std::string_view, 22> kHarmless = {
+      "LOG",    "NFLOG",       "ULOG", "AUDIT", "TRACE",   "CONNMARK", "CONNSECMARK", "SECMARK",
+      "TCPMSS", "TCPOPTSTRIP", "DSCP", "TOS",   "TTL",     "CHECKSUM", "CLASSIFY",    "SET",
+      "TEE",    "LED",         "HL",   "ECN",   "RATEEST", "IDLETIMER"};
 
   std::string_view options = target.text;
   const std::string_view verb = next_word(options);
   const std::string_view name = next_word(options);
   if (verb == "-g" && !name.empty()) {
     return Goto{ChainName(name)};
+  }
+  if (name == "NOTRACK" || name == "CT") {
+    return target.text.ends_with("--notrack") || name == "NOTRACK" ? ForeignEffect(Untrack{})
+                                                                   : ForeignEffect(NoEffect{});
   }
   if (name == "SNAT" || name == "MASQUERADE") {
     return SourceNat{};
@@ -205,6 +161,12 @@ ForeignEffect effect_of(const OtherTarget& target) {
     return NoEffect{};
   }
   return UnknownEffect{};
+}
+
+bool has_effect(const Target& target) {
+  const auto* other = std::get_if<OtherTarget>(&target);
+  return !std::holds_alternative<FallThrough>(target) &&
+         (other == nullptr || !std::holds_alternative<NoEffect>(effect_of(*other)));
 }
 
 }  // namespace rules

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "rules/connection_states.h"
 #include "rules/text.h"
 
 namespace rules {
@@ -114,28 +115,6 @@ std::optional<std::pair<std::uint32_t, std::uint32_t>> parse_mark(std::string_vi
   return std::pair(*value, *mask);
 }
 
-std::optional<std::uint16_t> parse_states(std::string_view text) {
-  std::uint16_t states = 0;
-  while (!text.empty()) {
-    const std::size_t comma = text.find(',');
-    const std::string_view word = text.substr(0, comma);
-    const std::uint16_t bit = word == "INVALID"       ? ConnectionState::kInvalid
-                              : word == "NEW"         ? ConnectionState::kNew
-                              : word == "RELATED"     ? ConnectionState::kRelated
-                              : word == "ESTABLISHED" ? ConnectionState::kEstablished
-                              : word == "UNTRACKED"   ? ConnectionState::kUntracked
-                              : word == "SNAT"        ? ConnectionState::kSnat
-                              : word == "DNAT"        ? ConnectionState::kDnat
-                                                      : std::uint16_t{0};
-    if (bit == 0) {
-      return std::nullopt;
-    }
-    states = static_cast<std::uint16_t>(states | bit);
-    text = comma == std::string_view::npos ? std::string_view() : text.substr(comma + 1);
-  }
-  return states == 0 ? std::nullopt : std::optional(states);
-}
-
 std::optional<Match> parse_transport(Words& words, Protocol protocol) {
   TransportPort match{.protocol = protocol};
   if (words.take_if("--dport")) {
@@ -153,7 +132,7 @@ std::optional<Match> parse_conntrack(Words& words) {
   if (!words.take_if("--ctstate")) {
     return std::nullopt;
   }
-  const auto states = parse_states(words.take_raw());
+  const auto states = parse_connection_states(words.take_raw());
   return states ? std::optional<Match>(ConnectionState{*states, negated}) : std::nullopt;
 }
 

@@ -13,7 +13,7 @@ std::string_view to_string(Table table) {
     case Table::kNat:
       return "nat";
   }
-  return {};
+  return "raw";  // kRawTable, the tracer's own (tables.h)
 }
 
 std::optional<Table> parse_table(std::string_view text) {

@@ -17,6 +17,32 @@ void translate(Flows& flows, const SocketAddress& destination) {
   }
 }
 
+void doubt(Flows& flows, std::size_t from) {
+  for (std::size_t i = from; i < flows.size(); ++i) {
+    flows[i].sure = 0;
+  }
+}
+
+/// A rule whose text could not be read is one foreign condition, the text of its target included.
+bool is_unread(const Rule& rule) {
+  const auto* text =
+      rule.matches.size() == 1 ? std::get_if<OtherMatch>(&rule.matches.front()) : nullptr;
+  return text != nullptr && std::holds_alternative<FallThrough>(rule.target) &&
+         (text->text.find("-j ") != std::string::npos ||
+          text->text.find("-g ") != std::string::npos);
+}
+
+/// What is certain of the flags of a packet in that state.
+TcpFlags flags_of(std::uint16_t state) {
+  if ((state & ConnectionState::kNew) != 0) {
+    return {.set = TcpFlags::kSyn, .known = TcpFlags::kAll};
+  }
+  if ((state & ConnectionState::kEstablished) != 0) {
+    return {.set = TcpFlags::kAck, .known = TcpFlags::kAck | TcpFlags::kSyn | TcpFlags::kRst};
+  }
+  return {};
+}
+
 void masquerade(Flows& flows) {
   for (Flow& flow : flows) {
     flow.masqueraded = true;
@@ -33,6 +59,13 @@ struct TableWalk::TakeVisitor {
   Onward operator()(const FallThrough&) { return {std::move(flows), {}}; }
 
   Onward operator()(const NoEffect&) { return {std::move(flows), {}}; }
+
+  Onward operator()(const Untrack&) {
+    for (Flow& flow : flows) {
+      flow.untracked = flow.untracked || !walk.surroundings_->is_tracked;
+    }
+    return {std::move(flows), {}};
+  }
 
   Onward operator()(const Accept&) { return leave(walk.passed_); }
 
@@ -78,7 +111,9 @@ struct TableWalk::TakeVisitor {
   Onward operator()(const OtherTarget& target) {
     ForeignEffect effect = effect_of(target);
     if (std::holds_alternative<UnknownEffect>(effect)) {
-      walk.note("target \"" + target.text + "\" is not known: taken as having no effect");
+      walk.note("target \"" + target.text +
+                "\" is not known: what becomes of the packet is not sure");
+      doubt(flows, 0);
       return {std::move(flows), {}};
     }
     return std::visit(*this, effect);
@@ -120,13 +155,12 @@ Flows TableWalk::walk_chain(const ChainId& id, Flows live) {
   std::size_t number = 0;
   for (const Rule& rule : found->second.rules) {
     ++number;
-    Flows taken = taken_by({id, number, rule}, live);
-    if (taken.empty()) {
+    const RulePlace place{id, number, rule};
+    Taken taken = taken_by(place, live);
+    if (taken.surely.empty() && taken.if_it_holds.empty()) {
       continue;
     }
-    Onward onward = std::visit(TakeVisitor{*this, std::move(taken)}, rule.target);
-    move_to_end(caller, onward.caller);
-    move_to_end(live, onward.next_rule);
+    apply(place, std::move(taken), live, caller);
     merge(live);
     if (live.empty()) {
       break;
@@ -138,9 +172,49 @@ Flows TableWalk::walk_chain(const ChainId& id, Flows live) {
   return caller;
 }
 
-Flows TableWalk::taken_by(const RulePlace& place, Flows& live) {
+void TableWalk::apply(const RulePlace& place, Taken taken, Flows& live, Flows& caller) {
+  if (!taken.surely.empty()) {
+    Onward onward = std::visit(TakeVisitor{*this, std::move(taken.surely)}, place.rule.target);
+    move_to_end(caller, onward.caller);
+    move_to_end(live, onward.next_rule);
+  }
+  if (is_unread(place.rule)) {
+    note("rule \"" + std::get<OtherMatch>(place.rule.matches.front()).text +
+         "\" cannot be read: what becomes of the packet is not sure");
+    doubt(taken.otherwise, 0);
+    move_to_end(live, taken.otherwise);
+  } else if (!has_effect(place.rule.target)) {
+    move_to_end(live, taken.otherwise);
+  } else if (!taken.if_it_holds.empty()) {
+    apply_doubtful(place, std::move(taken), live, caller);
+  }
+}
+
+/// Both ways are gone. Where they lead to the same there is no doubt.
+void TableWalk::apply_doubtful(const RulePlace& place, Taken taken, Flows& live, Flows& caller) {
+  const Exits before = exits();
+  Onward onward = std::visit(TakeVisitor{*this, std::move(taken.if_it_holds)}, place.rule.target);
+  merge(onward.next_rule);
+  merge(taken.otherwise);
+  if (exits() == before && onward.caller.empty() && are_same(onward.next_rule, taken.otherwise)) {
+    move_to_end(live, taken.otherwise);
+    return;
+  }
+  doubt(passed_, before.passed);
+  doubt(dropped_, before.dropped);
+  doubt(rejected_, before.rejected);
+  doubt(onward.caller, 0);
+  move_to_end(caller, onward.caller);
+  Flows further = either(std::move(onward.next_rule), std::move(taken.otherwise));
+  move_to_end(live, further);
+  for (const std::string& text : taken.doubts) {
+    note("condition \"" + text + "\" cannot be judged: both ways are shown");
+  }
+}
+
+TableWalk::Taken TableWalk::taken_by(const RulePlace& place, Flows& live) {
   const bool may_split = live.size() < kMaxFlows;
-  Flows taken;
+  Taken taken;
   std::size_t kept = 0;
   for (Flow& flow : live) {
     Judgement judgement = judge(place.rule, view(flow));
@@ -153,12 +227,20 @@ Flows TableWalk::taken_by(const RulePlace& place, Flows& live) {
       chance = 0;
     }
     if (chance > 0) {
-      taken.push_back(flow);
-      taken.back().share *= chance;
-      log_.add(taken.back(), {Flow::kNoStep, place.chain, place.number, &place.rule, chance});
+      const bool is_doubtful = !judgement.doubts.empty();
+      Flow part = flow;
+      part.share *= chance;
+      part.sure *= chance;
+      if (is_doubtful) {
+        taken.otherwise.push_back(part);
+        taken.doubts.insert(judgement.doubts.begin(), judgement.doubts.end());
+      }
+      log_.add(part, {Flow::kNoStep, place.chain, place.number, &place.rule, chance, is_doubtful});
+      (is_doubtful ? taken.if_it_holds : taken.surely).push_back(part);
     }
     if (chance < 1) {
       flow.share *= 1 - chance;
+      flow.sure *= 1 - chance;
       live[kept++] = flow;
     }
   }
@@ -174,7 +256,7 @@ void TableWalk::apply_policy(const ChainId& id, Flows flows) {
   const auto found = tables_.chains.find(id);
   const bool drops = found != tables_.chains.end() && found->second.policy == Tables::Policy::kDrop;
   for (Flow& flow : flows) {
-    log_.add(flow, {Flow::kNoStep, id, 0, nullptr, 1});
+    log_.add(flow, {Flow::kNoStep, id, 0, nullptr, 1, false});
   }
   move_to_end(drops ? dropped_ : passed_, flows);
 }
@@ -187,12 +269,18 @@ PacketView TableWalk::view(const Flow& flow) const {
   if (flow.masqueraded) {
     states |= ConnectionState::kSnat;
   }
+  if (flow.untracked) {
+    states = ConnectionState::kUntracked;
+  }
   return {.source = flow.source,
+          .source_port = surroundings_->source_port,
           .destination = flow.destination,
           .protocol = surroundings_->protocol,
           .in_interface = surroundings_->in_interface,
           .interface_is_unknown = surroundings_->interface_is_unknown,
+          .out_interface = surroundings_->out_interface,
           .states = states,
+          .tcp_flags = flags_of(surroundings_->state),
           .mark = flow.mark,
           .local_addresses = surroundings_->local_addresses};
 }

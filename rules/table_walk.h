@@ -15,9 +15,12 @@ namespace rules {
 /// What stays the same along the way of a packet, at one place of it.
 struct Surroundings {
   Protocol protocol = Protocol::kTcp;
+  std::uint16_t source_port = 0;  // 0: unknown
   std::uint16_t state = ConnectionState::kNew;
   std::string_view in_interface;
   bool interface_is_unknown = false;
+  std::string_view out_interface;  // empty: unknown
+  bool is_tracked = false;         // the packet has its connection, so NOTRACK comes too late
   std::span<const IpAddress> local_addresses;
 };
 
@@ -53,10 +56,32 @@ class TableWalk {
     const Rule& rule;
   };
 
+  /// The flows that a rule may take, and what else becomes of them.
+  struct Taken {
+    Flows surely;
+    Flows if_it_holds;             // a condition that cannot be judged
+    Flows otherwise;               // the same flows, if it does not hold
+    std::set<std::string> doubts;  // these conditions
+  };
+
+  /// How many flows had stopped or left before.
+  struct Exits {
+    std::size_t passed = 0;
+    std::size_t dropped = 0;
+    std::size_t rejected = 0;
+
+    bool operator==(const Exits&) const = default;
+  };
+
   struct TakeVisitor;
 
   Flows walk_chain(const ChainId& id, Flows live);
-  Flows taken_by(const RulePlace& place, Flows& live);
+  Taken taken_by(const RulePlace& place, Flows& live);
+  void apply(const RulePlace& place, Taken taken, Flows& live, Flows& caller);
+  void apply_doubtful(const RulePlace& place, Taken taken, Flows& live, Flows& caller);
+
+  Exits exits() const { return {passed_.size(), dropped_.size(), rejected_.size()}; }
+
   Flows enter(const ChainName& name, Flows flows);
   void apply_policy(const ChainId& id, Flows flows);
   PacketView view(const Flow& flow) const;

@@ -12,7 +12,9 @@
 namespace rules {
 namespace {
 
-constexpr std::array<std::pair<Table, std::string_view>, 12> kBuiltInChains = {{
+constexpr std::array<std::pair<Table, std::string_view>, 14> kBuiltInChains = {{
+    {kRawTable, "PREROUTING"},
+    {kRawTable, "OUTPUT"},
     {Table::kMangle, "PREROUTING"},
     {Table::kMangle, "INPUT"},
     {Table::kMangle, "FORWARD"},
@@ -101,7 +103,7 @@ Tables parse_tables(std::string_view save_text, Family family) {
     save_text.remove_prefix(end == std::string_view::npos ? save_text.size() : end + 1);
 
     if (line.kind == SaveLine::Kind::kTable) {
-      table = parse_table(line.name);
+      table = line.name == to_string(kRawTable) ? kRawTable : parse_table(line.name);
     } else if (table && line.kind == SaveLine::Kind::kChain) {
       tables.chains[ChainId{*table, ChainName(line.name)}].policy = parse_policy(line.rest);
     } else if (table && line.kind == SaveLine::Kind::kRule) {

@@ -1,5 +1,6 @@
 #include "rules/trace.h"
 
+#include <algorithm>
 #include <map>
 #include <tuple>
 #include <utility>
@@ -13,11 +14,13 @@ namespace {
 class Journey {
  public:
   Journey(const Tables& tables, const Packet& packet, std::span<const IpAddress> local_addresses)
-      : walk_(tables), packet_(packet), family_(tables.family) {
+      : tables_(tables), walk_(tables), packet_(packet), family_(tables.family) {
     here_ = {.protocol = packet.protocol,
+             .source_port = packet.source_port,
              .state = packet.state,
              .in_interface = packet.in_interface,
              .interface_is_unknown = false,
+             .out_interface = {},
              .local_addresses = local_addresses};
   }
 
@@ -38,10 +41,11 @@ class Journey {
 
  private:
   /// What makes two packets end alike.
-  using Fate = std::tuple<Verdict, std::optional<SocketAddress>, bool, bool>;
+  using Fate = std::tuple<Verdict, std::optional<SocketAddress>, bool, bool, bool>;
 
   struct Ended {
-    double share = 0;
+    double at_least = 0;
+    double at_most = 0;
     Flow likeliest;
   };
 
@@ -61,13 +65,39 @@ class Journey {
   }
 
   Flows pass(Table table, std::string_view chain, Flows flows) {
-    const bool skips = table == Table::kNat && packet_.state != ConnectionState::kNew &&
-                       packet_.state != ConnectionState::kRelated;
-    return skips || flows.empty() ? std::move(flows)
-                                  : walk_.walk(table, chain, std::move(flows), here_);
+    if (table == Table::kNat) {
+      return pass_nat(chain, std::move(flows));
+    }
+    if (table == kRawTable && has_nothing_to_say(chain)) {
+      return flows;  // most nodes have no such table
+    }
+    return flows.empty() ? Flows{} : walk_.walk(table, chain, std::move(flows), here_);
+  }
+
+  bool has_nothing_to_say(std::string_view raw_chain) const {
+    const auto found = tables_.chains.find(ChainId{kRawTable, ChainName(raw_chain)});
+    return found == tables_.chains.end() ||
+           (found->second.rules.empty() && found->second.policy != Tables::Policy::kDrop);
+  }
+
+  /// Only the first packet of a connection is translated.
+  Flows pass_nat(std::string_view chain, Flows flows) {
+    const bool is_first =
+        packet_.state == ConnectionState::kNew || packet_.state == ConnectionState::kRelated;
+    Flows skipping;
+    Flows first;
+    for (const Flow& flow : flows) {
+      (is_first && !flow.untracked ? first : skipping).push_back(flow);
+    }
+    if (!first.empty()) {
+      first = walk_.walk(Table::kNat, chain, std::move(first), here_);
+    }
+    move_to_end(first, skipping);
+    return first;
   }
 
   void arrive(Flows flows) {
+    flows = pass(kRawTable, "PREROUTING", std::move(flows));
     flows = pass(Table::kMangle, "PREROUTING", std::move(flows));
     flows = pass(Table::kNat, "PREROUTING", std::move(flows));
     Flows local = take_local(flows);
@@ -78,6 +108,7 @@ class Journey {
   }
 
   void leave_this_node(Flows flows) {
+    flows = pass(kRawTable, "OUTPUT", std::move(flows));
     flows = pass(Table::kMangle, "OUTPUT", std::move(flows));
     flows = pass(Table::kNat, "OUTPUT", std::move(flows));
     flows = pass(Table::kFilter, "OUTPUT", std::move(flows));
@@ -100,6 +131,8 @@ class Journey {
         flow.source = own_address(here_.local_addresses, family_);
       }
     }
+    here_.is_tracked = true;
+    flows = pass(kRawTable, "PREROUTING", std::move(flows));
     receive(pass(Table::kMangle, "PREROUTING", std::move(flows)));
   }
 
@@ -112,25 +145,31 @@ class Journey {
   void collect(const Flows& flows, Verdict verdict, bool delivered_here) {
     for (const Flow& flow : flows) {
       const auto endpoint = flow.translated ? std::optional(flow.destination) : std::nullopt;
-      Ended& ended = ended_[{verdict, endpoint, flow.masqueraded, delivered_here}];
-      if (ended.share == 0 || flow.share > ended.likeliest.share) {
+      Ended& ended = ended_[{verdict, endpoint, flow.masqueraded, delivered_here, flow.untracked}];
+      if (ended.at_most == 0 || flow.share > ended.likeliest.share) {
         ended.likeliest = flow;
       }
-      ended.share += flow.share;
+      ended.at_least += flow.sure;
+      ended.at_most += flow.share;
     }
   }
+
+  /// Sums of the same shares differ in their last digits.
+  static bool is_known(const Ended& ended) { return ended.at_most - ended.at_least < 1e-9; }
 
   /// In the order of the rules.
   std::vector<Outcome> outcomes() const {
     std::map<std::vector<std::size_t>, Outcome> by_path;
     for (const auto& [fate, ended] : ended_) {
-      const auto& [verdict, endpoint, masqueraded, delivered_here] = fate;
+      const auto& [verdict, endpoint, masqueraded, delivered_here, untracked] = fate;
       std::vector<std::size_t> path = walk_.log().path(ended.likeliest);
       Outcome outcome{.verdict = verdict,
                       .endpoint = endpoint,
                       .masqueraded = masqueraded,
                       .delivered_here = delivered_here,
-                      .share = ended.share,
+                      .untracked = untracked,
+                      .at_least = ended.at_least,
+                      .at_most = is_known(ended) ? ended.at_least : std::min(1.0, ended.at_most),
                       .path = steps(path)};
       by_path.emplace(std::move(path), std::move(outcome));
     }
@@ -150,11 +189,13 @@ class Journey {
       steps.push_back({.chain = entry.chain,
                        .number = entry.number,
                        .rule = entry.rule ? *entry.rule : Rule{},
-                       .chance = entry.chance});
+                       .chance = entry.chance,
+                       .is_doubtful = entry.is_doubtful});
     }
     return steps;
   }
 
+  const Tables& tables_;
   TableWalk walk_;
   const Packet& packet_;
   Family family_;
@@ -167,6 +208,7 @@ bool decides(const Target& target) {
   if (const auto* other = std::get_if<OtherTarget>(&target)) {
     const ForeignEffect effect = effect_of(*other);
     return !std::holds_alternative<NoEffect>(effect) && !std::holds_alternative<Goto>(effect) &&
+           !std::holds_alternative<Untrack>(effect) &&
            !std::holds_alternative<UnknownEffect>(effect);
   }
   return std::holds_alternative<Accept>(target) || std::holds_alternative<Drop>(target) ||
@@ -186,6 +228,10 @@ std::string_view to_string(Verdict verdict) {
       return "REJECT";
   }
   return {};
+}
+
+bool is_certain(const Outcome& outcome) {
+  return outcome.at_least >= outcome.at_most;
 }
 
 bool is_left_alone(const Outcome& outcome) {

@@ -173,7 +173,9 @@ void add_way(Digraph& graph, const std::string& start, const rules::Outcome& out
     }
     const std::string to = step.number == 0 ? "" : destination_of(step.chain, step.rule);
     if (!to.empty()) {
-      const std::string chance = step.chance < 1 ? "\ntaken by " + percent(step.chance) : "";
+      const std::string chance = step.is_doubtful  ? "\nif its condition holds"
+                                 : step.chance < 1 ? "\ntaken by " + percent(step.chance)
+                                                   : "";
       graph.edge(chain, to, fmt::format("rule {}{}", step.number, chance));
     }
   }
@@ -182,7 +184,8 @@ void add_way(Digraph& graph, const std::string& start, const rules::Outcome& out
                   rules::to_string(outcome.verdict),
                   outcome.endpoint ? " " + rules::to_string(*outcome.endpoint) : "",
                   outcome.masqueraded ? ", masqueraded" : "");
-  graph.endpoint(end, fmt::format("{}\n{}", end, percent(outcome.share)));
+  graph.endpoint(
+      end, fmt::format("{}\n{}", end, rules::is_certain(outcome) ? percent(outcome.at_most) : "?"));
   graph.edge(hook, end, "", "dotted");
 }
 

@@ -69,16 +69,23 @@ std::string step_json(const rules::Step& step, rules::Family family) {
   } else {
     object.number("rule", step.number).text("text", rules::to_string(step.rule, family));
   }
-  return object.number("chance", step.chance).str();
+  object.number("chance", step.chance);
+  if (step.is_doubtful) {
+    object.flag("ifConditionHolds", true);
+  }
+  return object.str();
 }
 
 std::string outcome_json(const rules::Outcome& outcome, rules::Family family) {
   return JsonObject()
       .text("verdict", rules::to_string(outcome.verdict))
       .raw("endpoint", outcome.endpoint ? printed(*outcome.endpoint) : "null")
-      .number("share", outcome.share)
+      .number("share", rules::is_certain(outcome) ? std::optional(outcome.at_most) : std::nullopt)
+      .number("atLeast", outcome.at_least)
+      .number("atMost", outcome.at_most)
       .flag("masqueraded", outcome.masqueraded)
       .flag("deliveredHere", outcome.delivered_here)
+      .flag("untracked", outcome.untracked)
       .flag("leftAlone", rules::is_left_alone(outcome))
       .raw("path",
            json_array(outcome.path,

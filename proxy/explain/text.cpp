@@ -193,11 +193,13 @@ std::string destiny(const rules::Outcome& outcome) {
 
 std::string outcome_line(const rules::Outcome& outcome, const Painter& paint) {
   const bool accepted = outcome.verdict == rules::Verdict::kAccept;
-  std::string text = fmt::format(
-      "  {:>10}  {}", percent(outcome.share), paint(destiny(outcome), accepted ? kGreen : kRed));
+  std::string text = fmt::format("  {:>10}  {}",
+                                 rules::is_certain(outcome) ? percent(outcome.at_most) : "?",
+                                 paint(destiny(outcome), accepted ? kGreen : kRed));
   if (accepted) {
     text += outcome.masqueraded ? ", masqueraded" : ", source address kept";
     text += outcome.delivered_here ? ", on this node" : "";
+    text += outcome.untracked ? ", untracked: no connection, so no nat" : "";
   }
   if (rules::is_left_alone(outcome)) {
     text += ", no rule decides";
@@ -229,11 +231,12 @@ void append_way(std::string& out,
       out += fmt::format("    {:>5}  policy {}\n", "", stopped ? "DROP" : "ACCEPT");
       continue;
     }
-    out += fmt::format(
-        "    {:>5}  {}{}\n",
-        step.number,
-        rules::to_string(step.rule, explanation.family),
-        step.chance < 1 ? paint("  [taken by " + percent(step.chance) + "]", kDim) : "");
+    out += fmt::format("    {:>5}  {}{}\n",
+                       step.number,
+                       rules::to_string(step.rule, explanation.family),
+                       step.is_doubtful  ? paint("  [if its condition holds]", kDim)
+                       : step.chance < 1 ? paint("  [taken by " + percent(step.chance) + "]", kDim)
+                                         : "");
   }
 }
 

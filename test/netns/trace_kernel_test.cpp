@@ -348,6 +348,6 @@ TEST_CASE("trace: shares are those of the kernel", "[netns][trace]") {
   for (const Outcome& outcome : traced.outcomes) {
     CAPTURE(to_string(*outcome.endpoint));
     CHECK(arrived[*outcome.endpoint] / double{kDatagrams} ==
-          Approx(outcome.share).margin(tolerance).epsilon(0));
+          Approx(outcome.at_most).margin(tolerance).epsilon(0));
   }
 }

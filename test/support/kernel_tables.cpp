@@ -18,7 +18,8 @@ void KernelTables::restore(const std::string& save_text) const {
 }
 
 std::string KernelTables::save() const {
-  return shell(program("-save") + " -c -t nat; " + program("-save") + " -c -t filter");
+  return shell(program("-save") + " -c -t nat; " + program("-save") + " -c -t filter; " +
+               program("-save") + " -c -t raw");
 }
 
 void KernelTables::zero_counters() const {
@@ -36,7 +37,7 @@ std::set<std::string> KernelTables::counted_rules() const {
     const SaveLine line = rules::parse_save_line(raw);
     begin = end + 1;
     if (line.kind == SaveLine::Kind::kTable) {
-      table = rules::parse_table(line.name).value();
+      table = line.name == "raw" ? rules::kRawTable : rules::parse_table(line.name).value();
     } else if (line.kind == SaveLine::Kind::kRule) {
       const ChainId chain{table, rules::ChainName(line.name)};
       ++seen[chain];

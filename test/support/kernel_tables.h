@@ -9,8 +9,8 @@
 
 namespace test {
 
-/// The nat and filter tables of the current network namespace, one family, through the programs of
-/// one variant.
+/// The raw, nat and filter tables of the current network namespace, one family, through the
+/// programs of one variant.
 class KernelTables {
  public:
   KernelTables(rules::Family family, proxy::Variant variant) : family_(family), variant_(variant) {}

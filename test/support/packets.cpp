@@ -120,6 +120,7 @@ std::string fate(const rules::Trace& trace) {
   std::string text;
   for (const rules::Outcome& outcome : trace.outcomes) {
     text += (text.empty() ? "" : ", ") + outcome_text(outcome);
+    text += rules::is_certain(outcome) ? "" : "?";
   }
   return text;
 }

@@ -62,7 +62,7 @@ rules::Packet packet(const PacketRow& row);
 
 /// "10.180.0.1:80, 10.180.0.2:80 masq" for the endpoints that DNAT may choose, in the order of the
 /// rules; "DROP", "REJECT", "ACCEPT", "ACCEPT masq" if rules decide so without DNAT; "-" if no rule
-/// of anybody decides.
+/// of anybody decides. A "?" follows where the share cannot be known.
 std::string fate(const rules::Trace& trace);
 
 /// Checks every row against the tracer, on the node of the common set-up.
