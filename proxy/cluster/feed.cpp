@@ -123,13 +123,15 @@ std::unique_ptr<k8sclient::Transport> connect(const Config& config,
       std::move(server), "iptproxy/" IPTPROXY_VERSION " (linux)", {}, std::move(on_request));
 }
 
-LoadReport load_files(const Config& config, Store& store) {
-  ClusterObjects objects;
+ClusterObjects read_files(const Config& config) {
   try {
-    objects = load_objects(config.sources);
+    return load_objects(config.sources);
   } catch (const std::system_error& error) {
     throw ConfigErrors({error.what()});
   }
+}
+
+LoadReport load_objects(ClusterObjects objects, Store& store) {
   const LoadReport report{.skipped = objects.errors.size(), .is_whole = objects.is_whole};
   apply(store, std::move(objects));
   return report;

@@ -63,8 +63,11 @@ struct LoadReport {
   bool is_whole = true;     // false: nobody knows which objects are missing (ClusterObjects)
 };
 
-/// Fills the store once with the manifests that the configuration names; errors and notes are
-/// logged. Throws ConfigErrors if a path cannot be read or holds no object.
-LoadReport load_files(const Config& config, Store& store);
+/// The manifests that the configuration names. Throws ConfigErrors if a path cannot be read or
+/// holds no object.
+ClusterObjects read_files(const Config& config);
+
+/// Fills the store once with them; errors and notes are logged.
+LoadReport load_objects(ClusterObjects objects, Store& store);
 
 }  // namespace proxy

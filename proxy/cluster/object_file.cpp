@@ -59,6 +59,7 @@ class Joiner {
     std::ranges::copy(file.errors, std::back_inserter(cluster_.errors));
     cluster_.is_whole = cluster_.is_whole && file.is_whole;
     for (const std::string& type : file.objects.ignored) {
+      cluster_.has_endpoints = cluster_.has_endpoints || type == "v1 Endpoints";
       if (type == "v1 Endpoints" || type == "discovery.k8s.io/v1beta1 EndpointSlice") {
         cluster_.warnings.push_back(
             fmt::format("{}: {} is not read: endpoints are taken from EndpointSlices of "

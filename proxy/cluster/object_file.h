@@ -21,6 +21,7 @@ struct ClusterObjects {
   std::vector<std::string> errors;    // what was skipped: file, object, field and reason
   std::vector<std::string> notes;     // what was replaced by a later file, and kinds of no interest
   std::vector<std::string> warnings;  // kinds that are missed in another form
+  bool has_endpoints = false;         // there are v1 Endpoints, which are not read
   bool is_whole = true;  // false: of a file a part is missing, and nobody knows which objects
 
   /// No cluster has none of them: the files are not what they should be.

@@ -4,9 +4,12 @@
 #include <chrono>
 #include <cstdlib>
 #include <exception>
+#include <stdexcept>
+#include <variant>
 
 #include <fmt/format.h>
 
+#include "k8sclient/objects/yaml.h"
 #include "proxy/report/health.h"
 #include "proxy/text/json.h"
 
@@ -62,10 +65,25 @@ std::string review_of(const Access& request, std::string_view node_name) {
       .str();
 }
 
-/// The answer says `"allowed":true` in its status and nowhere else.
-bool is_allowed(std::string answer) {
-  std::erase_if(answer, [](char c) { return c == ' ' || c == '\n' || c == '\t'; });
-  return answer.find(R"("allowed":true)") != std::string::npos;
+/// A SelfSubjectAccessReview with its status filled in. Throws if the answer is none.
+bool is_allowed(const std::string& answer) {
+  const auto documents = k8sclient::parse_yaml(answer);  // JSON is YAML
+  const auto field = [](const k8sclient::YamlNode* node, std::string_view name) {
+    const auto* fields =
+        node == nullptr ? nullptr : std::get_if<k8sclient::YamlNode::Mapping>(&node->value);
+    if (fields == nullptr) {
+      return static_cast<const k8sclient::YamlNode*>(nullptr);
+    }
+    const auto found = std::ranges::find(*fields, name, &k8sclient::YamlField::key);
+    return found == fields->end() ? nullptr : &found->value;
+  };
+  const auto* allowed =
+      field(field(documents.empty() ? nullptr : &documents[0], "status"), "allowed");
+  const auto* value = allowed == nullptr ? nullptr : std::get_if<bool>(&allowed->value);
+  if (value == nullptr) {
+    throw std::runtime_error("the answer says nothing about it (status.allowed is missing)");
+  }
+  return *value;
 }
 
 std::size_t count(const std::vector<Finding>& findings, Level level) {

@@ -10,6 +10,8 @@
 #include "proxy/host/file.h"
 #include "proxy/host/per_family.h"
 #include "proxy/host/process.h"
+#include "proxy/host/rivals.h"
+#include "proxy/kernel/ipvs_mode.h"
 #include "proxy/sync/context.h"
 #include "proxy/tables/iptables.h"
 #include "rules/names.h"
@@ -98,26 +100,26 @@ Finding check_sysctl(std::string_view setting, std::string_view advice) {
           good ? "" : std::string(advice)};
 }
 
-/// A process named kube-proxy would fight for the same chains.
-Finding check_kube_proxy() {
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored)) {
-    const std::string pid = entry.path().filename().string();
-    if (pid.find_first_not_of("0123456789") != std::string::npos) {
-      continue;
-    }
-    try {
-      if (read_file((entry.path() / "comm").string()) == "kube-proxy\n") {
-        return {Level::kWarning,
-                "kube-proxy",
-                "kube-proxy runs on this node (process " + pid + ")",
-                "stop it before `run`: both would write the same chains"};
-      }
-    } catch (const std::exception&) {
-      continue;  // the process has ended meanwhile
+/// Another proxy would fight for the same chains.
+std::vector<Finding> check_rivals() {
+  std::vector<Finding> findings;
+  for (const Rival& rival : find_rivals()) {
+    if (rival.name == "kube-proxy") {
+      findings.push_back({Level::kWarning,
+                          "kube-proxy",
+                          to_string(rival) + " runs on this node",
+                          "stop it before `run` (kubeadm's upgrade restores its DaemonSet): both "
+                          "would write the same chains"});
     }
   }
-  return {Level::kOk, "kube-proxy", "no kube-proxy runs here", ""};
+  if (findings.empty()) {
+    findings.push_back({Level::kOk, "kube-proxy", "no kube-proxy runs here", ""});
+  }
+  if (const auto leftover = ipvs_leftover()) {
+    findings.push_back(
+        {Level::kWarning, "ipvs", *leftover, "remove it when kube-proxy is stopped"});
+  }
+  return findings;
 }
 
 Finding check_rules(Family family, const IptablesChoice& choice) {
@@ -206,7 +208,7 @@ std::vector<Finding> check_host(const Config& config) {
         check_sysctl("net.ipv4.conf.all.route_localnet",
                      "node ports on 127.0.0.1 need it: `run` and `run --init-only` set it to 1"));
   }
-  findings.push_back(check_kube_proxy());
+  std::ranges::move(check_rivals(), std::back_inserter(findings));
   return findings;
 }
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <set>
 #include <stdexcept>
 
@@ -17,21 +18,72 @@ namespace proxy {
 
 namespace {
 
-/// Chains of ours that rules of others jump to: they cannot be deleted, only emptied.
+/// A chain that kube-proxy wrote in earlier versions (KUBE-XLB-, userspace mode) or writes in ipvs
+/// mode, and that is none of ours: clean-up removes it, a sync leaves it alone. KUBE-MARK-DROP and
+/// KUBE-FIREWALL of filter are kubelet's.
+bool is_former(const rules::ChainId& chain) {
+  constexpr std::array<std::string_view, 7> kOfNat = {"KUBE-PORTALS-CONTAINER",
+                                                      "KUBE-PORTALS-HOST",
+                                                      "KUBE-NODEPORT-CONTAINER",
+                                                      "KUBE-NODEPORT-HOST",
+                                                      "KUBE-LOAD-BALANCER",
+                                                      "KUBE-NODE-PORT",
+                                                      "KUBE-FIREWALL"};
+  constexpr std::array<std::string_view, 5> kOfFilter = {"KUBE-NODEPORT-NON-LOCAL",
+                                                         "KUBE-NODE-PORT",
+                                                         "KUBE-SOURCE-RANGES-FIREWALL",
+                                                         "KUBE-IPVS-FILTER",
+                                                         "KUBE-IPVS-OUT-FILTER"};
+  const std::string_view name = chain.name.view();
+  if (chain.table == rules::Table::kNat) {
+    return name.starts_with("KUBE-XLB-") || std::ranges::find(kOfNat, name) != kOfNat.end();
+  }
+  return chain.table == rules::Table::kFilter &&
+         std::ranges::find(kOfFilter, name) != kOfFilter.end();
+}
+
+bool is_to_go(const rules::ChainId& chain) {
+  return rules::is_owned(chain) || is_former(chain);
+}
+
+const rules::ChainName* target_to_go(rules::Table table, const rules::Rule& rule) {
+  const rules::ChainName* target = jump_target(rule);
+  return target != nullptr && is_to_go({table, *target}) ? target : nullptr;
+}
+
+/// Adds what earlier versions and other modes of kube-proxy left, which no sync looks at.
+void add_former_chains(const rules::Tables& tables, rules::Changes& changes) {
+  for (const auto& [chain, content] : tables.chains) {
+    if (is_former(chain)) {
+      changes.remove.push_back(chain);
+    }
+    if (!content.policy) {
+      continue;  // what stands in other chains goes with them, or holds
+    }
+    for (const rules::Rule& rule : content.rules) {
+      const rules::ChainName* target = target_to_go(chain.table, rule);
+      if (target != nullptr && is_former({chain.table, *target})) {
+        changes.remove_hooks.push_back({chain, rule});
+      }
+    }
+  }
+}
+
+/// Chains to go that rules of others jump to: they cannot be deleted, only emptied.
 std::set<rules::ChainId> held_by_others(const rules::Tables& tables,
                                         const rules::Changes& changes) {
   std::set<rules::ChainId> held;
   for (const auto& [chain, content] : tables.chains) {
-    if (rules::is_owned(chain)) {
+    if (is_to_go(chain)) {
       continue;
     }
     for (const rules::Rule& rule : content.rules) {
-      const rules::ChainName* target = jump_target(rule);
+      const rules::ChainName* target = target_to_go(chain.table, rule);
       const bool is_hook_to_remove =
           std::find(changes.remove_hooks.begin(),
                     changes.remove_hooks.end(),
                     rules::Base::Hook{chain, rule}) != changes.remove_hooks.end();
-      if (target != nullptr && !is_hook_to_remove && rules::is_owned({chain.table, *target})) {
+      if (target != nullptr && !is_hook_to_remove) {
         held.insert({chain.table, *target});
       }
     }
@@ -48,10 +100,13 @@ bool clean(rules::Family family, Variant variant) {
   }
   rules::Changes changes =
       rules::diff(rules::parse_installed(saved.output, family), rules::Ruleset{});
+  const rules::Tables tables = rules::parse_tables(saved.output, family);
+  add_former_chains(tables, changes);
   if (changes.empty()) {
     return true;
   }
-  const auto held = held_by_others(rules::parse_tables(saved.output, family), changes);
+  std::ranges::sort(changes.remove);
+  const auto held = held_by_others(tables, changes);
   for (const rules::ChainId& chain : held) {
     std::erase(changes.remove, chain);
     changes.chains.push_back({chain, {}});

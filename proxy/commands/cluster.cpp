@@ -3,7 +3,11 @@
 #include <chrono>
 #include <stdexcept>
 #include <stop_token>
+#include <utility>
 
+#include <fmt/format.h>
+
+#include "k8sclient/objects/manifests.h"
 #include "proxy/cluster/feed.h"
 #include "proxy/cluster/translate.h"
 #include "proxy/host/node_addresses.h"
@@ -33,7 +37,9 @@ Cluster::Cluster(const Config& config, const HostFacts& host)
               .allow_service_external_ips = allows_service_external_ips(config)},
              Store::Time::clock::now()) {
   if (!config.sources.empty()) {
-    skipped_ = load_files(config, store_).skipped;
+    ClusterObjects objects = read_files(config);
+    files_ = {objects.services, objects.slices, objects.has_endpoints};
+    skipped_ = load_objects(std::move(objects), store_).skipped;
   } else {
     const Feed feed(config, store_, [](const std::string&) {});
     const auto deadline = std::chrono::steady_clock::now() + kListPatience;
@@ -49,6 +55,27 @@ Cluster::Cluster(const Config& config, const HostFacts& host)
   }
   local_addresses_ =
       host_addresses(facts_of(*store_.latest(rules::Family::kIpv4)).addresses, host_.addresses);
+}
+
+Survey Cluster::survey(const ServiceQuestion& question) const {
+  if (!config_.sources.empty()) {
+    return files_;
+  }
+  const auto api = connect(config_);
+  const auto list = [&api](const std::string& path) {
+    return k8sclient::decode_manifests(api->get_text(path, {}));
+  };
+  // Names are of letters, digits, "-" and ".", or there is no such Service.
+  Survey survey;
+  survey.services =
+      list(fmt::format("/api/v1/services?fieldSelector=metadata.name%3D{}", question.service))
+          .services;
+  survey.slices = list(fmt::format("/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices"
+                                   "?labelSelector=kubernetes.io%2Fservice-name%3D{}",
+                                   question.name_space,
+                                   question.service))
+                      .slices;
+  return survey;
 }
 
 rules::Ruleset Cluster::ruleset(rules::Family family) {

@@ -7,6 +7,7 @@
 
 #include "proxy/cluster/store.h"
 #include "proxy/config/config.h"
+#include "proxy/explain/question.h"
 #include "proxy/sync/host_facts.h"
 #include "rules/compile.h"
 
@@ -28,6 +29,10 @@ class Cluster {
   /// object and loopback.
   const std::vector<rules::IpAddress>& local_addresses() const { return local_addresses_; }
 
+  /// The objects around a Service, as they are: from the files, or asked of the API server. Throws
+  /// as the constructor.
+  Survey survey(const ServiceQuestion& question) const;
+
   /// Objects that could not be read, and were logged: what is wanted may be more than ruleset().
   std::size_t skipped() const { return skipped_; }
 
@@ -38,6 +43,7 @@ class Cluster {
   std::vector<rules::IpAddress> local_addresses_;
   Store store_;
   std::size_t skipped_ = 0;
+  Survey files_;  // empty with an API server
 };
 
 }  // namespace proxy

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -7,6 +8,7 @@
 #include "proxy/config/flags.h"
 #include "proxy/text/colour.h"
 #include "rules/net.h"
+#include "rules/rule.h"
 
 namespace proxy {
 
@@ -44,17 +46,22 @@ int show_diff(const Config& config, const DiffOptions& options);
 
 struct ExplainOptions {
   std::string service;  // "namespace/name[:port]", or empty for a packet
-  std::string from;     // source address of the packet
+  std::string from;     // source of the packet: "address" or "address:port"
   std::string to;       // "address:port/protocol"
   std::string in_interface;
-  std::string against;  // walk the rules of a file of iptables-save
+  std::uint16_t state = rules::ConnectionState::kNew;
+  std::string against;        // walk the rules of a file of iptables-save
+  bool by_manifests = false;  // else walk the rules that manifests make, not this node's
   Output output = Output::kText;
   Colour colour = Colour::kNever;
 };
 
 /// Prints why a Service's traffic goes where it goes, or what becomes of a packet: under the rules
-/// of `against`, else of the manifests if there are any, else of this node as it is.
+/// of `against`, else of the manifests if these are asked for, else of this node as it is.
 int explain(const Config& config, const ExplainOptions& options);
+
+/// Prints one screen about the daemon that runs here. 0: it is healthy, 1: it is not, or none runs.
+int show_status(const Config& config, Output output);
 
 /// Prints whether this node can run iptproxy and is served well. 0: it can, 1: something is in the
 /// way.

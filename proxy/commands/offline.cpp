@@ -10,8 +10,10 @@
 #include "proxy/commands/check.h"
 #include "proxy/commands/cluster.h"
 #include "proxy/commands/commands.h"
+#include "proxy/commands/daemon.h"
 #include "proxy/commands/dump.h"
 #include "proxy/explain/explain.h"
+#include "proxy/explain/question.h"
 #include "proxy/explain/rule_diff.h"
 #include "proxy/host/node_addresses.h"
 #include "proxy/host/per_family.h"
@@ -83,6 +85,17 @@ std::string in_form(const Explanation& explanation, Output output, Colour colour
   return {};
 }
 
+/// What cannot be asked for is missing in the answer, and no reason to give none.
+Survey survey_of(const Cluster& cluster, const ServiceQuestion& question) {
+  try {
+    return cluster.survey(question);
+  } catch (const std::exception& error) {
+    log_warning("The cluster was not asked for the objects around the Service",
+                {{"reason", error.what()}});
+    return {};
+  }
+}
+
 int explain_of_service(Cluster& cluster, const ExplainOptions& options) {
   std::string text;
   for (const rules::Family family : kFamilies) {
@@ -90,38 +103,42 @@ int explain_of_service(Cluster& cluster, const ExplainOptions& options) {
       text += in_form(explanation, options.output, options.colour);
     }
   }
+  const ServiceQuestion question = parse_question(options.service);
+  const Survey survey = survey_of(cluster, question);
   if (text.empty()) {
-    const std::string_view wanted = options.service;
-    const std::size_t colon = wanted.find(':');
-    throw std::runtime_error(fmt::format(
-        "no Service \"{}\" with a cluster IP{} in this cluster (headless and ExternalName Services "
-        "have no rules)",
-        wanted.substr(0, colon),
-        colon == std::string_view::npos
-            ? ""
-            : fmt::format(" and a port of name \"{}\"", wanted.substr(colon + 1))));
+    throw std::runtime_error(why_no_answer(question, survey));
+  }
+  for (const std::string& doubt : doubts_about_slices(question, survey)) {
+    if (options.output == Output::kText) {
+      text += "note: " + doubt + "\n";
+    } else {
+      log_warning("Endpoints are missing", {{"reason", doubt}});
+    }
   }
   print(text);
   return 0;
 }
 
 rules::Packet packet_of(const ExplainOptions& options) {
-  const auto source = rules::IpAddress::parse(options.from);
+  const auto source = parse_source(options.from);
   if (!source) {
-    throw ConfigErrors({fmt::format("--from: \"{}\" is not an IP address", options.from)});
+    throw ConfigErrors(
+        {fmt::format("--from: \"{}\" is not ADDRESS or ADDRESS:PORT", options.from)});
   }
   const auto destination = parse_destination(options.to);
   if (!destination) {
     throw ConfigErrors({fmt::format(
         "--to: \"{}\" is not ADDRESS:PORT/PROTOCOL, such as 10.96.0.1:443/tcp", options.to)});
   }
-  if (source->family() != destination->first.address.family()) {
+  if (source->address.family() != destination->first.address.family()) {
     throw ConfigErrors({"--from and --to are addresses of different families"});
   }
-  return {.source = *source,
+  return {.source = source->address,
           .destination = destination->first,
           .protocol = destination->second,
-          .in_interface = options.in_interface};
+          .source_port = source->port,
+          .in_interface = options.in_interface,
+          .state = options.state};
 }
 
 }  // namespace
@@ -169,12 +186,12 @@ int explain(const Config& config, const ExplainOptions& options) {
   const HostFacts host = read_host();
   std::vector<rules::IpAddress> local_addresses = host.addresses;
   rules::Tables tables;
-  if (!config.sources.empty()) {
+  if (options.by_manifests) {
     Cluster cluster(config, host);
     tables = rules::to_tables(cluster.ruleset(family));
     local_addresses = cluster.local_addresses();
   }
-  if (config.sources.empty() || !options.against.empty()) {
+  if (!options.by_manifests || !options.against.empty()) {
     tables = rules::parse_tables(HeldRules(config, options.against).text(family), family);
   }
   print(in_form(explain_packet(tables, packet, local_addresses), options.output, options.colour));
@@ -203,9 +220,7 @@ int check(const Config& config, Output output, Colour colour) {
     }
   }
   try {
-    const auto daemon = k8sclient::make_transport({.url = "http://" + config.metrics_bind_address},
-                                                  "iptproxy check");
-    add(check_daemon(daemon->get_text("/metrics", {})));
+    add(check_daemon(daemon_page(config, "/metrics")));
   } catch (const std::exception& error) {
     add({{Finding::Level::kOk,
           "daemon",

@@ -12,6 +12,7 @@
 #include "proxy/commands/commands.h"
 #include "proxy/config/watch.h"
 #include "proxy/host/node_addresses.h"
+#include "proxy/kernel/ipvs_mode.h"
 #include "proxy/kernel/nftables_mode.h"
 #include "proxy/kernel/sysctl.h"
 #include "proxy/log/logging.h"
@@ -79,7 +80,7 @@ sigset_t block_ending_signals() {
 /// Fills the store once; how many objects were left out.
 std::size_t load(const Config& config, Store& store) {
   if (!config.sources.empty()) {
-    const LoadReport report = load_files(config, store);
+    const LoadReport report = load_objects(read_files(config), store);
     if (!report.is_whole) {
       throw ConfigErrors(
           {"a file was not read whole, and rules of its objects would be removed: "
@@ -167,6 +168,9 @@ void end_soon(int status) {
 void log_configuration(const Config& config, const Flags& flags) {
   for (const std::string& note : config_notes(config)) {
     log_info("Configuration", {{"note", note}});
+  }
+  if (const auto leftover = ipvs_leftover()) {
+    log_warning("Another mode of kube-proxy is in the way", {{"reason", *leftover}});
   }
   for (const std::string& line : deprecated_flags(flags)) {
     log_warning("Deprecated", {{"note", line}});

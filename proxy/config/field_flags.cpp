@@ -20,13 +20,14 @@ constexpr std::string_view kOtherModes;  // not shown in the help
 constexpr std::string_view kLogs = "Logging";
 
 constexpr auto kFieldFlags = std::to_array<FieldFlag>({
-    {"kubeconfig", "clientConnection.kubeconfig", "Credentials for the API server"},
+    {"kubeconfig", "clientConnection.kubeconfig", "Credentials for the API server", kClusterFlags},
     {"kube-api-content-type", "clientConnection.contentType", "Content type of requests"},
     {"kube-api-qps", "clientConnection.qps", "Requests a second to the API server"},
     {"kube-api-burst", "clientConnection.burst", "Requests at once to the API server"},
     {.name = "hostname-override",
      .path = "hostnameOverride",
      .help = "Name of the Node instead of the host name",
+     .group = kClusterFlags,
      .beats_file = true},
     {"bind-address", "bindAddress", "Overrides the node's IP of its family"},
     {"healthz-bind-address", "healthzBindAddress", "IP or IP:port of the health server"},

@@ -9,6 +9,9 @@
 
 namespace proxy {
 
+/// Group in the help of the flags that say where the cluster comes from.
+inline constexpr std::string_view kClusterFlags = "Where the cluster comes from";
+
 /// A flag of kube-proxy that sets one field of the configuration (spec §10.2).
 struct FieldFlag {
   std::string_view name;  // without dashes

@@ -39,6 +39,10 @@ std::string to_yaml(const Config& config);
 /// The same as JSON, for /configz.
 std::string to_json(const Config& config);
 
+/// What of a configuration only the command line says, as JSON for /configz: sources (absolute
+/// paths) and master.
+std::string command_line_json(const Config& config);
+
 /// Paths of the fields of KubeProxyConfiguration in which two configurations differ.
 std::vector<std::string> changed_fields(const Config& before, const Config& after);
 

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -41,6 +42,10 @@ std::vector<std::string> normalize_arguments(int argc, const char* const* argv);
 /// Makes a command take kube-proxy's flags (spec §10.2) and the ones that say where the cluster
 /// comes from. `flags` receives what is given.
 void add_flags(CLI::App& app, Flags& flags);
+
+/// Whether the next argument is the value of this one, as far as is known without the command's own
+/// flags: those are taken to have a value.
+bool takes_value(std::string_view argument);
 
 /// The text of --help, without the flags that have no effect here.
 std::string help_text(CLI::App& app);

@@ -1,3 +1,7 @@
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
 #include <fmt/format.h>
 
 #include "k8sclient/objects/yaml.h"
@@ -125,6 +129,19 @@ std::string to_yaml(const Config& config) {
 
 std::string to_json(const Config& config) {
   return k8sclient::to_json(effective(config));
+}
+
+std::string command_line_json(const Config& config) {
+  YamlNode::Sequence sources;
+  for (const std::string& source : config.sources) {
+    std::error_code error;
+    const auto path = std::filesystem::absolute(source, error);
+    sources.push_back({source == "-" || error ? source : path.string(), 0});
+  }
+  YamlNode::Mapping fields;
+  fields.push_back({"sources", 0, {std::move(sources), 0}});
+  fields.push_back({"master", 0, {config.master, 0}});
+  return k8sclient::to_json({std::move(fields), 0});
 }
 
 std::vector<std::string> changed_fields(const Config& before, const Config& after) {

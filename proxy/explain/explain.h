@@ -74,7 +74,8 @@ struct ServiceExplanation {
   rules::Block block;
 };
 
-/// The ports of "namespace/service", or of "namespace/service:port" only this one. Sorted by name;
+/// The ports of "namespace/service", or of "namespace/service:port" (a name or a number) only these
+/// (parse_question()). Sorted by name;
 /// empty if the Ruleset has no such service port. Pure and total.
 std::vector<ServiceExplanation> explain_service(const rules::Ruleset& ruleset,
                                                 std::string_view service);
@@ -93,6 +94,9 @@ PacketExplanation explain_packet(const rules::Tables& tables,
 /// "10.96.0.11:80/tcp" or "[fd00::1]:53/udp"; tcp if no protocol is given.
 std::optional<std::pair<rules::SocketAddress, rules::Protocol>> parse_destination(
     std::string_view text);
+
+/// "10.244.0.5", "10.244.0.5:40000", "fd00::1" or "[fd00::1]:40000"; port 0 if none is given.
+std::optional<rules::SocketAddress> parse_source(std::string_view text);
 
 /// For people: aligned, several lines, ends with a newline.
 std::string to_text(const ServiceExplanation& explanation, Colour colour);

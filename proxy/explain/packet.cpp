@@ -24,4 +24,11 @@ std::optional<std::pair<rules::SocketAddress, rules::Protocol>> parse_destinatio
   return std::pair(*address, *protocol);
 }
 
+std::optional<rules::SocketAddress> parse_source(std::string_view text) {
+  if (const auto address = rules::IpAddress::parse(text)) {
+    return rules::SocketAddress{*address, 0};
+  }
+  return rules::SocketAddress::parse(text);
+}
+
 }  // namespace proxy

@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include "proxy/explain/explain.h"
+#include "proxy/explain/question.h"
 #include "proxy/explain/reach.h"
 #include "rules/names.h"
 #include "rules/topology.h"
@@ -190,17 +191,14 @@ std::vector<ChainPurpose> explain_chains(const ServiceExplanation& explanation) 
   return purposes;
 }
 
-bool is_meant(const rules::ServicePortName& name, std::string_view text) {
-  return text == rules::to_string(name) || text == name.name_space + "/" + name.service;
-}
-
 }  // namespace
 
 std::vector<ServiceExplanation> explain_service(const rules::Ruleset& ruleset,
                                                 std::string_view service) {
+  const ServiceQuestion question = parse_question(service);
   std::vector<ServiceExplanation> explanations;
   for (const auto& compiled : ruleset.services()) {
-    if (!is_meant(compiled->name, service)) {
+    if (!is_asked_for(question, compiled->name, *compiled->port)) {
       continue;
     }
     const rules::Tables tables = rules::to_tables(ruleset, *compiled);

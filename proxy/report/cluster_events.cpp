@@ -89,6 +89,14 @@ ClusterEvent metrics_server_failed(std::string_view node_name, std::string_view 
   return about_node(node_name, "Warning", "FailedToStartMetricServer", error);
 }
 
+ClusterEvent second_proxy_runs(std::string_view node_name, std::string_view rival) {
+  return about_node(
+      node_name,
+      "Warning",
+      "SecondProxyRuns",
+      fmt::format("{} writes the same rules as iptproxy: one of them must be stopped", rival));
+}
+
 ClusterEvent service_health_failed(std::string_view node_name,
                                    const rules::ServicePortName& service,
                                    std::uint16_t port,

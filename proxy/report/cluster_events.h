@@ -55,6 +55,9 @@ ClusterEvent service_quarantined(std::string_view node_name,
                                  const rules::ServicePortName& service,
                                  std::string_view reason);
 
+/// Ours: another proxy keeps the same rules on this node.
+ClusterEvent second_proxy_runs(std::string_view node_name, std::string_view rival);
+
 /// An events.k8s.io/v1 Event as JSON. `instance` is the reporting instance.
 std::string event_json(const ClusterEvent& event,
                        std::string_view instance,

@@ -178,6 +178,10 @@ struct Metrics {
       *registry,
       {"iptproxy_quarantined_services",
        "Service ports that have no rules because the kernel refused one of them"}};
+  GaugeFamily other_proxies{*registry,
+                            {"iptproxy_other_proxies",
+                             "Other proxies that run beside this one: they write the same rules"},
+                            Labelling::kNone};
   CounterFamily drift_repairs_total{
       *registry, {"iptproxy_drift_repairs_total", "Times that another hand had changed our rules"}};
   HistogramFamily xtables_lock_wait_seconds{

@@ -107,6 +107,7 @@ void Reporter::serve() {
          metrics_routes({.metrics = metrics_,
                          .scrape = [this] { return scrape(); },
                          .configuration = [this] { return to_json(*node_.current->get()); },
+                         .command_line = [this] { return command_line_json(node_.config); },
                          .status = [this] { return status(); },
                          .explain = [this](std::string_view service) { return explain(service); }},
                         {node_.name, node_.host.name}),
@@ -196,7 +197,33 @@ void Reporter::remember(const SyncRecord& record) {
   view.update = record.update;
 }
 
+void Reporter::look_for_rivals() {
+  constexpr std::chrono::seconds kInterval{10};  // a look at all processes takes milliseconds
+  const auto now = Clock::now();
+  if (now < next_look_for_rivals_) {
+    return;
+  }
+  next_look_for_rivals_ = now + kInterval;
+  const std::vector<Rival> rivals = find_rivals();
+  metrics_.other_proxies.set(static_cast<double>(rivals.size()));
+  for (const Rival& rival : rivals) {
+    if (std::ranges::find(rivals_, rival) != rivals_.end()) {
+      continue;
+    }
+    log_error("Another proxy writes the same rules; one of them must be stopped",
+              {{"other", to_string(rival)}});
+    if (events_) {
+      events_->tell(second_proxy_runs(node_.name, rival.name));
+    }
+  }
+  if (rivals.empty() && !rivals_.empty()) {
+    log_info("The other proxy is gone", {{"other", to_string(rivals_.front())}});
+  }
+  rivals_ = rivals;
+}
+
 void Reporter::tick() {
+  look_for_rivals();
   const Moment now = Moment::now();
   for (const k8sclient::WatchStatus& watch : feed_.watches()) {
     if (watch.last_heard) {

@@ -11,6 +11,7 @@
 
 #include "proxy/cluster/feed.h"
 #include "proxy/host/per_family.h"
+#include "proxy/host/rivals.h"
 #include "proxy/http/server.h"
 #include "proxy/report/cluster_events.h"
 #include "proxy/report/health.h"
@@ -51,6 +52,7 @@ class Reporter {
   };
 
   void on_sync(const SyncRecord& record);
+  void look_for_rivals();
   void remember(const SyncRecord& record);
   void listen(HttpServer& server,
               const std::string& address,
@@ -75,6 +77,8 @@ class Reporter {
   mutable std::mutex mutex_;               // of what follows
   PerFamily<FamilyView> views_;
   PerFamily<Store::Changes> counted_;
+  std::vector<Rival> rivals_;  // of the main thread, as the next one
+  std::chrono::steady_clock::time_point next_look_for_rivals_;
   // Last, so that no handler runs when the rest is gone. Probes never wait for a page.
   HttpServer probes_;
   HttpServer pages_;

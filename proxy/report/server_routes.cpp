@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "proxy/http/routes.h"
+#include "proxy/report/status_json.h"
 #include "proxy/report/statusz.h"
 #include "proxy/text/json.h"
 
@@ -89,12 +90,17 @@ Handler metrics_routes(MetricsPages pages, std::set<std::string, std::less<>> na
            {[pages](const Request& request) { return slis(pages, request); },
             {"DELETE", "GET", "HEAD"}}},
           {"/configz", {for_this_host([pages](const Request&) {
-             return json_response(
-                 JsonObject().raw("kubeproxy.config.k8s.io", pages.configuration()).str());
+             return json_response(JsonObject()
+                                      .raw("kubeproxy.config.k8s.io", pages.configuration())
+                                      .raw("iptproxy", pages.command_line())
+                                      .str());
            })}},
           {"/version", {version}},
           {"/statusz", {for_this_host(kept([pages](const Request& request) {
-             return status_response(pages.status(), parse_status_query(request));
+             const auto format = request.query.find("format");
+             return format != request.query.end() && format->second == "json"
+                        ? json_response(to_json(pages.status()))
+                        : status_response(pages.status(), parse_status_query(request));
            }))}},
           {"/explain", {for_this_host(kept([pages](const Request& request) {
              return explanation(pages, request);

@@ -33,6 +33,26 @@ TEST_CASE("check: each verb that the proxy needs is asked for, and a refusal nam
   CHECK(has_errors(findings));
 }
 
+TEST_CASE("check: the answer is read where it stands, and nowhere else", "[proxy][check]") {
+  const auto level_for = [](std::string answer) {
+    return check_authorization(
+               [&](const std::string&, const std::string&) { return answer; }, "n")
+        .front();
+  };
+
+  CHECK(level_for(R"({"status":{"allowed":true}})").level == Level::kOk);
+  CHECK(level_for("{\n  \"status\": {\n    \"allowed\": true\n  }\n}\n").level == Level::kOk);
+  CHECK(level_for(R"({"metadata":{"note":"\"allowed\":true"},"status":{"allowed":false}})").level ==
+        Level::kError);
+  CHECK(level_for(R"({"spec":{"allowed":true},"status":{"allowed":false}})").level ==
+        Level::kError);
+  for (const char* odd : {"", "<html>", R"({"status":{}})", R"({"status":{"allowed":"true"}})"}) {
+    CAPTURE(odd);
+    CHECK(level_for(odd).level == Level::kError);
+    CHECK_THAT(level_for(odd).advice, Contains("check the address"));
+  }
+}
+
 TEST_CASE("check: an API server that cannot be reached is one error", "[proxy][check]") {
   const auto findings = check_authorization(
       [](const std::string&, const std::string&) -> std::string {

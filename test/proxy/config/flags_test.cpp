@@ -154,6 +154,13 @@ TEST_CASE("config_flags: a flag without its value is named", "[proxy][config]") 
                     "--init-only: invalid argument \"\": must be true or false");
 }
 
+TEST_CASE("config_flags: a misspelt flag is told with what was probably meant", "[proxy][config]") {
+  CHECK_THROWS_WITH(parse({"--clustr-cidr=10.0.0.0/8"}),
+                    "unknown flag: --clustr-cidr, did you mean --cluster-cidr?");
+  CHECK_THROWS_WITH(parse({"--Config=x"}), "unknown flag: --Config, did you mean --config?");
+  CHECK_THROWS_WITH(parse({"--no-such-thing"}), "unknown flag: --no-such-thing");
+}
+
 TEST_CASE("config_flags: the help leaves out what has no effect", "[proxy][config]") {
   CLI::App app;
   Flags flags;

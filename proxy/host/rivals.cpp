@@ -1,0 +1,92 @@
+#include "proxy/host/rivals.h"
+
+#include <algorithm>
+#include <charconv>
+#include <exception>
+#include <filesystem>
+#include <optional>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "proxy/host/file.h"
+
+namespace proxy {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::optional<int> process_number(const std::string& name) {
+  int number = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+  return error == std::errc() && end == name.data() + name.size() ? std::optional(number)
+                                                                  : std::nullopt;
+}
+
+std::string network_namespace(const fs::path& process) {
+  std::error_code error;
+  return fs::read_symlink(process / "ns/net", error).string();  // empty if it may not be seen
+}
+
+std::optional<Rival> rival_in(const fs::path& process, const std::string& own_namespace) {
+  const auto number = process_number(process.filename().string());
+  if (!number || *number == getpid()) {
+    return std::nullopt;
+  }
+  try {
+    std::string name = read_file((process / "comm").string());
+    name = name.substr(0, name.find('\n'));
+    const bool is_one =
+        name == "kube-proxy" ||
+        (name == "iptproxy" && is_daemon(read_file((process / "cmdline").string())));
+    const std::string its_namespace = is_one ? network_namespace(process) : "";
+    if (!is_one || (!its_namespace.empty() && its_namespace != own_namespace)) {
+      return std::nullopt;
+    }
+    return Rival{*number, std::move(name)};
+  } catch (const std::exception&) {
+    return std::nullopt;  // it has ended meanwhile
+  }
+}
+
+}  // namespace
+
+std::string to_string(const Rival& rival) {
+  return fmt::format("{} (process {})", rival.name, rival.process);
+}
+
+bool is_daemon(std::string_view command_line) {
+  const auto next = [&command_line] {
+    const std::string_view word = command_line.substr(0, command_line.find('\0'));
+    command_line.remove_prefix(std::min(word.size() + 1, command_line.size()));
+    return word;
+  };
+  next();  // the program
+  const std::string_view command = next();
+  if (!command.empty() && command != "run" && !command.starts_with('-')) {
+    return false;
+  }
+  for (std::string_view word = command; !word.empty(); word = next()) {
+    if (word == "--once" || word == "--cleanup" || word == "--init-only" ||
+        word.starts_with("--validate-config") || word.starts_with("--version")) {
+      return false;
+    }
+  }
+  return true;
+}
+
+std::vector<Rival> find_rivals(const std::string& proc) {
+  std::vector<Rival> rivals;
+  const std::string own_namespace = network_namespace(fs::path(proc) / "self");
+  std::error_code error;
+  fs::directory_iterator entry(proc, error);
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    if (auto rival = rival_in(entry->path(), own_namespace)) {
+      rivals.push_back(*std::move(rival));
+    }
+  }
+  std::ranges::sort(rivals, {}, &Rival::process);
+  return rivals;
+}
+
+}  // namespace proxy

@@ -1,0 +1,105 @@
+#include "proxy/report/status_json.h"
+
+#include <algorithm>
+#include <cstdint>
+
+#include "proxy/text/json.h"
+
+namespace proxy {
+namespace {
+
+using std::chrono::duration_cast;
+using std::chrono::milliseconds;
+
+constexpr std::size_t kMostQuarantined = 100;
+
+std::int64_t seconds_between(std::chrono::system_clock::time_point from,
+                             std::chrono::system_clock::time_point to) {
+  return std::max<std::int64_t>(
+      0, std::chrono::duration_cast<std::chrono::seconds>(to - from).count());
+}
+
+std::string_view outcome_name(SyncPoint::Outcome outcome) {
+  switch (outcome) {
+    case SyncPoint::Outcome::kUnchanged:
+      return "unchanged";
+    case SyncPoint::Outcome::kApplied:
+      return "applied";
+    case SyncPoint::Outcome::kFailed:
+      return "failed";
+  }
+  return {};
+}
+
+JsonObject last_sync(const SyncPoint& sync, std::chrono::system_clock::time_point now) {
+  JsonObject object;
+  object.number("secondsAgo", seconds_between(sync.at, now))
+      .number("seconds", sync.seconds)
+      .text("outcome", outcome_name(sync.outcome));
+  return object;
+}
+
+std::string family_json(const FamilyStatus& family, std::chrono::system_clock::time_point now) {
+  JsonObject object;
+  object.text("family", rules::to_string(family.family))
+      .text("backend", family.backend)
+      .number("filterRules", family.filter_rules)
+      .number("natRules", family.nat_rules)
+      .number("syncs", family.syncs.size())
+      .number("failedSyncs",
+              std::ranges::count(family.syncs, SyncPoint::Outcome::kFailed, &SyncPoint::outcome));
+  if (!family.syncs.empty()) {
+    object.object("lastSync", last_sync(family.syncs.back(), now));
+  }
+  return object.str();
+}
+
+std::string watch_json(const WatchStatus& watch) {
+  return JsonObject()
+      .text("resource", watch.resource)
+      .number("secondsSilent", watch.age_seconds)
+      .flag("stale", watch.stale)
+      .str();
+}
+
+std::string quarantined_json(const ServiceStatus& service) {
+  return JsonObject()
+      .text("servicePort", rules::to_string(service.name))
+      .text("family", rules::to_string(service.family))
+      .text("reason", service.quarantine_reason)
+      .str();
+}
+
+}  // namespace
+
+std::string to_json(const Status& status) {
+  std::vector<ServiceStatus> quarantined;
+  std::size_t count = 0;
+  for (const ServiceStatus& service : status.services) {
+    if (service.quarantine_reason.empty()) {
+      continue;
+    }
+    ++count;
+    if (quarantined.size() < kMostQuarantined) {
+      quarantined.push_back(service);
+    }
+  }
+  return JsonObject()
+      .text("version", status.version)
+      .text("node", status.node_name)
+      .text("cluster", status.cluster)
+      .flag("healthy", status.problems.empty())
+      .number("runningSeconds", seconds_between(status.started, status.now))
+      .raw("problems",
+           json_array(status.problems, [](const std::string& line) { return to_json(line); }))
+      .raw("families",
+           json_array(status.families,
+                      [&](const FamilyStatus& family) { return family_json(family, status.now); }))
+      .raw("watches", json_array(status.watches, watch_json))
+      .number("servicePorts", status.services.size())
+      .number("quarantinedCount", count)
+      .raw("quarantined", json_array(quarantined, quarantined_json))
+      .str();
+}
+
+}  // namespace proxy
