@@ -149,6 +149,25 @@ TEST_CASE("explain: a packet with two endpoints has two ways", "[proxy][explain]
   CHECK_THAT(text, Contains("-j KUBE-SEP-5ED2I3IZJDCPYPNU  [taken by 50.00 %]\n"));
 }
 
+TEST_CASE("explain: a share that cannot be known is a question mark, with the condition",
+          "[proxy][explain]") {
+  const auto tables = rules::parse_tables(
+      "*filter\n:INPUT DROP [0:0]\n-A INPUT -m set --match-set friends src -j ACCEPT\nCOMMIT\n",
+      rules::Family::kIpv4);
+  const PacketExplanation explanation = explain_packet(
+      tables, packet({"", "203.0.113.2", "192.168.0.2:22", ""}), common_local_addresses());
+
+  const std::string text = to_text(explanation, Colour::kNever);
+  CHECK_THAT(text,
+             Contains("           ?  its own destination, source address kept, on this node\n"
+                      "           ?  DROP, no rule decides\n") &&
+                 Contains("-j ACCEPT  [if its condition holds]\n") &&
+                 Contains("note: condition \"-m set --match-set friends src\" cannot be judged") &&
+                 !Contains("100.00 %"));
+  CHECK_THAT(to_json(explanation), Contains(R"("share":null,"atLeast":0,"atMost":1,)"));
+  CHECK_THAT(to_dot(explanation), Contains("if its condition holds"));
+}
+
 TEST_CASE("explain: colours are for terminals only", "[proxy][explain]") {
   const PacketExplanation rejected =
       explain_packet(compile_tables(common_context(), {service("ns1/web/tcp", cluster_ip_port())}),
@@ -256,8 +275,9 @@ TEST_CASE("explain: JSON has every outcome with its path", "[proxy][explain]") {
   CHECK_THAT(json,
              StartsWith(R"({"from":"10.0.0.2","to":"172.30.0.41:80","protocol":"tcp",)"
                         R"("inInterface":"","outcomes":[{"verdict":"ACCEPT",)"
-                        R"("endpoint":"10.180.0.1:80","share":0.5,"masqueraded":false,)"
-                        R"("deliveredHere":false,"leftAlone":false,"path":[)"
+                        R"("endpoint":"10.180.0.1:80","share":0.5,"atLeast":0.5,"atMost":0.5,)"
+                        R"("masqueraded":false,"deliveredHere":false,"untracked":false,)"
+                        R"("leftAlone":false,"path":[)"
                         R"({"table":"mangle","chain":"PREROUTING","policy":true,"chance":1},)"
                         R"({"table":"nat","chain":"PREROUTING","rule":1,"text":"-m comment )"
                         R"(--comment \"kubernetes service portals\" -j KUBE-SERVICES",)"));
