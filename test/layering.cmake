@@ -4,7 +4,7 @@
 
 # Units of rules/, lowest first: a file includes only its own unit and units before it.
 set(rules_units
-    net service rule topology names text ruleset compile installed shared_edit diff change_steps
+    net service address_clash rule topology rule_bound names text ruleset compile installed shared_edit diff change_steps
     restore_text save_text
     tables table_changes flow judge table_walk trace iptc_layout iptc_frame iptc_entry)
 

@@ -177,7 +177,7 @@ struct Metrics {
   GaugeFamily quarantined_services{
       *registry,
       {"iptproxy_quarantined_services",
-       "Service ports that have no rules because the kernel refused one of them"}};
+       "Service ports that have no rules: the kernel refused one, or there are too many"}};
   CounterFamily drift_repairs_total{
       *registry, {"iptproxy_drift_repairs_total", "Times that another hand had changed our rules"}};
   HistogramFamily xtables_lock_wait_seconds{
