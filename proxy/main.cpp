@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "proxy/commands/command_line.h"
+#include "proxy/host/confinement.h"
 
 namespace {
 
@@ -24,6 +25,7 @@ void open_standard_streams() {
 
 int main(int argc, char** argv) {
   open_standard_streams();
+  proxy::confine_process();
   const int status = proxy::run_program(argc, argv);
   // Not by return: cpprestsdk's threads may still be about to close the connection of a watch that
   // was given up, and exit() takes OpenSSL from under them before it waits for them.

@@ -4,10 +4,9 @@
 
 # Units of rules/, lowest first: a file includes only its own unit and units before it.
 set(rules_units
-    net service rule connection_states topology names text ruleset compile installed shared_edit diff
-    change_steps restore_text save_text
-    tables table_changes flow packet_view foreign_match judge table_walk trace iptc_layout iptc_frame
-    iptc_entry)
+    net service address_clash rule connection_states topology rule_bound names text ruleset compile installed
+    shared_edit diff change_steps restore_text save_text tables table_changes flow packet_view foreign_match
+    judge table_walk trace iptc_layout iptc_frame iptc_entry)
 
 # Sources whose unit is not called like them: "source=unit".
 set(rules_parts

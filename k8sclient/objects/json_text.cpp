@@ -59,6 +59,24 @@ void append_escaped(std::string& out, char character) {
   }
 }
 
+/// Characters of more than one byte that a terminal or a reader's eye may obey: C1 controls, line
+/// separators, and those that turn the direction of text around ("Trojan Source",
+/// CVE-2021-42574). The Unicode Character Database's Bidi_Control, and lines of §5.8.
+bool is_treacherous(char32_t code) {
+  return (code >= 0x80 && code <= 0x9f) || code == 0x61c || code == 0x200e || code == 0x200f ||
+         (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+}
+
+/// Of a sequence of two or three bytes; 0 for longer ones, none of which is treacherous.
+char32_t code_of(std::string_view sequence) {
+  const auto bits = [&](std::size_t i, std::uint8_t mask) {
+    return static_cast<char32_t>(static_cast<std::uint8_t>(sequence[i]) & mask);
+  };
+  return sequence.size() == 2   ? bits(0, 0x1f) << 6 | bits(1, 0x3f)
+         : sequence.size() == 3 ? bits(0, 0x0f) << 12 | bits(1, 0x3f) << 6 | bits(2, 0x3f)
+                                : 0;
+}
+
 }  // namespace
 
 void append_json_string(std::string& out, std::string_view text) {
@@ -69,6 +87,8 @@ void append_json_string(std::string& out, std::string_view text) {
       out += "\xef\xbf\xbd";
     } else if (length == 1) {
       append_escaped(out, text[0]);
+    } else if (const char32_t code = code_of(text.substr(0, length)); is_treacherous(code)) {
+      out += fmt::format("\\u{:04x}", static_cast<std::uint32_t>(code));
     } else {
       out += text.substr(0, length);
     }

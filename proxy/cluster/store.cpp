@@ -5,6 +5,8 @@
 #include <unordered_set>
 #include <variant>
 
+#include "rules/rule_bound.h"
+
 namespace proxy {
 
 namespace {
@@ -73,7 +75,7 @@ Warnings Store::apply(k8sclient::Event<k8sclient::Service> event) {
       mark_listed(&Listings::services);
     }
     for (auto& [name, translation] : batch.present) {
-      put_service(name, std::move(translation.ports));
+      put_service(name, std::move(translation));
     }
     for (const ObjectName& name : batch.absent) {
       put_service(name, {});
@@ -223,7 +225,10 @@ void Store::mark_listed(bool Listings::*kind) {
 
 Store::Update Store::update_of(Family family) {
   FamilyState& state = families_[family];
-  return {.revision = state.revision, .snapshot = state.snapshot.share(), .node = node_};
+  return {.revision = state.revision,
+          .snapshot = state.snapshot.share(),
+          .node = node_,
+          .left_out = state.snapshot.left_out()};
 }
 
 std::vector<ObjectName> Store::known_services() const {
@@ -234,20 +239,67 @@ std::vector<ObjectName> Store::known_services() const {
   return result;
 }
 
-void Store::put_service(const ObjectName& name, PerFamily<std::vector<NamedServicePort>> ports) {
-  const auto slices = slices_.slices_of(name);
+void Store::put_service(const ObjectName& name, ServiceTranslation translation) {
   for (const Family family : kFamilies) {
-    // NOLINTNEXTLINE(clang-analyzer-cplusplus.Move): each family has its own, moved from once
-    for (auto& [port_name, port] : ports[family]) {
-      port.endpoints = endpoints_of(slices, family, port_name.port, port_name.protocol);
-    }
     FamilyState& state = families_[family];
     ++state.changes.service_events;
-    if (state.snapshot.replace(name, std::move(ports[family]))) {
-      ++state.revision;
+    // NOLINTNEXTLINE(clang-analyzer-cplusplus.Move): each family has its own, moved from once
+    if (program(
+            family, name, {std::move(translation.ports[family]), translation.too_many[family]})) {
       ++state.changes.services_pending;
     }
   }
+}
+
+/// Gives the Service its ports with their endpoints, or leaves it out. Returns whether that made
+/// any difference.
+bool Store::program(Family family, const ObjectName& name, SetAside service) {
+  FamilyState& state = families_[family];
+  const auto slices = slices_.slices_of(name);
+  const std::uint64_t rules =
+      service.rules != 0 ? service.rules : excess(service.ports, slices, family);
+  state.set_aside.erase(name);
+  std::vector<NamedServicePort> ports;
+  if (rules != 0) {
+    state.set_aside.emplace(name, std::move(service));
+  } else {
+    ports = std::move(service.ports);
+    for (auto& [port_name, port] : ports) {
+      port.endpoints = endpoints_of(slices, family, port_name.port, port_name.protocol);
+    }
+  }
+  const bool has_other_ports = state.snapshot.replace(name, std::move(ports));
+  const bool differs = state.snapshot.leave_out(name, rules) || has_other_ports;
+  state.revision += differs ? 1 : 0;
+  return differs;
+}
+
+/// How many rules the ports take with these endpoints, if that is more than a Service may; else 0.
+std::uint64_t Store::excess(std::span<const NamedServicePort> ports,
+                            std::span<const Slice* const> slices,
+                            Family family) const {
+  if (ports.empty() || options_.max_rules_per_service == 0) {
+    return 0;
+  }
+  using Key = std::pair<std::string_view, rules::Protocol>;
+  const auto key_of = [](const NamedServicePort& port) {
+    return Key{port.first.port, port.first.protocol};
+  };
+  std::uint64_t endpoints = 0;
+  for (const Slice* slice : slices) {
+    if (slice->family == family) {
+      endpoints += slice->endpoints.size() *
+                   static_cast<std::uint64_t>(
+                       std::ranges::count_if(slice->ports, [&](const Slice::Port& port) {
+                         return std::ranges::binary_search(
+                             ports, Key{port.name.view(), port.protocol}, {}, key_of);
+                       }));
+    }
+  }
+  // The ports of a Service differ in nothing that counts.
+  const rules::RuleBound bound = rules::rule_bound(ports.front().second);
+  const std::uint64_t rules = ports.size() * bound.fixed + endpoints * bound.per_endpoint;
+  return rules > options_.max_rules_per_service ? rules : 0;
 }
 
 void Store::put_slice(const ObjectName& name, Slice slice, Touched& touched) {
@@ -284,15 +336,15 @@ void Store::remove_slice(const ObjectName& name, Touched& touched) {
 
 void Store::update_endpoints(const ObjectName& service, Family family) {
   FamilyState& state = families_[family];
-  const auto slices = slices_.slices_of(service);
-  std::vector<NamedServicePort> ports;
-  for (const auto& [name, port] : state.snapshot.ports_of(service)) {
-    auto& updated = ports.emplace_back(name, *port).second;
-    updated.endpoints = endpoints_of(slices, family, name.port, name.protocol);
+  SetAside known;
+  if (auto set_aside = state.set_aside.extract(service)) {
+    known = std::move(set_aside.mapped());
+  } else {
+    for (const auto& [name, port] : state.snapshot.ports_of(service)) {
+      known.ports.emplace_back(name, *port);
+    }
   }
-  if (state.snapshot.replace(service, std::move(ports))) {
-    ++state.revision;
-  }
+  program(family, service, std::move(known));
 }
 
 }  // namespace proxy

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <optional>
 #include <set>
+#include <span>
 #include <stop_token>
 #include <utility>
 #include <vector>
@@ -35,6 +36,7 @@ class Store {
     std::uint64_t revision = 0;  // what the next wait() has seen
     std::shared_ptr<const rules::Snapshot> snapshot;
     std::shared_ptr<const k8sclient::Node> node;  // null: the node was never seen
+    std::vector<LeftOut> left_out;                // of the snapshot; sorted
   };
 
   /// Changes of one family, in kube-proxy's terms (spec §9.6).
@@ -89,10 +91,17 @@ class Store {
     Time time;
   };
 
+  /// A Service that would take too many rules.
+  struct SetAside {
+    std::vector<NamedServicePort> ports;  // without endpoints; empty if they alone are too many
+    std::uint64_t rules = 0;              // then; else 0
+  };
+
   struct FamilyState {
     explicit FamilyState(rules::Family family) : snapshot(family) {}
 
     WorkingSnapshot snapshot;
+    std::map<k8sclient::ObjectName, SetAside> set_aside;  // what is left out of it
     std::uint64_t revision = 0;
     std::map<k8sclient::ObjectName, std::vector<Trigger>> triggers;  // by Service
     Changes changes;
@@ -113,8 +122,11 @@ class Store {
   void mark_listed(bool Listings::*kind);
   Update update_of(rules::Family family);
   std::vector<k8sclient::ObjectName> known_services() const;
-  void put_service(const k8sclient::ObjectName& name,
-                   PerFamily<std::vector<NamedServicePort>> ports);
+  void put_service(const k8sclient::ObjectName& name, ServiceTranslation translation);
+  bool program(rules::Family family, const k8sclient::ObjectName& name, SetAside service);
+  std::uint64_t excess(std::span<const NamedServicePort> ports,
+                       std::span<const Slice* const> slices,
+                       rules::Family family) const;
   void put_slice(const k8sclient::ObjectName& name, Slice slice, Touched& touched);
   void remove_slice(const k8sclient::ObjectName& name, Touched& touched);
   void update_endpoints(const k8sclient::ObjectName& service, rules::Family family);

@@ -20,8 +20,9 @@ namespace proxy {
 
 /// What a translation depends on besides the object; fixed for the life of the process.
 struct TranslateOptions {
-  std::string node_name;                   // endpoints of this node are local
-  bool allow_service_external_ips = true;  // feature gate AllowServiceExternalIPs
+  std::string node_name;                          // endpoints of this node are local
+  bool allow_service_external_ips = true;         // feature gate AllowServiceExternalIPs
+  std::uint64_t max_rules_per_service = 200'000;  // in each family; 0: no limit
 };
 
 /// One line for each dropped leaf: object, field, value and reason; without line breaks.
@@ -33,6 +34,9 @@ struct ServiceTranslation {
   // Sorted by name, names unique, endpoints empty. A family in which the Service does not exist has
   // none.
   PerFamily<std::vector<NamedServicePort>> ports;
+  // Rules that the ports would take without any endpoint, if that is more than a Service may; then
+  // they are not there, so that they take no memory either.
+  PerFamily<std::uint64_t> too_many{};
   Warnings warnings;
 };
 

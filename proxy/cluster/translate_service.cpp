@@ -7,6 +7,7 @@
 #include "k8sclient/objects/trim.h"
 #include "proxy/cluster/notes.h"
 #include "proxy/cluster/translate.h"
+#include "rules/rule_bound.h"
 
 namespace proxy {
 
@@ -249,6 +250,11 @@ ServiceTranslation translate(const k8sclient::Service& service, const TranslateO
   for (const Family family : kFamilies) {
     const auto address = cluster_ip(service, family, notes);
     if (!address) {
+      continue;
+    }
+    const std::uint64_t rules = rules::rule_bound(common[family]).fixed * ports.size();
+    if (options.max_rules_per_service != 0 && rules > options.max_rules_per_service) {
+      result.too_many[family] = rules;
       continue;
     }
     result.ports[family].reserve(ports.size());

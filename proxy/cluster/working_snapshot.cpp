@@ -99,8 +99,27 @@ bool WorkingSnapshot::replace(const k8sclient::ObjectName& service,
   return true;
 }
 
+bool WorkingSnapshot::leave_out(const k8sclient::ObjectName& service, std::uint64_t rules) {
+  std::vector<LeftOut> others = left_out_;
+  std::erase_if(others, [&](const LeftOut& left_out) {
+    return left_out.service == service.name && left_out.name_space == service.name_space;
+  });
+  if (rules > 0) {
+    others.push_back({service.name_space, service.name, rules});
+    std::ranges::sort(others);
+  }
+  if (others == left_out_) {
+    return false;
+  }
+  left_out_ = std::move(others);
+  return true;
+}
+
 std::vector<k8sclient::ObjectName> WorkingSnapshot::services() const {
   std::vector<k8sclient::ObjectName> result;
+  for (const LeftOut& left_out : left_out_) {
+    result.push_back({left_out.name_space, left_out.service});
+  }
   for (const auto& shard : snapshot_.shards) {
     if (!shard) {
       continue;

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <vector>
 
 #include "k8sclient/objects/types.h"
+#include "proxy/cluster/left_out.h"
 #include "proxy/cluster/translate.h"
 #include "rules/service.h"
 
@@ -24,14 +26,23 @@ class WorkingSnapshot {
   /// difference; only then the revision grows.
   bool replace(const k8sclient::ObjectName& service, std::vector<NamedServicePort> ports);
 
-  /// Names of the Services that have ports, without duplicates, in no particular order.
+  /// Says that the Service is left out because it would take so many rules; 0: it is not. Returns
+  /// whether that is news.
+  bool leave_out(const k8sclient::ObjectName& service, std::uint64_t rules);
+
+  /// Names of the Services that have ports or are left out, without duplicates, in no particular
+  /// order.
   std::vector<k8sclient::ObjectName> services() const;
+
+  /// Sorted.
+  const std::vector<LeftOut>& left_out() const { return left_out_; }
 
   /// The snapshot as it is now; the same pointer as long as nothing changes.
   std::shared_ptr<const rules::Snapshot> share();
 
  private:
   rules::Snapshot snapshot_;
+  std::vector<LeftOut> left_out_;
   std::shared_ptr<const rules::Snapshot> shared_;  // equal to snapshot_, or null
 };
 

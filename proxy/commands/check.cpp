@@ -12,6 +12,7 @@
 #include "k8sclient/objects/yaml.h"
 #include "proxy/report/health.h"
 #include "proxy/text/json.h"
+#include "rules/address_clash.h"
 
 namespace proxy {
 
@@ -149,6 +150,32 @@ std::vector<Finding> check_daemon(std::string_view metrics) {
                           fmt::format("{:.0f} service ports are quarantined", value),
                           "the log and /statusz name them and the reason"});
     }
+  }
+  return findings;
+}
+
+std::vector<Finding> check_services(const rules::Snapshot& snapshot,
+                                    std::span<const LeftOut> left_out) {
+  std::vector<Finding> findings;
+  for (const rules::AddressClash& clash : rules::address_clashes(snapshot)) {
+    findings.push_back({Level::kWarning,
+                        "Services",
+                        fmt::format("{} claims {}, the cluster IP of {}",
+                                    to_string(clash.claimant),
+                                    to_string(clash.address),
+                                    to_string(clash.owner)),
+                        "remove that external address; feature gate AllowServiceExternalIPs=false "
+                        "keeps all external IPs out"});
+  }
+  for (const LeftOut& service : left_out) {
+    findings.push_back(
+        {Level::kWarning,
+         "Services",
+         fmt::format("{}/{} gets no rules: it would take up to {}",
+                     service.name_space,
+                     service.service,
+                     service.rules),
+         "split it, or allow more with --max-rules-per-service where the memory is there"});
   }
   return findings;
 }

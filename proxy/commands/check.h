@@ -2,13 +2,16 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "proxy/cluster/left_out.h"
 #include "proxy/config/config.h"
 #include "proxy/text/colour.h"
 #include "rules/net.h"
+#include "rules/service.h"
 
 namespace proxy {
 
@@ -40,6 +43,11 @@ std::vector<Finding> check_host(const Config& config);
 /// What a running daemon on this node says of itself, from the text of its /metrics: age of each
 /// watch, quarantined services. Pure.
 std::vector<Finding> check_daemon(std::string_view metrics);
+
+/// Services that claim another's cluster IP as an external address, and those that are left out.
+/// Pure.
+std::vector<Finding> check_services(const rules::Snapshot& snapshot,
+                                    std::span<const LeftOut> left_out);
 
 /// A line for each finding, errors with what to do, and a last line that counts.
 std::string to_text(const std::vector<Finding>& findings, Colour colour);

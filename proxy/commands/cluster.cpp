@@ -34,7 +34,8 @@ Cluster::Cluster(const Config& config, const HostFacts& host)
       host_(host),
       node_name_(node_name(config, host.name)),
       store_({.node_name = node_name_,
-              .allow_service_external_ips = allows_service_external_ips(config)},
+              .allow_service_external_ips = allows_service_external_ips(config),
+              .max_rules_per_service = config.max_rules_per_service},
              Store::Time::clock::now()) {
   if (!config.sources.empty()) {
     ClusterObjects objects = read_files(config);

@@ -25,6 +25,9 @@ class Cluster {
   /// What iptproxy would want on this node.
   rules::Ruleset ruleset(rules::Family family);
 
+  /// Its service ports.
+  Store::Update services(rules::Family family) { return *store_.latest(family); }
+
   /// Addresses that are the node's own: the host's if this host is the node, else those of its Node
   /// object and loopback.
   const std::vector<rules::IpAddress>& local_addresses() const { return local_addresses_; }

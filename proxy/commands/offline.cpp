@@ -219,6 +219,17 @@ int check(const Config& config, Output output, Colour colour) {
             "say how to reach it: --kubeconfig, or --master"}});
     }
   }
+  if (!has_errors(findings)) {  // else the cluster cannot be had
+    try {
+      Cluster cluster(config, read_host());
+      for (const rules::Family family : kFamilies) {
+        const Store::Update services = cluster.services(family);
+        add(check_services(*services.snapshot, services.left_out));
+      }
+    } catch (const std::exception& error) {
+      add({{Finding::Level::kWarning, "Services", error.what(), "no Service was looked at"}});
+    }
+  }
   try {
     add(check_daemon(daemon_page(config, "/metrics")));
   } catch (const std::exception& error) {

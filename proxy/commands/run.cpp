@@ -64,7 +64,8 @@ Store::Time now() {
 
 TranslateOptions translate_options(const Config& config) {
   return {.node_name = node_name(config, host_name()),
-          .allow_service_external_ips = allows_service_external_ips(config)};
+          .allow_service_external_ips = allows_service_external_ips(config),
+          .max_rules_per_service = config.max_rules_per_service};
 }
 
 /// Signals that end the daemon, blocked in this thread and all it starts, to be waited for.

@@ -168,6 +168,7 @@ struct Config {
   Validation validation = Validation::kNo;
   std::vector<std::string> sources;  // files and folders of manifests instead of an API server
   IptablesBackend iptables_backend = IptablesBackend::kAuto;
+  std::uint64_t max_rules_per_service = 200'000;  // in each family; 0: no limit
 
   bool operator==(const Config&) const = default;
 };

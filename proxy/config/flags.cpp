@@ -19,6 +19,14 @@ namespace {
 
 constexpr std::string_view kReplacedVersion = "v1.36.2";
 
+template <typename Number>
+std::optional<Number> whole_number(std::string_view text) {
+  Number number = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  return error == std::errc() && stop == end ? std::optional(number) : std::nullopt;
+}
+
 // "http://host", "https://host:port/path".
 bool is_server_url(std::string_view url) {
   const std::size_t scheme = url.starts_with("https://")  ? 8
@@ -31,10 +39,7 @@ bool is_server_url(std::string_view url) {
   const std::size_t bracket = host.find(']');
   const std::size_t colon = host.find(':', bracket == std::string_view::npos ? 0 : bracket);
   if (colon != std::string_view::npos) {
-    std::uint16_t port = 0;
-    const std::string_view text = host.substr(colon + 1);
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-    if (error != std::errc() || end != text.data() + text.size() || port == 0) {
+    if (whole_number<std::uint16_t>(host.substr(colon + 1)).value_or(0) == 0) {
       return false;
     }
     host = host.substr(0, colon);
@@ -81,6 +86,14 @@ class FlagReader {
     return url;
   }
 
+  std::uint64_t count(std::string_view name, const std::string& value) {
+    const auto number = whole_number<std::uint64_t>(value);
+    if (!number) {
+      invalid(name, value, "must be a whole number");
+    }
+    return number.value_or(0);
+  }
+
   Validation validation(const std::string& value) {
     const auto wanted = value == "strict" ? std::nullopt : parse_go_bool(value);
     if (value != "strict" && !wanted) {
@@ -112,13 +125,6 @@ class FlagReader {
   std::vector<std::string> errors_;
 };
 
-std::optional<std::uint16_t> port_number(const std::string& text) {
-  std::uint16_t port = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, port);
-  return error == std::errc() && stop == end ? std::optional(port) : std::nullopt;
-}
-
 // The address of a server from its flag, a deprecated port flag and the default.
 std::string server_address(const std::string& address,
                            const std::string& deprecated_port,
@@ -129,7 +135,8 @@ std::string server_address(const std::string& address,
   if (deprecated_port == "0") {
     return {};
   }
-  return with_default_port(address, port_number(deprecated_port).value_or(default_port));
+  return with_default_port(address,
+                           whole_number<std::uint16_t>(deprecated_port).value_or(default_port));
 }
 
 void apply_fields(Config& config, const Flags& flags, FlagReader& reader) {
@@ -144,7 +151,7 @@ void apply_fields(Config& config, const Flags& flags, FlagReader& reader) {
   }
   for (const auto& [name, port] : {std::pair("healthz-port", flags.healthz_port),
                                    std::pair("metrics-port", flags.metrics_port)}) {
-    if (!port.empty() && !port_number(port)) {
+    if (!port.empty() && !whole_number<std::uint16_t>(port)) {
       reader.error(fmt::format("--{}: invalid argument \"{}\": must be a port", name, port));
     }
   }
@@ -211,6 +218,7 @@ CheckedConfig to_config(const Flags& flags) {
   config.master = reader.server(flags.master);
   config.write_config_to = flags.write_config_to;
   config.iptables_backend = reader.backend(flags.iptables_backend);
+  config.max_rules_per_service = reader.count("max-rules-per-service", flags.max_rules_per_service);
   config.cleanup = reader.boolean("cleanup", flags.cleanup);
   config.init_only = reader.boolean("init-only", flags.init_only);
   config.validation = reader.validation(flags.validate_config);

@@ -25,6 +25,7 @@ struct Flags {
   std::string master;
   std::string write_config_to;
   std::string iptables_backend = "auto";
+  std::string max_rules_per_service = "200000";
   std::string cleanup = "false";
   std::string init_only = "false";
   std::string validate_config = "false";

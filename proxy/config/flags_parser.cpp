@@ -125,6 +125,9 @@ void add_flags(CLI::App& app, Flags& flags) {
   add_text(
       "--write-config-to", flags.write_config_to, "Write the effective configuration and exit");
   add_text("--iptables-backend", flags.iptables_backend, "auto, libiptc or restore");
+  add_text("--max-rules-per-service",
+           flags.max_rules_per_service,
+           "A Service that would take more, in one family, gets none; 0: no limit");
   add_text("--healthz-port", flags.healthz_port, "Deprecated")->group(std::string(kHidden));
   add_text("--metrics-port", flags.metrics_port, "Deprecated")->group(std::string(kHidden));
   add_switch(app, "--cleanup", flags.cleanup, "Remove all rules of the proxy and exit");

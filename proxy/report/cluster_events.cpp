@@ -18,6 +18,7 @@ namespace {
 
 constexpr std::size_t kMaxWaiting = 100;
 constexpr std::size_t kMaxPosted = 1000;
+constexpr std::uint64_t kMaxOfObject = 25;  // as client-go's spam filter
 
 // Limits of the API server's validation.
 constexpr std::size_t kMaxNote = 1024;
@@ -57,13 +58,13 @@ std::string_view shortened(std::string_view note) {
   return note.substr(0, end);
 }
 
+std::string object_key(const ClusterEvent& event) {
+  return fmt::format(
+      "{}\n{}\n{}", event.regarding.kind, event.regarding.name_space, event.regarding.name);
+}
+
 std::string fold_key(const ClusterEvent& event) {
-  return fmt::format("{}\n{}\n{}\n{}\n{}",
-                     event.regarding.kind,
-                     event.regarding.name_space,
-                     event.regarding.name,
-                     event.reason,
-                     event.note);
+  return fmt::format("{}\n{}\n{}", object_key(event), event.reason, event.note);
 }
 
 JsonObject regarding_json(const Regarding& regarding) {
@@ -120,10 +121,20 @@ ClusterEvent service_quarantined(std::string_view node_name,
           .type = "Warning",
           .reason = "ServiceQuarantined",
           .action = "ProgramRules",
-          .note = fmt::format("node {} has no rules for {}, because the kernel refused them: {}",
+          .note = fmt::format(
+              "node {} has no rules for {}: {}", node_name, rules::to_string(service), reason)};
+}
+
+ClusterEvent cluster_ip_claimed(std::string_view node_name, const rules::AddressClash& clash) {
+  return {.regarding = {"Service", clash.claimant.name_space, clash.claimant.service},
+          .type = "Warning",
+          .reason = "ClusterIPClaimed",
+          .action = "ProgramRules",
+          .note = fmt::format("node {}: {} of {} is the cluster IP of {}, which keeps its traffic",
                               node_name,
-                              rules::to_string(service),
-                              reason)};
+                              rules::to_string(clash.address),
+                              rules::to_string(clash.claimant),
+                              rules::to_string(clash.owner))};
 }
 
 std::string event_json(const ClusterEvent& event,
@@ -163,6 +174,7 @@ ClusterEvents::ClusterEvents(Requests requests,
     : requests_(std::move(requests)),
       instance_(fmt::format("{}-{}", kController, host_name)),
       repeats_(window),
+      objects_(window, kMaxOfObject),
       thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
 ClusterEvents::~ClusterEvents() {
@@ -175,7 +187,7 @@ void ClusterEvents::tell(const ClusterEvent& event) {
   const std::lock_guard lock(mutex_);
   std::string key = fold_key(event);
   const auto folded = repeats_.admit(key, now);
-  if (!folded || waiting_.size() >= kMaxWaiting) {
+  if (!folded || waiting_.size() >= kMaxWaiting || !objects_.admit(object_key(event), now)) {
     return;
   }
   waiting_.push_back({std::move(key), event, now, *folded + 1});

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "proxy/log/repeats.h"
+#include "rules/address_clash.h"
 #include "rules/service.h"
 
 namespace k8sclient {
@@ -50,13 +51,15 @@ ClusterEvent service_health_failed(std::string_view node_name,
                                    std::uint16_t port,
                                    std::string_view error);
 
-/// Ours: this node has no rules for a service port, because the kernel refused one.
+/// Ours: this node has no rules for a service port, and why.
 ClusterEvent service_quarantined(std::string_view node_name,
                                  const rules::ServicePortName& service,
                                  std::string_view reason);
 
 /// Ours: another proxy keeps the same rules on this node.
 ClusterEvent second_proxy_runs(std::string_view node_name, std::string_view rival);
+/// Ours: a Service names another's cluster IP as an external address.
+ClusterEvent cluster_ip_claimed(std::string_view node_name, const rules::AddressClash& clash);
 
 /// An events.k8s.io/v1 Event as JSON. `instance` is the reporting instance.
 std::string event_json(const ClusterEvent& event,
@@ -70,8 +73,9 @@ std::string series_json(std::uint64_t count, std::chrono::system_clock::time_poi
 std::string event_path(const ClusterEvent& event);
 
 /// Tells events from a thread of its own, so that a slow or missing API server never holds up a
-/// sync. Of equal ones the first is posted, and later ones make it a series. At most 100 wait;
-/// further ones are dropped, as are those that cannot be told. Thread-safe.
+/// sync. Of equal ones the first is posted, and later ones make it a series. At most 100 wait, and
+/// of one object 25 are told within the window, so that none crowds out the others; further ones
+/// are dropped, as are those that cannot be told. Thread-safe.
 class ClusterEvents {
  public:
   /// The requests that this makes. They may throw any std::exception, and may block until the token
@@ -124,7 +128,8 @@ class ClusterEvents {
   std::condition_variable_any changed_;
   std::deque<Letter> waiting_;
   bool is_sending_ = false;
-  Repeats repeats_;
+  Repeats repeats_;                       // of each event
+  Repeats objects_;                       // of each object
   std::map<std::string, Posted> posted_;  // of the thread
   std::jthread thread_;
 };

@@ -177,7 +177,7 @@ struct Metrics {
   GaugeFamily quarantined_services{
       *registry,
       {"iptproxy_quarantined_services",
-       "Service ports that have no rules because the kernel refused one of them"}};
+       "Service ports that have no rules: the kernel refused one, or there are too many"}};
   GaugeFamily other_proxies{*registry,
                             {"iptproxy_other_proxies",
                              "Other proxies that run beside this one: they write the same rules"},

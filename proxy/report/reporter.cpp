@@ -154,6 +154,12 @@ FamilySync::Hooks Reporter::hooks(Family family) {
           .on_conntrack =
               [this, family](const ConntrackWalk& walk, Clock::duration took) {
                 count_conntrack(metrics_, family, walk, took);
+              },
+          .on_clash =
+              [this](const rules::AddressClash& clash) {
+                if (events_) {
+                  events_->tell(cluster_ip_claimed(node_.name, clash));
+                }
               }};
 }
 

@@ -22,7 +22,7 @@ void log_sync(const SyncRecord& record) {
   for (const rules::ServicePortName& name : report.quarantined) {
     const auto& quarantine = record.syncer.quarantine();
     const auto found = quarantine.find(name);
-    log_error("Service port is quarantined: the kernel refuses its rules; all others are in place",
+    log_error("Service port is quarantined: it has no rules here; all others are in place",
               {{"family", family},
                {"servicePort", to_string(name)},
                {"reason", found == quarantine.end() ? "" : found->second.reason}});
@@ -115,6 +115,33 @@ void FamilySync::after_sync(const SyncRecord& record) {
   if (hooks_.on_sync) {
     hooks_.on_sync(record);
   }
+  name_clashes(record.update.snapshot);
+}
+
+void FamilySync::name_clashes(const std::shared_ptr<const rules::Snapshot>& snapshot) {
+  const bool same = searched_ && rules::have_same_addresses(*searched_, *snapshot);
+  searched_ = snapshot;
+  if (same) {
+    return;
+  }
+  auto clashes = rules::address_clashes(*snapshot);
+  const rules::AddressClash* named = nullptr;
+  for (const rules::AddressClash& clash : clashes) {
+    const bool is_news = !std::ranges::binary_search(clashes_, clash);
+    const bool is_of_named = named != nullptr && is_same_service(named->claimant, clash.claimant);
+    if (!is_news || is_of_named) {
+      continue;  // a Service may claim thousands of addresses: one is enough to look at it
+    }
+    named = &clash;
+    log_warning("A Service claims another's cluster IP as an external address; the cluster IP wins",
+                {{"service", to_string(clash.claimant)},
+                 {"address", to_string(clash.address)},
+                 {"clusterIPOf", to_string(clash.owner)}});
+    if (hooks_.on_clash) {
+      hooks_.on_clash(clash);
+    }
+  }
+  clashes_ = std::move(clashes);
 }
 
 /// Between the last reading and a change of our own, and again after that, anybody may change the

@@ -3,11 +3,13 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "proxy/backends/drift.h"
 #include "proxy/kernel/conntrack.h"
 #include "proxy/sync/local_node.h"
 #include "proxy/sync/worker.h"
+#include "rules/address_clash.h"
 
 namespace proxy {
 
@@ -22,6 +24,8 @@ class FamilySync {
     std::function<void(const rules::Changes& repair)> on_drift;
     std::function<void(const ConntrackWalk& walk, std::chrono::steady_clock::duration took)>
         on_conntrack;
+    /// New ones, one for each claiming Service.
+    std::function<void(const rules::AddressClash& clash)> on_clash;
   };
 
   FamilySync(const LocalNode& node, rules::Family family, Store& store, Hooks hooks);
@@ -35,6 +39,7 @@ class FamilySync {
   ChangedChains look_for_others();
   void know_own_change();
   void clean_conntrack(const SyncRecord& record);
+  void name_clashes(const std::shared_ptr<const rules::Snapshot>& snapshot);
   void after_drift(const rules::Changes& repair) const;
 
   const LocalNode& node_;
@@ -44,6 +49,8 @@ class FamilySync {
   ChangedChains others_changed_;  // since the last reading, as was noticed while syncing
   std::unique_ptr<Backend> backend_;
   Conntrack conntrack_;
+  std::shared_ptr<const rules::Snapshot> searched_;  // for clashes; null: none yet
+  std::vector<rules::AddressClash> clashes_;         // in it
   std::unique_ptr<Worker> worker_;
 };
 

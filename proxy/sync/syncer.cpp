@@ -1,7 +1,14 @@
 #include "proxy/sync/syncer.h"
 
 #include <algorithm>
+#include <new>
+#include <span>
 #include <utility>
+
+#include <fmt/format.h>
+
+#include "rules/address_clash.h"
+#include "rules/rule_bound.h"
 
 namespace proxy {
 
@@ -14,14 +21,41 @@ using Names = std::set<ServicePortName>;
 std::shared_ptr<const rules::ServicePort> find_port(const rules::Snapshot& snapshot,
                                                     const ServicePortName& name) {
   const auto& shard = snapshot.shards[rules::shard_of(name.name_space, name.service)];
-  if (shard) {
-    for (const auto& [candidate, port] : *shard) {
-      if (candidate == name) {
-        return port;
+  if (!shard) {
+    return nullptr;
+  }
+  const auto found = std::ranges::lower_bound(*shard, name, {}, &rules::ServicePortEntry::first);
+  return found != shard->end() && found->first == name ? found->second : nullptr;
+}
+
+/// The service ports of one Service, and the rules that they take at most.
+struct Large {
+  std::span<const rules::ServicePortEntry> ports;
+  std::uint64_t rules = 0;
+};
+
+/// Of those Services whose first port is not in quarantine; without ports if there is none.
+Large largest_service(const rules::Snapshot& snapshot, const Quarantine& quarantine) {
+  Large largest;
+  for (const auto& shard : snapshot.shards) {
+    for (std::span<const rules::ServicePortEntry> rest =
+             shard ? std::span(*shard) : std::span<const rules::ServicePortEntry>();
+         !rest.empty();) {
+      const auto end = std::ranges::find_if_not(rest, [&](const rules::ServicePortEntry& entry) {
+        return is_same_service(entry.first, rest.front().first);
+      });
+      Large service{rest.first(static_cast<std::size_t>(end - rest.begin()))};
+      for (const auto& [name, port] : service.ports) {
+        const rules::RuleBound bound = rules::rule_bound(*port);
+        service.rules += bound.fixed + bound.per_endpoint * port->endpoints.size();
       }
+      if (service.rules > largest.rules && !quarantine.contains(rest.front().first)) {
+        largest = service;
+      }
+      rest = rest.subspan(service.ports.size());
     }
   }
-  return nullptr;
+  return largest;
 }
 
 /// Service ports of which the changes write a rule: one of them must be to blame if a rule is
@@ -62,12 +96,21 @@ Names united(const Names& a, const Names& b) {
 
 }  // namespace
 
-SyncReport Syncer::sync(const rules::Snapshot& snapshot, const rules::Context& context) {
+SyncReport Syncer::sync(const rules::Snapshot& snapshot,
+                        const rules::Context& context,
+                        std::span<const LeftOut> left_out) {
   SyncReport report{.read_back = !knows_kernel()};
   release_changed(snapshot, context);
-  report.error = insist(snapshot, context, quarantined_names(), report);
-  if (report.error && !report.error->transient) {
-    report.error = isolate(snapshot, context, std::move(*report.error), report);
+  note_left_out(left_out, report);
+  while (true) {
+    try {
+      program(snapshot, context, report);
+      break;
+    } catch (const std::bad_alloc&) {
+      if (!give_up_largest(snapshot, report)) {
+        throw;
+      }
+    }
   }
   if (report.error) {
     report.outcome = SyncReport::Outcome::kFailed;
@@ -77,6 +120,54 @@ SyncReport Syncer::sync(const rules::Snapshot& snapshot, const rules::Context& c
   return report;
 }
 
+void Syncer::program(const rules::Snapshot& snapshot,
+                     const rules::Context& context,
+                     SyncReport& report) {
+  report.error = insist(snapshot, context, quarantined_names(), report);
+  if (report.error && !report.error->transient) {
+    report.error = isolate(snapshot, context, std::move(*report.error), report);
+  }
+}
+
+/// Memory has run out. False if no Service is large enough to blame it for that.
+bool Syncer::give_up_largest(const rules::Snapshot& snapshot, SyncReport& report) {
+  constexpr std::uint64_t kLeastToBlame = 1000;
+  const Large largest = largest_service(snapshot, quarantine_);
+  if (largest.rules < kLeastToBlame) {
+    return false;
+  }
+  const std::string reason = fmt::format(
+      "memory ran out, and of all Services this one takes the most rules: up to {}", largest.rules);
+  for (const auto& [name, port] : largest.ports) {
+    quarantine_[name] = {port, reason};
+  }
+  report.quarantined.push_back(largest.ports.front().first);
+  return true;
+}
+
+void Syncer::note_left_out(std::span<const LeftOut> left_out, SyncReport& report) {
+  const auto name_of = [](const LeftOut& service) {
+    return ServicePortName{service.name_space, service.service, {}, rules::Protocol::kTcp};
+  };
+  Names names;
+  for (const LeftOut& service : left_out) {
+    names.insert(name_of(service));
+  }
+  std::erase_if(quarantine_, [&](const auto& entry) {
+    return !entry.second.port && !names.contains(entry.first);
+  });
+  for (const LeftOut& service : left_out) {
+    const std::string reason = fmt::format(
+        "it would take up to {} rules, more than one Service may (--max-rules-per-service)",
+        service.rules);
+    Quarantined& quarantined = quarantine_[name_of(service)];
+    if (quarantined.reason != reason) {
+      quarantined = {nullptr, reason};
+      report.quarantined.push_back(name_of(service));
+    }
+  }
+}
+
 /// A service port that changed since it was refused, or any of them when the context changed, gets
 /// another chance.
 void Syncer::release_changed(const rules::Snapshot& snapshot, const rules::Context& context) {
@@ -84,7 +175,7 @@ void Syncer::release_changed(const rules::Snapshot& snapshot, const rules::Conte
     quarantine_.clear();
   }
   std::erase_if(quarantine_, [&](const auto& entry) {
-    return find_port(snapshot, entry.first) != entry.second.port;
+    return entry.second.port && find_port(snapshot, entry.first) != entry.second.port;
   });
 }
 
@@ -211,7 +302,7 @@ void Syncer::put_in_quarantine(const rules::Snapshot& snapshot,
                                const ServicePortName& name,
                                const std::string& reason,
                                SyncReport& report) {
-  quarantine_[name] = {find_port(snapshot, name), reason};
+  quarantine_[name] = {find_port(snapshot, name), "the kernel refused its rules: " + reason};
   report.quarantined.push_back(name);
 }
 

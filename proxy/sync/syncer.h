@@ -5,18 +5,22 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "proxy/cluster/left_out.h"
 #include "proxy/tables/backend.h"
 #include "rules/diff.h"
 
 namespace proxy {
 
-/// A service port that has no rules because the kernel refused one of them.
+/// A service port that has no rules because the kernel refused one of them, or because its Service
+/// takes too many.
 struct Quarantined {
-  std::shared_ptr<const rules::ServicePort>
-      port;  // as it was refused; another pointer means that it changed
+  // As it was then; another pointer means that it changed. Null for a Service that the snapshot
+  // left out, whose name has no port.
+  std::shared_ptr<const rules::ServicePort> port;
   std::string reason;
 };
 
@@ -37,7 +41,8 @@ struct SyncReport {
   std::size_t filter_rules = 0;   // all that are wanted
   std::size_t nat_rules = 0;
   std::size_t chains_removed = 0;
-  std::vector<rules::ServicePortName> quarantined;  // by this sync
+  // By this sync; of a Service whose ports all are, the first.
+  std::vector<rules::ServicePortName> quarantined;
 };
 
 /// Keeps one family's rules in the kernel equal to what the snapshot wants. The only place that
@@ -47,10 +52,13 @@ class Syncer {
  public:
   explicit Syncer(Backend& backend) : backend_(backend) {}
 
-  /// One sync. A refused rule costs its own service port only: the others are programmed in the
-  /// same call. Throws std::system_error when the environment fails; the belief is dropped then,
-  /// too.
-  SyncReport sync(const rules::Snapshot& snapshot, const rules::Context& context);
+  /// One sync. A refused rule costs its own service port only, memory that runs out the largest
+  /// Service: the others are programmed in the same call. `left_out` are Services of which the
+  /// snapshot has nothing; they count as quarantined. Throws std::system_error when the
+  /// environment fails; the belief is dropped then, too.
+  SyncReport sync(const rules::Snapshot& snapshot,
+                  const rules::Context& context,
+                  std::span<const LeftOut> left_out = {});
 
   /// What another hand changed since the last sync, as the changes that would repair it; nothing if
   /// the kernel is as it was left. Reads, and writes nothing; the next sync repairs.
@@ -76,6 +84,9 @@ class Syncer {
   using Names = std::set<rules::ServicePortName>;
 
   void release_changed(const rules::Snapshot& snapshot, const rules::Context& context);
+  void note_left_out(std::span<const LeftOut> left_out, SyncReport& report);
+  void program(const rules::Snapshot& snapshot, const rules::Context& context, SyncReport& report);
+  bool give_up_largest(const rules::Snapshot& snapshot, SyncReport& report);
   Names quarantined_names() const;
   std::optional<ApplyError> attempt(const rules::Snapshot& snapshot,
                                     const rules::Context& context,

@@ -76,7 +76,7 @@ void Worker::sync() {
   SyncReport report{.read_back = !syncer_.knows_kernel()};
   try {
     context = parts_.make_context(*latest_, large_);
-    report = syncer_.sync(*latest_->snapshot, context);
+    report = syncer_.sync(*latest_->snapshot, context, latest_->left_out);
   } catch (const std::exception& error) {
     report.outcome = SyncReport::Outcome::kFailed;
     report.error = ApplyError{error.what(), std::nullopt, true};

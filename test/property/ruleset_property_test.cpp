@@ -10,6 +10,7 @@
 
 #include "proxy/host/per_family.h"
 #include "rules/names.h"
+#include "rules/rule_bound.h"
 #include "rules/save_text.h"
 #include "rules/tables.h"
 #include "rules/topology.h"
@@ -295,4 +296,19 @@ TEST_CASE("rules: plain ClusterIP Services take 5 + S (2 + 3 E) nat rules", "[ru
 
   CHECK(ruleset.rule_count(Table::kNat) == 5 + services * (2 + 3 * endpoints));
   CHECK(ruleset.rule_count(Table::kFilter) == 4);
+}
+
+TEST_CASE("ruleset: a service port never takes more rules than its bound", "[property][ruleset]") {
+  const auto seed = GENERATE(range(0U, 20U));
+  const Family family = GENERATE(Family::kIpv4, Family::kIpv6);
+  CAPTURE(seed, to_string(family));
+
+  const Compiled compiled = compile_random(seed, family);
+
+  for (const auto& service : compiled.ruleset.services()) {
+    const RuleBound bound = rule_bound(*service->port);
+    const std::uint64_t rules = std::uint64_t{service->nat_rules} + service->filter_rules;
+    INFO(to_string(service->name));
+    CHECK(rules <= bound.fixed + bound.per_endpoint * service->port->endpoints.size());
+  }
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <new>
 #include <system_error>
 
 namespace test {
@@ -55,6 +56,9 @@ rules::Installed FakeKernel::read_if(rules::Detail detail, Predicate is_wanted) 
 
 std::optional<proxy::ApplyError> FakeKernel::apply(const Changes& changes) {
   ++applies;
+  if (written_rules(changes, Table::kNat) > memory) {
+    throw std::bad_alloc();
+  }
   if (fail_next > 0) {
     --fail_next;
     return proxy::ApplyError{"the lock is held", std::nullopt, true};

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>
@@ -28,6 +30,7 @@ class FakeKernel : public proxy::Backend {
   /// A rule for which it returns true is refused, like an extension that the kernel lacks.
   std::function<bool(const rules::Rule&)> refuses;
   bool names_the_service = false;  // an ApplyError tells whose rule was refused
+  std::size_t memory = SIZE_MAX;   // an apply of more nat rules throws std::bad_alloc
   int fail_next = 0;               // that many applies fail as if the lock were held
   int fail_next_reads = 0;         // that many reads throw
   bool reads_some = true;          // it can

@@ -79,6 +79,31 @@ TEST_CASE("check: the daemon's own metrics tell stale watches and quarantine", "
   CHECK(findings.at(2).level == Level::kWarning);
 }
 
+TEST_CASE("check: Services that claim a cluster IP or take too many rules are named",
+          "[proxy][check]") {
+  const auto address = *rules::IpAddress::parse("10.96.0.1");
+  const auto entry = [](std::string name, rules::ServicePort port) {
+    return rules::ServicePortEntry{{"ns", std::move(name), "", rules::Protocol::kTcp},
+                                   std::make_shared<const rules::ServicePort>(std::move(port))};
+  };
+  const auto snapshot =
+      rules::make_snapshot(rules::Family::kIpv4,
+                           {entry("api", {.cluster_ip = address, .port = 443}),
+                            entry("evil",
+                                  {.cluster_ip = *rules::IpAddress::parse("10.96.0.2"),
+                                   .port = 443,
+                                   .external_ips = {address}})});
+  CHECK(proxy::check_services({}, {}).empty());
+
+  const std::vector<proxy::LeftOut> left_out{{"ns", "huge", 50'000'000}};
+  const auto findings = proxy::check_services(snapshot, left_out);
+
+  REQUIRE(findings.size() == 2);
+  CHECK(findings.at(0).level == Level::kWarning);
+  CHECK(findings.at(0).text == "ns/evil claims 10.96.0.1:443, the cluster IP of ns/api");
+  CHECK(findings.at(1).text == "ns/huge gets no rules: it would take up to 50000000");
+}
+
 TEST_CASE("check: text aligns, counts and colours, JSON has every field", "[proxy][check]") {
   const std::vector<Finding> findings{{Level::kOk, "sysctl", "fine", ""},
                                       {Level::kError, "kernel", "x \"y\"", "do z"}};

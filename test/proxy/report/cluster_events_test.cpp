@@ -65,8 +65,8 @@ TEST_CASE("cluster events: a Service in quarantine tells why, in its namespace",
       event_json(event, "kube-proxy-host", kNow),
       Catch::Contains(R"("regarding":{"kind":"Service","namespace":"ns","name":"svc",)") &&
           Catch::Contains(R"("reason":"ServiceQuarantined")") &&
-          Catch::Contains(R"("note":"node worker-1 has no rules for ns/svc:p80, because the )"
-                          R"(kernel refused them: line 7 \"failed\"","type":"Warning"})"));
+          Catch::Contains(
+              R"("note":"node worker-1 has no rules for ns/svc:p80: line 7 \"failed\"","type":"Warning"})"));
 }
 
 TEST_CASE("cluster events: kube-proxy's note about a health check port", "[proxy][events]") {
@@ -109,6 +109,38 @@ TEST_CASE("cluster events: equal ones are posted once", "[proxy][events]") {
              Catch::Contains("\"name\":\"first.") &&
                  Catch::Contains("\"reportingInstance\":\"kube-proxy-host\""));
   CHECK_THAT(letters[1], Catch::Contains("\"name\":\"second."));
+}
+
+TEST_CASE("cluster events: one object with much to tell does not crowd out the others",
+          "[proxy][events]") {
+  Mailbox mailbox;
+  ClusterEvents events(
+      {.post = [&](const auto& path, const auto& json) { mailbox.put(path, json); }, .patch = {}},
+      "host");
+
+  for (int i = 0; i < 1000; ++i) {
+    events.tell(proxy::service_quarantined(
+        "n", {"tenant", "loud", "", rules::Protocol::kTcp}, std::to_string(i)));
+  }
+  events.tell(
+      proxy::service_quarantined("n", {"tenant", "quiet", "", rules::Protocol::kTcp}, "once"));
+
+  const auto letters = mailbox.await(26);
+  REQUIRE(letters.size() == 26);
+  CHECK_THAT(letters.back(), Catch::Contains(R"("name":"quiet")"));
+}
+
+TEST_CASE("cluster events: a claimed cluster IP is told of the Service that claims it",
+          "[proxy][events]") {
+  const rules::AddressClash clash{{"aaa", "evil", "", rules::Protocol::kTcp},
+                                  {"default", "kubernetes", "https", rules::Protocol::kTcp},
+                                  {*rules::IpAddress::parse("10.96.0.1"), 443}};
+
+  CHECK_THAT(event_json(proxy::cluster_ip_claimed("worker-1", clash), "kube-proxy-host", kNow),
+             Catch::Contains(R"("regarding":{"kind":"Service","namespace":"aaa","name":"evil",)") &&
+                 Catch::Contains(R"("note":"node worker-1: 10.96.0.1:443 of aaa/evil is the )"
+                                 R"(cluster IP of default/kubernetes:https, which keeps its )"
+                                 R"(traffic","type":"Warning")"));
 }
 
 TEST_CASE("cluster events: later ones make the first a series, or are posted if that is gone",

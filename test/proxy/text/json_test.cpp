@@ -21,6 +21,18 @@ TEST_CASE("json: quotes, backslashes and control characters are escaped", "[prox
   CHECK(to_json(std::string_view("a\0b", 3)) == R"("a\u0000b")");
 }
 
+TEST_CASE("json: what turns text around or drives a terminal is escaped", "[proxy][json]") {
+  // CVE-2021-42574: a line that reads otherwise than it is.
+  CHECK(to_json("a\u202eb\u2066c\u2069d") == R"("a\u202eb\u2066c\u2069d")");
+  CHECK(to_json("\u061c\u200e\u200f") == R"("\u061c\u200e\u200f")");
+  CHECK(to_json("\u2028\u2029\u202a") == R"("\u2028\u2029\u202a")");
+  CHECK(to_json("\xc2\x9b"
+                "31m") == R"("\u009b31m")");  // CSI in one character
+  // Their neighbours are letters, spaces and dashes like any.
+  CHECK(to_json("\u00a0\u061b\u200d\u2010\u2027\u202f\u2065\u206a") ==
+        "\"\u00a0\u061b\u200d\u2010\u2027\u202f\u2065\u206a\"");
+}
+
 TEST_CASE("json: bytes that are not UTF-8 are replaced", "[proxy][json]") {
   const auto text = GENERATE(as<std::string>(),
                              "\xff",
