@@ -28,7 +28,7 @@ constexpr int kSkipped = 77;  // for CTest
 
 struct Options {
   std::vector<std::string> sizes{"100x10", "1000x10", "10000x10"};
-  std::vector<std::string> ways{"libiptc", "restore-nft"};
+  std::vector<std::string> ways{"libiptc", "netlink", "restore-nft"};
   int runs = 7;
   bool is_cpu = false;
   bool is_json = false;
@@ -47,7 +47,7 @@ bench::Size size_of(const std::string& text) {
 
 bench::Way way_of(std::string_view name) {
   using bench::Way;
-  for (const Way way : {Way::kLibiptc, Way::kRestoreLegacy, Way::kRestoreNft}) {
+  for (const Way way : {Way::kLibiptc, Way::kRestoreLegacy, Way::kNetlink, Way::kRestoreNft}) {
     if (name_of(way) == name) {
       return way;
     }

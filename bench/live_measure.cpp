@@ -213,6 +213,9 @@ void measure_live(const test::ClusterPrograms& programs,
   for (const Way way : ways) {
     for (const Subject subject : {Subject::kKubeProxy, Subject::kIptproxy}) {
       // kube-proxy has no other way than iptables-restore.
+      if (subject == Subject::kKubeProxy && way == Way::kNetlink) {
+        continue;
+      }
       Figures figures{
           .subject = subject,
           .way = subject == Subject::kKubeProxy && way == Way::kLibiptc ? Way::kRestoreLegacy : way,
@@ -220,8 +223,9 @@ void measure_live(const test::ClusterPrograms& programs,
       LiveNode node(std::string(variant_of(way)), cluster.folder());
       auto argv = command_of(subject, programs, cluster);
       if (subject == Subject::kIptproxy) {
-        argv.emplace_back(way == Way::kLibiptc ? "--iptables-backend=libiptc"
-                                               : "--iptables-backend=restore");
+        argv.emplace_back(way == Way::kLibiptc   ? "--iptables-backend=libiptc"
+                          : way == Way::kNetlink ? "--iptables-backend=auto"
+                                                 : "--iptables-backend=restore");
       }
       Script(cluster, node, figures, std::move(argv)).run(runs);
       sink(figures);

@@ -33,6 +33,8 @@ std::string_view name_of(Way way) {
       return "libiptc";
     case Way::kRestoreLegacy:
       return "restore-legacy";
+    case Way::kNetlink:
+      return "netlink";
     case Way::kRestoreNft:
       return "restore-nft";
   }
@@ -40,7 +42,7 @@ std::string_view name_of(Way way) {
 }
 
 std::string_view variant_of(Way way) {
-  return way == Way::kRestoreNft ? "nft" : "legacy";
+  return way == Way::kRestoreNft || way == Way::kNetlink ? "nft" : "legacy";
 }
 
 std::string_view name_of(Subject subject) {

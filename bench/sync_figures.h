@@ -27,7 +27,7 @@ inline constexpr std::array kEvents{Event::kColdStart,
                                     Event::kNothing};
 
 /// How rules get to the kernel.
-enum class Way : std::uint8_t { kLibiptc, kRestoreLegacy, kRestoreNft };
+enum class Way : std::uint8_t { kLibiptc, kRestoreLegacy, kNetlink, kRestoreNft };
 
 /// What was measured.
 enum class Subject : std::uint8_t {
@@ -61,6 +61,7 @@ struct Figures {
   Way way = Way::kLibiptc;
   Size size;
   std::array<Quantiles, kEvents.size()> times{};  // by Event
+  Quantiles bare_start;             // of nft: the kernel's part of a cold start, in one transaction
   Quantiles bare_commit;            // the least that the kernel takes for a change at that size
   std::size_t nat_rules = 0;        // 0: not counted
   std::size_t rss_bytes = 0;        // the largest of the process itself
@@ -76,7 +77,7 @@ struct Figures {
 /// "cold start", "one endpoint", …
 std::string_view name_of(Event event);
 
-/// "libiptc", "restore-legacy", "restore-nft".
+/// "libiptc", "restore-legacy", "netlink", "restore-nft".
 std::string_view name_of(Way way);
 
 /// "legacy" or "nft".

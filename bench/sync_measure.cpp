@@ -1,12 +1,17 @@
 #include "bench/sync_measure.h"
 
 #include <algorithm>
+#include <limits>
 #include <memory>
 #include <stdexcept>
+#include <system_error>
 
 #include "bench/clusters.h"
 #include "proxy/backends/variant.h"
 #include "proxy/legacy/table.h"
+#include "proxy/nft/built_in.h"
+#include "proxy/nft/tables.h"
+#include "proxy/nft/transaction.h"
 #include "proxy/sync/syncer.h"
 
 namespace bench {
@@ -18,8 +23,8 @@ constexpr std::size_t kMovedAtOnce = 100;
 
 std::unique_ptr<proxy::Backend> backend_of(Way way) {
   proxy::IptablesChoice choice;
-  choice.variant = way == Way::kRestoreNft ? proxy::Variant::kNft : proxy::Variant::kLegacy;
-  choice.in_process = way == Way::kLibiptc;
+  choice.variant = variant_of(way) == "nft" ? proxy::Variant::kNft : proxy::Variant::kLegacy;
+  choice.in_process = way == Way::kLibiptc || way == Way::kNetlink;
   return proxy::make_backend(rules::Family::kIpv4, choice);
 }
 
@@ -54,15 +59,39 @@ Timing bare_replace(Clock clock, int runs) {
 }
 
 /// The one rule of a fixed chain is written again.
-Timing bare_transaction(Clock clock, int runs, const rules::Ruleset& wanted) {
+Timing bare_transaction(Way way, Clock clock, int runs, const rules::Ruleset& wanted) {
   rules::Changes changes{.want = wanted};
   for (const rules::Section& section : wanted.base()->chains) {
     if (section.chain.name.view() == "KUBE-MARK-MASQ") {
       changes.chains.push_back(section);
     }
   }
-  const auto backend = backend_of(Way::kRestoreNft);
+  const auto backend = backend_of(way);
   return measure(clock, runs, [&] { require(backend->apply(changes)); });
+}
+
+/// All rules, made before the clock runs, as one transaction into empty tables.
+Timing bare_start(Clock clock, const rules::Ruleset& wanted) {
+  constexpr std::size_t kNoLimit = std::numeric_limits<std::size_t>::max();
+  constexpr std::size_t kRoom = 512U << 20U;
+  proxy::NftTransactions transactions(kRoom);
+  proxy::NfnetlinkSocket socket;
+  Timing timing;
+  proxy::NftBatchWriter writer(rules::Family::kIpv4, kNoLimit, [&](proxy::NftBatch& batch) {
+    const auto before = proxy::frame_of(batch, rules::Family::kIpv4, socket);
+    const auto generation = proxy::nft_generation(socket);
+    timing = measure(clock, 1, [&] {
+      const auto outcome =
+          transactions.commit(generation, {&before, &batch.chains, &batch.messages});
+      if (outcome.error != 0) {
+        throw std::system_error(outcome.error, std::generic_category(), "bare transaction");
+      }
+    });
+    return true;
+  });
+  rules::write_steps(rules::diff(rules::Installed{}, wanted), writer);
+  writer.flush();
+  return timing;
 }
 
 /// A cluster on a node, and what happens to it.
@@ -131,8 +160,13 @@ Figures measure_syncer(Way way, const Size& size, Clock clock, int runs) {
   figures.rss_bytes = peak_rss_bytes();
   figures.child_rss_bytes = children_peak_rss_bytes();
   figures.bare_commit =
-      quantiles(way == Way::kRestoreNft ? bare_transaction(clock, runs, node.wanted())
-                                        : bare_replace(clock, runs));
+      quantiles(variant_of(way) == "nft" ? bare_transaction(way, clock, runs, node.wanted())
+                                         : bare_replace(clock, runs));
+  if (variant_of(way) == "nft") {
+    const rules::Ruleset wanted = node.wanted();
+    node.make_empty();
+    figures.bare_start = quantiles(bare_start(clock, wanted));
+  }
   return figures;
 }
 

@@ -293,6 +293,20 @@ Target decode_target(std::string_view name, int revision, Bytes data, Family fam
   return target ? std::move(*target) : OtherTarget{raw_text("-j", name, revision, data)};
 }
 
+void for_each_extension(Bytes entry,
+                        Family family,
+                        const std::function<void(const ExtensionBytes& extension)>& visit) {
+  for (Bytes rest = entry.subspan(std::min(entry.size(), iptc::header_size(family)));
+       !rest.empty();) {
+    const auto part = part_at(rest);
+    if (!part) {
+      return;
+    }
+    visit({part->name, part->revision, part->data});
+    rest = rest.subspan(sizeof(xt_entry_match) + part->data.size());
+  }
+}
+
 std::optional<Rule> decode(Bytes entry, std::string_view label, Family family) {
   const std::size_t header = iptc::header_size(family);
   if (entry.size() < header) {

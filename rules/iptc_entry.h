@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -33,6 +34,19 @@ void encode(const Rule& rule, Family family, std::span<std::uint8_t> out);
 std::optional<Rule> decode(std::span<const std::uint8_t> entry,
                            std::string_view label,
                            Family family);
+
+/// A match or target of an entry: its name, and its data (a structure xt_*_info) with the padding.
+struct ExtensionBytes {
+  std::string_view name;
+  int revision = 0;
+  std::span<const std::uint8_t> data;
+};
+
+/// Visits the matches of an entry in their order, and then its target, for nftables, which takes
+/// them one by one. Stops at what is none.
+void for_each_extension(std::span<const std::uint8_t> entry,
+                        Family family,
+                        const std::function<void(const ExtensionBytes& extension)>& visit);
 
 /// One match or target out of its data (a structure xt_*_info), which nftables holds for
 /// iptables-nft in the same form. Total, as decode().

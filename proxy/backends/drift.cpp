@@ -10,14 +10,14 @@
 
 namespace proxy {
 
-DriftWatch watch_drift(rules::Family family, Variant variant) {
+DriftWatch watch_drift(rules::Family family, const IptablesChoice& choice) {
   try {
-    if (variant == Variant::kLegacy) {
+    if (choice.variant == Variant::kLegacy) {
       auto shapes = std::make_shared<LegacyShapes>(family);
       return {.changes = [shapes] { return ChangedChains{.all = shapes->look(), .chains = {}}; },
               .settle = [shapes] { shapes->look(); }};
     }
-    auto events = std::make_shared<NftEvents>(family);
+    auto events = std::make_shared<NftEvents>(family, choice.in_process ? choice.commits : nullptr);
     auto missed = std::make_shared<ChangedChains>();  // by others, in the middle of our own sync
     return {.changes =
                 [events, missed] {

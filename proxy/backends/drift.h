@@ -2,16 +2,16 @@
 
 #include <functional>
 
+#include "proxy/backends/variant.h"
 #include "proxy/tables/changed_chains.h"
-#include "proxy/tables/iptables.h"
 #include "rules/net.h"
 
 namespace proxy {
 
 /// A cheap answer to whether another hand changed a family's tables, without reading them. For one
 /// thread. It may say yes for nothing; a no can be wrong only for a change that keeps every count
-/// (legacy), or that comes from another iptables-restore in the middle of one of our own syncs: the
-/// regular reading of the tables finds these.
+/// (legacy), or, if we use iptables-nft-restore ourselves, that comes from another one in the
+/// middle of one of our own syncs: the regular reading of the tables finds these.
 struct DriftWatch {
   /// What changed since the last call and settle() does not know of.
   std::function<ChangedChains()> changes;
@@ -23,6 +23,6 @@ struct DriftWatch {
 /// of mangle, filter and nat. Legacy: compares the number of entries, the size and the hooks of
 /// these tables, and tells no chains apart. Without the right to ask, it always says no; logged
 /// once.
-DriftWatch watch_drift(rules::Family family, Variant variant);
+DriftWatch watch_drift(rules::Family family, const IptablesChoice& choice);
 
 }  // namespace proxy

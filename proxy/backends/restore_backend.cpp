@@ -109,14 +109,21 @@ RestoreBackend::RestoreBackend(Settings settings)
 
 rules::Installed RestoreBackend::read(rules::Detail detail) {
   settings_.hooks.before_reading();
-  auto found =
-      settings_.variant == Variant::kNft ? read_nft_tables(settings_.family, detail) : std::nullopt;
-  return found ? std::move(*found) : read_text(detail);
+  if (settings_.variant == Variant::kNft) {
+    NftReading reading = read_nft_tables(settings_.family, detail);
+    if (reading.is_in_our_words) {
+      return std::move(reading.installed);
+    }
+  }
+  return read_text(detail);
 }
 
 std::optional<rules::Installed> RestoreBackend::read_some(const std::set<rules::ChainId>& chains) {
-  return settings_.variant == Variant::kNft ? read_nft_chains(settings_.family, chains)
-                                            : std::nullopt;
+  if (settings_.variant != Variant::kNft) {
+    return std::nullopt;
+  }
+  NftReading reading = read_nft_chains(settings_.family, chains);
+  return reading.is_in_our_words ? std::optional(std::move(reading.installed)) : std::nullopt;
 }
 
 /// Nothing is held of the text but a line.

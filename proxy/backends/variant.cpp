@@ -16,6 +16,8 @@
 #include "proxy/legacy/iptc_backend.h"
 #include "proxy/legacy/table.h"
 #include "proxy/legacy/xtables_socket.h"
+#include "proxy/nft/backend.h"
+#include "proxy/nft/tables.h"
 #include "rules/text.h"
 
 namespace proxy {
@@ -28,28 +30,22 @@ void add_kube_chain(std::string_view name, std::vector<std::string>& chains) {
   }
 }
 
-/// What iptables says to those who may not.
-bool is_refusal(std::string_view error) {
-  constexpr std::array<std::string_view, 3> kWords{
-      "Permission denied", "Operation not permitted", "must be root"};
-  return std::any_of(kWords.begin(), kWords.end(), [&](std::string_view words) {
-    return error.find(words) != std::string_view::npos;
-  });
-}
-
+/// The chains that mean something, asked for by name: a node may have a hundred thousand others.
 void collect_nft_chains(rules::Family family, std::vector<std::string>& chains) {
-  const std::string save = program(family, Variant::kNft, "-save");
-  const ProcessResult result =
-      run({.argv = {save, "-t", "mangle"}, .input = {}, .on_line = [&](std::string_view text) {
-             const rules::SaveLine line = rules::parse_save_line(text);
-             if (line.kind == rules::SaveLine::Kind::kChain) {
-               add_kube_chain(line.name, chains);
-             }
-           }});
-  // Other failures mean that there is no such thing here: a kernel without nftables, say.
-  if (result.status != 0 && is_refusal(result.error)) {
-    throw std::runtime_error(
-        fmt::format("{} failed with status {}: {}", save, result.status, result.error));
+  NfnetlinkSocket socket;
+  for (const std::string_view name :
+       {"KUBE-IPTABLES-HINT", "KUBE-KUBELET-CANARY", "KUBE-PROXY-CANARY"}) {
+    try {
+      if (nft_chain_exists(socket, family, {rules::Table::kMangle, rules::ChainName(name)})) {
+        add_kube_chain(name, chains);
+      }
+    } catch (const std::system_error& error) {
+      if (error.code() == std::errc::operation_not_permitted ||
+          error.code() == std::errc::permission_denied) {
+        throw;
+      }
+      return;  // a kernel without nftables, say
+    }
   }
 }
 
@@ -86,7 +82,7 @@ IptablesTraces::OfVariant look_for(Variant variant) {
     for (const rules::Family family : kFamilies) {
       if (variant == Variant::kLegacy) {
         collect_legacy_chains(family, found.kube_chains);
-      } else if (found.has_programs) {
+      } else {
         collect_nft_chains(family, found.kube_chains);
       }
     }
@@ -167,12 +163,21 @@ bool is_at_least(std::string_view text, std::array<int, 3> wanted) {
 
 }  // namespace
 
-IptablesTraces look_for_iptables() {
+std::string iptables_version() {
+  if (!is_in_path("iptables")) {
+    return {};
+  }
+  const std::string text = run({.argv = {"iptables", "--version"}, .input = {}}).output;
+  return text.substr(0, text.find('\n'));
+}
+
+IptablesTraces look_for_iptables(IptablesBackend option) {
   IptablesTraces traces{
       .legacy = look_for(Variant::kLegacy), .nft = look_for(Variant::kNft), .version = {}};
-  if (is_in_path("iptables")) {
-    const std::string text = run({.argv = {"iptables", "--version"}, .input = {}}).output;
-    traces.version = text.substr(0, text.find('\n'));
+  const bool decides_variant = !traces.nft.has_programs && !traces.legacy.has_programs &&
+                               traces.nft.kube_chains.empty() && traces.legacy.kube_chains.empty();
+  if (option == IptablesBackend::kRestore || decides_variant) {
+    traces.version = iptables_version();
   }
   return traces;
 }
@@ -197,7 +202,7 @@ IptablesChoice choose_iptables(IptablesBackend option, const IptablesTraces& tra
     choice.variant = variant;
     choice.reason = std::move(reason);
   }
-  choice.in_process = choice.variant == Variant::kLegacy && option != IptablesBackend::kRestore;
+  choice.in_process = option != IptablesBackend::kRestore;
   choice.version = traces.version;
   choice.random_fully = choice.in_process || is_at_least(traces.version, {1, 6, 2});
   choice.warnings = mixed_host_warnings(choice.variant, traces);
@@ -205,8 +210,10 @@ IptablesChoice choose_iptables(IptablesBackend option, const IptablesTraces& tra
 }
 
 std::string describe(const IptablesChoice& choice) {
-  return choice.in_process ? "libiptc (legacy)"
-                           : program(rules::Family::kIpv4, choice.variant, "-restore");
+  if (!choice.in_process) {
+    return program(rules::Family::kIpv4, choice.variant, "-restore");
+  }
+  return choice.variant == Variant::kLegacy ? "libiptc (legacy)" : "netlink (nft)";
 }
 
 std::unique_ptr<Backend> make_backend(rules::Family family,
@@ -215,6 +222,10 @@ std::unique_ptr<Backend> make_backend(rules::Family family,
   if (!choice.in_process) {
     return std::make_unique<RestoreBackend>(RestoreBackend::Settings{
         .family = family, .variant = choice.variant, .hooks = std::move(hooks)});
+  }
+  if (choice.variant == Variant::kNft) {
+    return std::make_unique<NftBackend>(NftBackend::Settings{
+        .family = family, .commits = choice.commits, .hooks = std::move(hooks)});
   }
   IptcBackend::Settings settings{.family = family, .lock = choice.lock, .hooks = std::move(hooks)};
   if (!may_use_libiptc(family)) {

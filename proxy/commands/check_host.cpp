@@ -171,8 +171,9 @@ std::vector<Finding> check_kernel(const std::vector<std::string>& programs) {
 
 std::vector<Finding> check_host(const Config& config) {
   std::vector<Finding> findings;
-  const IptablesTraces traces = look_for_iptables();
-  if (!traces.legacy.has_programs && !traces.nft.has_programs) {
+  const IptablesTraces traces = look_for_iptables(config.iptables_backend);
+  const bool has_programs = traces.legacy.has_programs || traces.nft.has_programs;
+  if (!has_programs && config.iptables_backend == IptablesBackend::kRestore) {
     return {{Level::kError,
              "iptables",
              "no iptables-save and iptables-restore in PATH",
@@ -187,19 +188,25 @@ std::vector<Finding> check_host(const Config& config) {
   findings.push_back(
       {Level::kOk,
        "iptables",
-       fmt::format("{}: would use {}, because {}", choice.version, describe(choice), choice.reason),
+       fmt::format("{}: would use {}, because {}",
+                   has_programs ? iptables_version()
+                                : "no iptables programs are here, and none is needed to run",
+                   describe(choice),
+                   choice.reason),
        ""});
   for (const std::string& warning : choice.warnings) {
     findings.push_back(
         {Level::kWarning, "iptables", warning, "remove the rules of the variant that is not used"});
   }
-  std::vector<std::string> programs;
-  for (const Family family : kFamilies) {
-    programs.push_back(program(family, choice.variant, "-restore"));
-    findings.push_back(check_rules(family, choice));
+  if (has_programs) {
+    std::vector<std::string> programs;
+    for (const Family family : kFamilies) {
+      programs.push_back(program(family, choice.variant, "-restore"));
+      findings.push_back(check_rules(family, choice));
+    }
+    const auto kernel = check_kernel(programs);
+    findings.insert(findings.end(), kernel.begin(), kernel.end());
   }
-  const auto kernel = check_kernel(programs);
-  findings.insert(findings.end(), kernel.begin(), kernel.end());
   findings.push_back(check_conntrack());
   findings.push_back(check_sysctl("net.ipv4.ip_forward",
                                   "set it to 1 on the node: pods are reached by forwarding"));

@@ -129,7 +129,7 @@ bool clean(rules::Family family, Variant variant) {
 }  // namespace
 
 int clean_up(const Config& /*config*/) {
-  const IptablesTraces traces = require_readable(look_for_iptables());
+  const IptablesTraces traces = require_readable(look_for_iptables(IptablesBackend::kAuto));
   if (!traces.legacy.has_programs && !traces.nft.has_programs) {
     throw std::runtime_error(
         "iptables is not available on this host: no iptables-save and iptables-restore in PATH");

@@ -53,7 +53,8 @@ class HeldRules {
     if (!file.empty()) {
       return;
     }
-    choice_ = choose_iptables(config.iptables_backend, require_readable(look_for_iptables()));
+    choice_ = choose_iptables(config.iptables_backend,
+                              require_readable(look_for_iptables(config.iptables_backend)));
     for (const std::string& warning : choice_.warnings) {
       log_warning("Mixed iptables", {{"warning", warning}});
     }

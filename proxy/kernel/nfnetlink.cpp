@@ -1,5 +1,6 @@
 #include "proxy/kernel/nfnetlink.h"
 
+#include <algorithm>
 #include <cerrno>
 
 #include <arpa/inet.h>
@@ -18,7 +19,7 @@ namespace {
 constexpr timeval kAnswerDeadline{.tv_sec = 10, .tv_usec = 0};
 
 // More than this the kernel does not fill per read.
-constexpr std::size_t kReadSize = 32 * 1024;
+constexpr int kReadSize = 32 * 1024;
 
 }  // namespace
 
@@ -49,54 +50,106 @@ nlmsghdr* start_message(std::uint8_t* where, const NfnetlinkHeader& header) {
   return message;
 }
 
-NfnetlinkSocket::NfnetlinkSocket() : socket_(open_nfnetlink()), buffer_(kReadSize) {}
+NfnetlinkSocket::NfnetlinkSocket() : socket_(open_nfnetlink()), buffer_(kReadSize) {
+  constexpr int kMost = 64;
+  constexpr int kPerAnswer = kReadSize + kReadSize / 8;  // with what the kernel keeps beside it
+  const int descriptor = mnl_socket_get_fd(socket_.get());
+  const int wanted = kMost * kPerAnswer;
+  ::setsockopt(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, &wanted, sizeof wanted);
+  int given = 0;
+  socklen_t size = sizeof given;
+  if (::getsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &given, &size) == 0) {
+    most_at_once_ = static_cast<std::size_t>(std::clamp(given / kPerAnswer, 1, kMost));
+  }
+}
 
-void NfnetlinkSocket::send(const NfnetlinkRequest& request) {
-  std::size_t used = 0;
+std::size_t NfnetlinkSocket::write(const NfnetlinkRequest& request, std::size_t used) {
   const auto put_border = [&](int type) {
     if (request.is_transaction) {
       const NfnetlinkHeader border{.type = type, .resource = request.subsystem};
-      used += start_message(buffer_.data() + used, border)->nlmsg_len;
+      nlmsghdr* message = start_message(buffer_.data() + used, border);
+      message->nlmsg_seq = sequence_;  // it may be this that is refused
+      used += message->nlmsg_len;
     }
   };
+  ++sequence_;
   put_border(NFNL_MSG_BATCH_BEGIN);
   nlmsghdr* message =
       start_message(buffer_.data() + used,
                     {.type = (request.subsystem << 8) | request.command,
                      .flags = NLM_F_ACK | request.flags,
                      .family = request.family ? address_family(*request.family) : AF_UNSPEC});
+  message->nlmsg_seq = sequence_;
   for (const auto& [type, text] : request.strings) {
     mnl_attr_put_strz(message, static_cast<std::uint16_t>(type), text.c_str());
   }
   used += message->nlmsg_len;
   put_border(NFNL_MSG_BATCH_END);
-  if (mnl_socket_sendto(socket_.get(), buffer_.data(), used) < 0) {
+  return used;
+}
+
+void NfnetlinkSocket::send(std::size_t size) {
+  if (mnl_socket_sendto(socket_.get(), buffer_.data(), size) < 0) {
     throw_errno("cannot ask netfilter");
   }
+}
+
+/// What the kernel sent; nothing if it came from somebody else.
+std::span<const std::uint8_t> NfnetlinkSocket::receive() {
+  sockaddr_nl sender{};
+  socklen_t sender_size = sizeof sender;
+  const auto received = ::recvfrom(mnl_socket_get_fd(socket_.get()),
+                                   buffer_.data(),
+                                   buffer_.size(),
+                                   0,
+                                   static_cast<sockaddr*>(static_cast<void*>(&sender)),
+                                   &sender_size);
+  if (received < 0) {
+    throw_errno("no answer from netfilter");
+  }
+  return {buffer_.data(), sender.nl_pid == 0 ? static_cast<std::size_t>(received) : 0};
 }
 
 NfnetlinkOutcome NfnetlinkSocket::ask(
     const NfnetlinkRequest& request,
     const std::function<void(const nlmsghdr* message)>& on_message) {
-  send(request);
   NfnetlinkOutcome outcome;
-  while (true) {
-    const ssize_t received = mnl_socket_recvfrom(socket_.get(), buffer_.data(), buffer_.size());
-    if (received < 0) {
-      throw_errno("no answer from netfilter");
-    }
-    int rest = static_cast<int>(received);
-    const auto* message = static_cast<const nlmsghdr*>(static_cast<const void*>(buffer_.data()));
+  ask_all(
+      {&request, 1},
+      [&](std::size_t /*index*/, const nlmsghdr* message) { on_message(message); },
+      [&](std::size_t /*index*/, const NfnetlinkOutcome& how) { outcome = how; });
+  return outcome;
+}
+
+void NfnetlinkSocket::ask_all(std::span<const NfnetlinkRequest> requests,
+                              const OnMessage& on_message,
+                              const OnOutcome& on_outcome) {
+  const std::uint32_t first = sequence_ + 1;
+  std::size_t used = 0;
+  for (const NfnetlinkRequest& request : requests) {
+    used = write(request, used);
+  }
+  send(used);
+  std::vector<NfnetlinkOutcome> outcomes(requests.size());
+  for (std::size_t waiting = requests.size(); waiting > 0;) {
+    const auto received = receive();
+    int rest = static_cast<int>(received.size());
+    const auto* message = static_cast<const nlmsghdr*>(static_cast<const void*>(received.data()));
     for (; mnl_nlmsg_ok(message, rest); message = mnl_nlmsg_next(message, &rest)) {
+      const std::size_t index = message->nlmsg_seq - first;
+      if (index >= requests.size()) {
+        continue;  // an answer to what was asked before an error
+      }
+      NfnetlinkOutcome& outcome = outcomes[index];
       outcome.interrupted = outcome.interrupted || (message->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
       if (message->nlmsg_type == NLMSG_ERROR) {
         outcome.error = -static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(message))->error;
-        return outcome;
+      } else if (message->nlmsg_type != NLMSG_DONE) {
+        on_message(index, message);
+        continue;
       }
-      if (message->nlmsg_type == NLMSG_DONE) {
-        return outcome;
-      }
-      on_message(message);
+      on_outcome(index, outcome);
+      --waiting;
     }
   }
 }

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -49,8 +50,9 @@ struct NfnetlinkOutcome {
       false;  // somebody changed what was being dumped: parts may be missing or double
 };
 
-/// A socket for such requests, one after the other. Methods throw std::system_error if there is no
-/// such socket, or no answer for 10 s; the socket is good for nothing after any exception.
+/// A socket for such requests. What does not come from the kernel, or answers an earlier request,
+/// is left aside. Methods throw std::system_error if there is no such socket, or no answer for 10
+/// s; the socket is good for nothing after any exception.
 class NfnetlinkSocket {
  public:
   NfnetlinkSocket();
@@ -60,10 +62,27 @@ class NfnetlinkSocket {
   NfnetlinkOutcome ask(const NfnetlinkRequest& request,
                        const std::function<void(const nlmsghdr* message)>& on_message);
 
+  using OnMessage = std::function<void(std::size_t request, const nlmsghdr* message)>;
+  using OnOutcome = std::function<void(std::size_t request, const NfnetlinkOutcome& outcome)>;
+
+  /// The same for many requests in one send, at most most_at_once(); each is known by its index.
+  /// One that asks for a list ends with EBUSY if the kernel has not yet given all of an earlier
+  /// list: it is to be asked anew.
+  void ask_all(std::span<const NfnetlinkRequest> requests,
+               const OnMessage& on_message,
+               const OnOutcome& on_outcome);
+
+  /// So many answers have room.
+  std::size_t most_at_once() const { return most_at_once_; }
+
  private:
-  void send(const NfnetlinkRequest& request);
+  std::size_t write(const NfnetlinkRequest& request, std::size_t used);
+  void send(std::size_t size);
+  std::span<const std::uint8_t> receive();
 
   NetlinkHandle socket_;
+  std::uint32_t sequence_ = 0;  // of the last request
+  std::size_t most_at_once_ = 1;
   std::vector<std::uint8_t> buffer_;
 };
 

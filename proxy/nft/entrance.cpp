@@ -4,8 +4,6 @@
 #include <string_view>
 #include <system_error>
 
-#include <libnftnl/rule.h>
-
 #include "proxy/kernel/nfnetlink.h"
 #include "proxy/nft/rule.h"
 #include "rules/names.h"
@@ -27,9 +25,7 @@ bool read_chain(NfnetlinkSocket& socket,
       socket.ask(rules_of_chain(family, "nat", chain), [&](const nlmsghdr* message) {
         const NftRule rule = parse_nft_rule(message);
         if (const auto next = chain_after(*rule)) {
-          found.push_back({.rule = nftnl_rule_get_u64(rule.get(), NFTNL_RULE_HANDLE),
-                           .chain = *next,
-                           .counter = counter_of(*rule)});
+          found.push_back({.rule = handle_of(*rule), .chain = *next, .counter = counter_of(*rule)});
         }
       });
   if (outcome.error != 0 && outcome.error != ENOENT) {  // which is no such table, or chain

@@ -1,28 +1,26 @@
 #pragma once
 
+#include <memory>
+
 #include "proxy/host/descriptor.h"
-#include "proxy/tables/changed_chains.h"
-#include "rules/net.h"
+#include "proxy/nft/announcements.h"
 
 namespace proxy {
 
-/// The kernel's announcements of nftables transactions (NFNLGRP_NFTABLES) on our chains of a family
-/// and the built-in ones of mangle, filter and nat. For one thread.
+/// The kernel's announcements (NFNLGRP_NFTABLES) as they come in. For one thread.
 class NftEvents {
  public:
-  /// Throws std::system_error without the right to listen.
-  explicit NftEvents(rules::Family family);
+  /// `own` as in NftAnnouncements. Throws std::system_error without the right to listen.
+  NftEvents(rules::Family family, std::shared_ptr<const NftCommits> own);
 
-  /// Takes in what has been announced since. `any` asks for commits by whomever, otherwise by
-  /// others than us.
+  /// Takes in what has been announced since; `any` as in NftAnnouncements. Throws
+  /// std::system_error.
   ChangedChains drain(bool any);
 
  private:
-  ChangedChains take(const char* data, int size, bool any);
-
-  int family_;
   Descriptor socket_;
-  ChangedChains announced_;  // in a transaction whose end is still to come
+  bool knows_own_;
+  NftAnnouncements announcements_;
 };
 
 }  // namespace proxy

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstring>
 #include <optional>
 #include <span>
@@ -18,6 +19,8 @@
 #include <netinet/in.h>
 
 #include "proxy/host/descriptor.h"
+#include "proxy/nft/address_places.h"
+#include "proxy/nft/sound_rule.h"
 #include "rules/iptc_entry.h"
 
 namespace proxy {
@@ -40,8 +43,14 @@ void for_each_expression(const nftnl_rule& rule, Visit visit) {
   nftnl_expr_foreach(const_cast<nftnl_rule*>(&rule), call, &visit);
 }
 
+/// Empty if it is missing.
+std::string_view text_of(const nftnl_expr* expression, std::uint16_t attribute) {
+  const char* text = nftnl_expr_get_str(expression, attribute);
+  return text != nullptr ? text : "";
+}
+
 std::string_view name_of(const nftnl_expr* expression) {
-  return nftnl_expr_get_str(expression, NFTNL_EXPR_NAME);
+  return text_of(expression, NFTNL_EXPR_NAME);
 }
 
 Bytes bytes_of(const nftnl_expr* expression, std::uint16_t attribute) {
@@ -75,17 +84,6 @@ Operand load_payload(const nftnl_expr* expression) {
                                                           : Operand::Kind::kUnknown;
   }
   return operand;
-}
-
-/// Where the addresses stand in the header of a family.
-struct AddressPlaces {
-  std::uint32_t source;
-  std::uint32_t destination;
-  std::size_t size;
-};
-
-constexpr AddressPlaces address_places(rules::Family family) {
-  return family == rules::Family::kIpv4 ? AddressPlaces{12, 16, 4} : AddressPlaces{8, 24, 16};
 }
 
 /// A prefix of whole bytes is compared as such, another one under a mask.
@@ -144,13 +142,13 @@ class Reader {
       compare(expression);
     } else if (name == "match") {
       rule_.matches.push_back(
-          rules::decode_match(nftnl_expr_get_str(expression, NFTNL_EXPR_MT_NAME),
+          rules::decode_match(text_of(expression, NFTNL_EXPR_MT_NAME),
                               static_cast<int>(nftnl_expr_get_u32(expression, NFTNL_EXPR_MT_REV)),
                               bytes_of(expression, NFTNL_EXPR_MT_INFO),
                               family_));
     } else if (name == "target") {
       rule_.target =
-          rules::decode_target(nftnl_expr_get_str(expression, NFTNL_EXPR_TG_NAME),
+          rules::decode_target(text_of(expression, NFTNL_EXPR_TG_NAME),
                                static_cast<int>(nftnl_expr_get_u32(expression, NFTNL_EXPR_TG_REV)),
                                bytes_of(expression, NFTNL_EXPR_TG_INFO),
                                family_);
@@ -183,7 +181,7 @@ class Reader {
     const bool negated = operation == NFT_CMP_NEQ;
     const Operand operand = std::exchange(operand_, {});
     const bool understood =
-        (negated || operation == NFT_CMP_EQ) &&
+        (negated || operation == NFT_CMP_EQ) && !value.empty() &&
         (operand.kind == Operand::Kind::kMeta        ? take_meta(operand, value, negated)
          : operand.kind == Operand::Kind::kNetwork   ? take_address(operand, value, negated)
          : operand.kind == Operand::Kind::kTransport ? take_port(operand, value, negated)
@@ -252,7 +250,7 @@ class Reader {
     }
     // A verdict is signed, though libnftnl has it unsigned.
     const int verdict = static_cast<int>(nftnl_expr_get_u32(expression, NFTNL_EXPR_IMM_VERDICT));
-    const char* chain = nftnl_expr_get_str(expression, NFTNL_EXPR_IMM_CHAIN);
+    const std::string_view chain = text_of(expression, NFTNL_EXPR_IMM_CHAIN);
     switch (verdict) {
       case NF_ACCEPT:
         rule_.target = rules::Accept{};
@@ -264,13 +262,13 @@ class Reader {
         rule_.target = rules::Return{};
         break;
       case NFT_JUMP:
-        if (std::strlen(chain) <= rules::ChainName::kMaxLength) {
+        if (!chain.empty() && chain.size() <= rules::ChainName::kMaxLength) {
           rule_.target = rules::Jump{rules::ChainName(chain)};
           break;
         }
         [[fallthrough]];
       default:
-        rule_.target = OtherTarget{fmt::format("-j nft-{} {}", verdict, chain ? chain : "")};
+        rule_.target = OtherTarget{fmt::format("-j nft-{} {}", verdict, chain)};
     }
   }
 
@@ -293,12 +291,20 @@ NfnetlinkRequest rules_of_chain(rules::Family family,
 }
 
 NftRule parse_nft_rule(const nlmsghdr* message) {
+  if (!is_sound_rule(message)) {
+    errno = EBADMSG;
+    throw_errno("cannot read a rule of nftables");
+  }
   std::unique_ptr<nftnl_rule, void (*)(const nftnl_rule*)> rule(nftnl_rule_alloc(),
                                                                 &nftnl_rule_free);
   if (!rule || nftnl_rule_nlmsg_parse(message, rule.get()) < 0) {
     throw_errno("cannot read a rule of nftables");
   }
   return rule;
+}
+
+std::uint64_t handle_of(const nftnl_rule& rule) {
+  return nftnl_rule_get_u64(&rule, NFTNL_RULE_HANDLE);
 }
 
 Counter counter_of(const nftnl_rule& rule) {
@@ -316,7 +322,7 @@ std::optional<rules::ChainName> chain_after(const nftnl_rule& rule) {
   std::optional<rules::ChainName> next;
   for_each_expression(rule, [&](const nftnl_expr* expression) {
     if (name_of(expression) == "immediate" && nftnl_expr_is_set(expression, NFTNL_EXPR_IMM_CHAIN)) {
-      next = rules::ChainName(nftnl_expr_get_str(expression, NFTNL_EXPR_IMM_CHAIN));
+      next = rules::ChainName(text_of(expression, NFTNL_EXPR_IMM_CHAIN));
     }
   });
   return next;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -21,8 +22,12 @@ NfnetlinkRequest rules_of_chain(rules::Family family,
                                 std::string_view table,
                                 std::string_view chain);
 
-/// Out of one answer to that. Throws std::system_error for a message that is none.
+/// Out of one answer to that. Throws std::system_error for a message that is none: the kernel sends
+/// no such.
 NftRule parse_nft_rule(const nlmsghdr* message);
+
+/// The number by which the kernel knows the rule.
+std::uint64_t handle_of(const nftnl_rule& rule);
 
 /// What the rule has counted; zeros if it does not count.
 Counter counter_of(const nftnl_rule& rule);

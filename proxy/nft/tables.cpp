@@ -1,7 +1,9 @@
 #include "proxy/nft/tables.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <system_error>
@@ -15,6 +17,7 @@
 
 #include "proxy/host/descriptor.h"
 #include "proxy/kernel/nfnetlink.h"
+#include "proxy/nft/generation.h"
 #include "proxy/nft/rule.h"
 
 namespace proxy {
@@ -31,8 +34,17 @@ std::optional<rules::ChainId> place(std::string_view table, std::string_view cha
              : std::nullopt;
 }
 
+NfnetlinkRequest request_for(rules::Family family, const rules::ChainId& chain) {
+  return {.subsystem = NFNL_SUBSYS_NFTABLES,
+          .command = NFT_MSG_GETCHAIN,
+          .family = family,
+          .strings = {{NFTA_CHAIN_TABLE, std::string(to_string(chain.table))},
+                      {NFTA_CHAIN_NAME, std::string(chain.name.view())}}};
+}
+
 /// One reading. The rules are asked for chain by chain, as iptables does it: the kernel finds its
-/// place in a dump of many chains anew for each part, which takes a minute for 100,000 of them.
+/// place in a dump of many chains anew for each part, which takes a minute for 100,000 of them. But
+/// many chains are asked for in one send: all but long ones are answered before it returns.
 class Reading {
  public:
   Reading(rules::Family family, rules::Detail detail)
@@ -51,12 +63,7 @@ class Reading {
 
   void read_some(const std::set<rules::ChainId>& chains) {
     for (const rules::ChainId& chain : chains) {
-      ask({.subsystem = NFNL_SUBSYS_NFTABLES,
-           .command = NFT_MSG_GETCHAIN,
-           .family = family_,
-           .strings = {{NFTA_CHAIN_TABLE, std::string(to_string(chain.table))},
-                       {NFTA_CHAIN_NAME, std::string(chain.name.view())}}},
-          [this](const nlmsghdr* message) { take_chain(message); });
+      ask(request_for(family_, chain), [this](const nlmsghdr* message) { take_chain(message); });
     }
     read_rules();
   }
@@ -64,21 +71,52 @@ class Reading {
   /// Nobody committed anything meanwhile.
   bool is_consistent() const { return is_consistent_; }
 
-  /// Nothing if there are rules that we have no words for.
-  std::optional<rules::Installed> finish() && {
-    return is_understood_ ? std::optional(std::move(reader_).finish()) : std::nullopt;
+  NftReading finish() && {
+    return {.installed = std::move(reader_).finish(), .is_in_our_words = is_understood_};
   }
 
  private:
   void read_rules() {
-    for (const rules::ChainId& chain : chains_) {
-      if (detail_ == rules::Detail::kNames && rules::InstalledReader::keeps(chain)) {
-        continue;
-      }
-      const auto request = rules_of_chain(family_, to_string(chain.table), chain.name.view());
-      note_absence(ask(request, [&](const nlmsghdr* message) { take_rule(message, chain); }));
+    std::vector<rules::ChainId> left;
+    std::copy_if(
+        chains_.rbegin(), chains_.rend(), std::back_inserter(left), [&](const auto& chain) {
+          return detail_ == rules::Detail::kContents || !rules::InstalledReader::keeps(chain);
+        });
+    for (std::size_t at_once = 1; !left.empty();) {
+      const std::size_t asked = std::min(at_once, left.size());
+      const std::size_t busy = read_last(left, asked);
+      at_once = busy != 0 ? std::max(asked / 2, std::size_t{1})
+                          : std::min(asked * 2, socket_.most_at_once());
     }
     look_at_generation();
+  }
+
+  /// Asks for the rules of the last `count` chains, which are taken out but for those for which the
+  /// kernel was busy. The number of these.
+  std::size_t read_last(std::vector<rules::ChainId>& left, std::size_t count) {
+    const std::vector<rules::ChainId> asked(left.end() - static_cast<std::ptrdiff_t>(count),
+                                            left.end());
+    left.resize(left.size() - count);
+    std::vector<NfnetlinkRequest> requests;
+    for (const rules::ChainId& chain : asked) {
+      requests.push_back(rules_of_chain(family_, to_string(chain.table), chain.name.view()));
+    }
+    std::size_t busy = 0;
+    socket_.ask_all(
+        requests,
+        [&](std::size_t index, const nlmsghdr* message) {
+          note_generation(message);
+          take_rule(message, asked[index]);
+        },
+        [&](std::size_t index, const NfnetlinkOutcome& outcome) {
+          if (outcome.error == EBUSY) {
+            left.push_back(asked[index]);
+            ++busy;
+          } else {
+            note_absence(is_there(outcome));
+          }
+        });
+    return busy;
   }
 
   void look_at_generation() {
@@ -92,6 +130,10 @@ class Reading {
       note_generation(message);
       take(message);
     });
+    return is_there(outcome);
+  }
+
+  bool is_there(const NfnetlinkOutcome& outcome) {
     if (outcome.error != 0 && outcome.error != ENOENT) {
       throw std::system_error(
           outcome.error, std::generic_category(), "cannot read the tables of nftables");
@@ -116,8 +158,9 @@ class Reading {
     if (!chain || nftnl_chain_nlmsg_parse(message, chain.get()) < 0) {
       throw_errno("cannot read a chain of nftables");
     }
-    const auto id = place(nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_TABLE),
-                          nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME));
+    const char* table = nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_TABLE);
+    const char* name = nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME);
+    const auto id = table != nullptr && name != nullptr ? place(table, name) : std::nullopt;
     if (id && rules::InstalledReader::looks_at(*id)) {
       reader_.chain(*id);
       chains_.push_back(*id);
@@ -144,16 +187,17 @@ class Reading {
 };
 
 /// Repeats a reading until it can be trusted.
-std::optional<rules::Installed> read_reliably(rules::Family family,
-                                              rules::Detail detail,
-                                              const std::function<void(Reading& reading)>& read) {
-  std::optional<rules::Installed> before;
+NftReading read_reliably(rules::Family family,
+                         rules::Detail detail,
+                         const std::function<void(Reading& reading)>& read) {
+  std::optional<NftReading> before;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     Reading reading(family, detail);
     read(reading);
     const bool is_consistent = reading.is_consistent();
-    auto found = std::move(reading).finish();
-    if (is_consistent || !found || (before && rules::is_same_reading(*before, *found))) {
+    NftReading found = std::move(reading).finish();
+    if (is_consistent || (before && before->is_in_our_words == found.is_in_our_words &&
+                          rules::is_same_reading(before->installed, found.installed))) {
       return found;
     }
     before = std::move(found);
@@ -162,16 +206,38 @@ std::optional<rules::Installed> read_reliably(rules::Family family,
       EAGAIN, std::generic_category(), "nftables change faster than they can be read");
 }
 
+void require_answer(const NfnetlinkOutcome& outcome) {
+  if (outcome.error != 0) {
+    throw std::system_error(
+        outcome.error, std::generic_category(), "cannot ask for the state of nftables");
+  }
+}
+
 }  // namespace
 
-std::optional<rules::Installed> read_nft_tables(rules::Family family, rules::Detail detail) {
+NftReading read_nft_tables(rules::Family family, rules::Detail detail) {
   return read_reliably(family, detail, [](Reading& reading) { reading.read_all(); });
 }
 
-std::optional<rules::Installed> read_nft_chains(rules::Family family,
-                                                const std::set<rules::ChainId>& chains) {
+NftReading read_nft_chains(rules::Family family, const std::set<rules::ChainId>& chains) {
   return read_reliably(
       family, rules::Detail::kContents, [&](Reading& reading) { reading.read_some(chains); });
+}
+
+std::uint32_t nft_generation(NfnetlinkSocket& socket) {
+  std::uint32_t generation = 0;
+  require_answer(socket.ask(
+      {.subsystem = NFNL_SUBSYS_NFTABLES, .command = NFT_MSG_GETGEN},
+      [&](const nlmsghdr* message) { generation = generation_in(message).value_or(0); }));
+  return generation;
+}
+
+bool nft_chain_exists(NfnetlinkSocket& socket, rules::Family family, const rules::ChainId& chain) {
+  const auto outcome = socket.ask(request_for(family, chain), [](const nlmsghdr*) {});
+  if (outcome.error != ENOENT) {
+    require_answer(outcome);
+  }
+  return outcome.error == 0;
 }
 
 }  // namespace proxy

@@ -1,22 +1,35 @@
 #pragma once
 
-#include <optional>
+#include <cstdint>
 #include <set>
 
+#include "proxy/kernel/nfnetlink.h"
 #include "rules/installed.h"
 
 namespace proxy {
 
-/// What iptables-nft has installed of ours, out of the kernel without a program: in a fraction of
-/// the time and memory of iptables-nft-save, and right while others commit, when that program
-/// (1.8.9) may print rules twice. Such a reading counts only if the next one says the same. Nothing
-/// if one of our chains, or a jump to one, has conditions that rule.h has no words for: iptables
-/// itself has to be asked for the text then. Throws std::system_error, EAGAIN if the tables change
+/// What iptables-nft, or who writes like it, has installed of ours.
+struct NftReading {
+  rules::Installed installed;
+  // No rule of one of our chains, and no jump to one, has conditions that rule.h has no words for.
+  // Otherwise such a rule is told by an OtherMatch or OtherTarget, good for comparing only:
+  // iptables itself has to be asked for the text.
+  bool is_in_our_words = true;
+};
+
+/// Out of the kernel without a program: in a fraction of the time and memory of iptables-nft-save,
+/// and right while others commit, when that program (1.8.9) may print rules twice. Such a reading
+/// counts only if the next one says the same. Throws std::system_error, EAGAIN if the tables change
 /// faster than they can be read.
-std::optional<rules::Installed> read_nft_tables(rules::Family family, rules::Detail detail);
+NftReading read_nft_tables(rules::Family family, rules::Detail detail);
 
 /// The contents of these chains alone, as far as they exist and concern us; the same otherwise.
-std::optional<rules::Installed> read_nft_chains(rules::Family family,
-                                                const std::set<rules::ChainId>& chains);
+NftReading read_nft_chains(rules::Family family, const std::set<rules::ChainId>& chains);
+
+/// The number of the last transaction. Throws std::system_error.
+std::uint32_t nft_generation(NfnetlinkSocket& socket);
+
+/// Throws std::system_error.
+bool nft_chain_exists(NfnetlinkSocket& socket, rules::Family family, const rules::ChainId& chain);
 
 }  // namespace proxy

@@ -91,7 +91,7 @@ FamilySync::FamilySync(const LocalNode& node, rules::Family family, Store& store
     : node_(node),
       family_(family),
       hooks_(std::move(hooks)),
-      drift_(watch_drift(family, node.iptables.variant)),
+      drift_(watch_drift(family, node.iptables)),
       backend_(make_backend(family, node.iptables, watch_own_changes())) {
   worker_ = std::make_unique<Worker>(
       family,

@@ -18,7 +18,7 @@ LocalNode look_at_node(const Config& config) {
   LocalNode node{
       .config = config, .current = std::make_shared<CurrentConfig>(config), .host = read_host()};
   node.name = node_name(config, node.host.name);
-  const IptablesTraces traces = require_readable(look_for_iptables());
+  const IptablesTraces traces = require_readable(look_for_iptables(config.iptables_backend));
   node.iptables = choose_iptables(config.iptables_backend, traces);
   if (!node.iptables.in_process && !traces.legacy.has_programs && !traces.nft.has_programs) {
     throw std::runtime_error(

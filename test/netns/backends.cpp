@@ -10,7 +10,9 @@
 
 #include "proxy/backends/restore_backend.h"
 #include "proxy/legacy/iptc_backend.h"
+#include "proxy/nft/backend.h"
 #include "rules/text.h"
+#include "test/support/generators.h"
 #include "test/support/network_namespace.h"
 
 namespace test {
@@ -38,12 +40,18 @@ const char* name_of(Way way) {
       return "libiptc";
     case Way::kTableEdit:
       return "edit of the kernel's table";
+    case Way::kNetlink:
+      return "netlink";
+    case Way::kNetlinkCut:
+      return "netlink in many transactions";
   }
   return "";
 }
 
 proxy::Variant variant_of(Way way) {
-  return way == Way::kRestoreNft ? proxy::Variant::kNft : proxy::Variant::kLegacy;
+  return way == Way::kRestoreNft || way == Way::kNetlink || way == Way::kNetlinkCut
+             ? proxy::Variant::kNft
+             : proxy::Variant::kLegacy;
 }
 
 std::unique_ptr<proxy::Backend> backend_of(Way way, rules::Family family) {
@@ -51,6 +59,14 @@ std::unique_ptr<proxy::Backend> backend_of(Way way, rules::Family family) {
     const std::size_t limit = way == Way::kLibiptc ? std::numeric_limits<std::size_t>::max() : 0;
     return std::make_unique<proxy::IptcBackend>(proxy::IptcBackend::Settings{
         .family = family, .lock = std::make_shared<proxy::XtablesLock>(), .libiptc_rules = limit});
+  }
+  if (way == Way::kNetlink || way == Way::kNetlinkCut) {
+    proxy::NftBackend::Settings settings{.family = family,
+                                         .commits = std::make_shared<proxy::NftCommits>()};
+    if (way == Way::kNetlinkCut) {
+      settings.transaction_bytes = 1;
+    }
+    return std::make_unique<proxy::NftBackend>(std::move(settings));
   }
   return std::make_unique<proxy::RestoreBackend>(
       proxy::RestoreBackend::Settings{.family = family, .variant = variant_of(way)});
@@ -116,6 +132,37 @@ rules::Changes changes_towards(const std::string& save_text, rules::Family famil
   }
   std::reverse(changes.insert_hooks.begin(), changes.insert_hooks.end());
   return changes;
+}
+
+std::filesystem::path dump_of(const std::filesystem::path& golden, rules::Family family) {
+  return golden / (family == rules::Family::kIpv4 ? "iptables-save" : "ip6tables-save");
+}
+
+rules::Context test_node(rules::Family family) {
+  const bool is_ipv4 = family == rules::Family::kIpv4;
+  return {.family = family,
+          .node_name = kNodeName,
+          .node_ip = *rules::IpAddress::parse(is_ipv4 ? kNodeIpv4 : kNodeIpv6),
+          .localhost_node_ports = is_ipv4};
+}
+
+std::vector<rules::Ruleset> history(std::uint64_t seed, rules::Family family, int steps) {
+  ClusterGenerator generator(seed);
+  std::vector<rules::Ruleset> wanted{rules::Ruleset()};
+  for (int step = 0; step < steps; ++step) {
+    const std::size_t services = generator.random().below(25);
+    const auto snapshot =
+        snapshot_of(generator.cluster({.services = services, .endpoints = 3}), family);
+    wanted.push_back(rules::Compiler().compile(snapshot, test_node(family)));
+  }
+  wanted.emplace_back();
+  return wanted;
+}
+
+void require_applied(proxy::Backend& backend, const rules::Changes& changes) {
+  const auto error = backend.apply(changes);
+  INFO((error ? error->message : ""));
+  REQUIRE_FALSE(error);
 }
 
 }  // namespace test

@@ -1,5 +1,8 @@
 #include "proxy/backends/drift.h"
 
+#include <string>
+#include <vector>
+
 #include <catch2/catch.hpp>
 
 #include "test/support/network_namespace.h"
@@ -34,7 +37,7 @@ TEST_CASE("drift: another hand's change is noticed, our own is not, nor what con
     shell("printf '*nat\\n" + rules + "COMMIT\\n' | " + iptables + "-restore --noflush");
   };
   restore(":KUBE-SERVICES - [0:0]\\n-A KUBE-SERVICES -j RETURN\\n");
-  const DriftWatch watch = proxy::watch_drift(Family::kIpv4, variant);
+  const DriftWatch watch = proxy::watch_drift(Family::kIpv4, {.variant = variant});
   watch.settle();
   CHECK(watch.changes().empty());
 
@@ -61,7 +64,7 @@ TEST_CASE("drift: nft tells which chains changed", "[netns][drift]") {
   const NetworkNamespace space;
   shell("iptables-nft -t nat -N KUBE-SERVICES");
   shell("iptables-nft -t filter -A INPUT -j ACCEPT");
-  const DriftWatch watch = proxy::watch_drift(Family::kIpv4, Variant::kNft);
+  const DriftWatch watch = proxy::watch_drift(Family::kIpv4, {.variant = Variant::kNft});
 
   shell("iptables-nft -t nat -A KUBE-SERVICES -j ACCEPT");
   CHECK(is_said(watch.changes(), {kNatServices}));
@@ -90,11 +93,66 @@ TEST_CASE("drift: a change by others in the middle of our own sync is not taken 
           "[netns][drift]") {
   const NetworkNamespace space;
   shell("iptables-nft -t nat -N KUBE-SERVICES");
-  const DriftWatch watch = proxy::watch_drift(Family::kIpv4, Variant::kNft);
+  const DriftWatch watch = proxy::watch_drift(Family::kIpv4, {.variant = Variant::kNft});
 
   shell("printf '*nat\\n-A KUBE-SERVICES -j ACCEPT\\nCOMMIT\\n' | iptables-nft-restore --noflush");
   shell("iptables-nft -t nat -F KUBE-SERVICES");
   watch.settle();
 
   CHECK(is_said(watch.changes(), {kNatServices}));
+}
+
+TEST_CASE("drift: in process our own commits are known one by one, whatever gets lost",
+          "[netns][drift]") {
+  const NetworkNamespace space;
+  shell("iptables-nft -t nat -N KUBE-SERVICES");
+  const proxy::IptablesChoice choice{.variant = Variant::kNft, .in_process = true};
+  const DriftWatch watch = proxy::watch_drift(Family::kIpv4, choice);
+  const auto backend = proxy::make_backend(Family::kIpv4, choice);
+  // More than the buffer of announcements takes.
+  const rules::Rule rule{.matches = {rules::Comment{"much"}}};
+  const rules::Changes large{
+      .chains = {{{Table::kNat, ChainName("KUBE-SEP-1")}, std::vector<rules::Rule>(60'000, rule)}}};
+  const rules::Changes small{.chains = {{{Table::kNat, ChainName("KUBE-SEP-1")}, {{}}}}};
+
+  SECTION("nobody else committed") {
+    REQUIRE_FALSE(backend->apply(large));
+    REQUIRE_FALSE(backend->apply(small));
+    watch.settle();
+    CHECK(watch.changes().empty());
+    REQUIRE_FALSE(backend->apply(small));
+    CHECK(watch.changes().empty());
+  }
+  SECTION("somebody else did, and the announcement is lost") {
+    REQUIRE_FALSE(backend->apply(large));
+    shell("iptables-nft -t nat -A KUBE-SERVICES -j RETURN");
+    REQUIRE_FALSE(backend->apply(small));
+    watch.settle();
+    CHECK(watch.changes().all);
+    CHECK(watch.changes().empty());
+  }
+  SECTION("an iptables-nft-restore that is not ours is one of others") {
+    REQUIRE_FALSE(backend->apply(small));
+    shell("printf '*nat\\n-A KUBE-SERVICES -j DROP\\nCOMMIT\\n' | iptables-nft-restore --noflush");
+    REQUIRE_FALSE(backend->apply(small));
+    watch.settle();
+    CHECK(is_said(watch.changes(), {kNatServices}));
+  }
+}
+
+TEST_CASE(
+    "drift: through iptables-nft-restore, a loss in the middle of our own sync means that all"
+    " is read",
+    "[netns][drift]") {
+  const NetworkNamespace space;
+  shell("iptables-nft -t nat -N KUBE-SERVICES");
+  const DriftWatch watch = proxy::watch_drift(Family::kIpv4, {.variant = Variant::kNft});
+
+  shell(
+      "(echo '*nat'; echo ':KUBE-SEP-1 - [0:0]'; seq -f '-A KUBE-SEP-1 -m comment --comment %g' "
+      "60000; echo COMMIT) | iptables-nft-restore --noflush");
+  shell("iptables-nft -t nat -F KUBE-SERVICES");
+  watch.settle();
+
+  CHECK(watch.changes().all);
 }

@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 
 #include "proxy/host/process.h"
+#include "test/netns/node.h"
 #include "test/support/eventually.h"
 #include "test/support/network_namespace.h"
 #include "test/support/parity_files.h"
@@ -74,4 +75,40 @@ TEST_CASE("environment: closed standard streams do not become sockets", "[netns]
   for (const std::string descriptor : {"0", "1", "2"}) {
     CHECK(shell("readlink /proc/" + pid + "/fd/" + descriptor) == "/dev/null\n");
   }
+}
+
+TEST_CASE("environment: where there is no program at all, rules are written, followed and repaired",
+          "[netns][environment]") {
+  const std::string variant = GENERATE("nft", "legacy");
+  CAPTURE(variant);
+  const NetworkNamespace space;
+  test::leave_hint_of_kubelet(variant);
+  const test::TemporaryFolder folder;
+  const auto write_cluster = [&folder](const std::string& ip) {
+    folder.write("cluster.yaml",
+                 "{apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop},\n"
+                 " spec: {clusterIP: " +
+                     ip + ", ports: [{name: http, port: 80}]}}\n");
+  };
+  const auto holds = [&variant](const std::string& text) {
+    return shell("iptables-" + variant + "-save").find(text) != std::string::npos;
+  };
+  write_cluster("10.96.0.10");
+  const std::filesystem::path log = folder.path() / "log.txt";
+
+  const test::Program daemon({.argv = {test::program_path(),
+                                       "--source=" + folder.path().string(),
+                                       "--iptables-min-sync-period=0s",
+                                       "--conntrack-max-per-core=0"},
+                              .environment = {"PATH=/nonexistent"},
+                              .log = log});
+
+  CHECK(eventually([&] { return holds("10.96.0.10/32"); }));
+  write_cluster("10.96.0.11");
+  CHECK(eventually([&] { return holds("10.96.0.11/32") && !holds("10.96.0.10/32"); }));
+  shell("iptables-" + variant + " -t nat -F KUBE-POSTROUTING");
+  CHECK(eventually([&] { return holds("-A KUBE-POSTROUTING"); }));
+  CHECK_THAT(shell("curl -s http://127.0.0.1:10256/livez"),
+             Catch::Matchers::Contains(R"("healthy":true)"));
+  INFO(test::content(log));
 }

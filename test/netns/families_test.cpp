@@ -35,7 +35,7 @@ Disturbances sync_again_and_again(Family family,
                                   const proxy::IptablesChoice& choice,
                                   std::latch& start) {
   const auto backend = proxy::make_backend(family, choice);
-  const proxy::DriftWatch watch = proxy::watch_drift(family, choice.variant);
+  const proxy::DriftWatch watch = proxy::watch_drift(family, choice);
   proxy::Syncer syncer(*backend);
   ClusterGenerator generator(23);
   const rules::Context context{
@@ -60,8 +60,10 @@ Disturbances sync_again_and_again(Family family,
 
 TEST_CASE("families: both sync at the same moment as if each were alone", "[netns][families]") {
   using proxy::Variant;
-  const auto [variant, in_process] = GENERATE(table<Variant, bool>(
-      {{Variant::kLegacy, true}, {Variant::kLegacy, false}, {Variant::kNft, false}}));
+  const auto [variant, in_process] = GENERATE(table<Variant, bool>({{Variant::kLegacy, true},
+                                                                    {Variant::kLegacy, false},
+                                                                    {Variant::kNft, true},
+                                                                    {Variant::kNft, false}}));
   CAPTURE(to_string(variant), in_process);
   const NetworkNamespace network;
   make_accounting_objects();

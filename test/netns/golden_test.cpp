@@ -13,10 +13,6 @@ using rules::Family;
 
 namespace {
 
-std::filesystem::path dump_of(const std::filesystem::path& golden, Family family) {
-  return golden / (family == Family::kIpv4 ? "iptables-save" : "ip6tables-save");
-}
-
 void check_golden(Way way, const std::string& dump, Family family) {
   const NetworkNamespace network;
   make_accounting_objects();

@@ -125,3 +125,13 @@ TEST_CASE("load: a thousand syncs by iptables-nft-restore lose no connection and
           "[netns][load]") {
   check_syncs_under_load(Way::kRestoreNft, Family::kIpv4);
 }
+
+TEST_CASE("load: a thousand syncs over netlink lose no connection and no datagram",
+          "[netns][load]") {
+  check_syncs_under_load(Way::kNetlink, Family::kIpv4);
+}
+
+TEST_CASE("load: a thousand syncs over netlink, cut wherever it may be, lose nothing either",
+          "[netns][load]") {
+  check_syncs_under_load(Way::kNetlinkCut, Family::kIpv6);
+}

@@ -58,9 +58,9 @@ TEST_CASE("nft tables: what kube-proxy left is read as iptables-nft-save prints 
 
     const auto read = read_nft_tables(family, Detail::kContents);
 
-    REQUIRE(read);
-    CHECK_FALSE(read->chains.empty());
-    CHECK(rules::is_same_reading(*read, printed(family)));
+    REQUIRE(read.is_in_our_words);
+    CHECK_FALSE(read.installed.chains.empty());
+    CHECK(rules::is_same_reading(read.installed, printed(family)));
   }
 }
 
@@ -101,9 +101,10 @@ TEST_CASE("nft tables: every condition and target that we have words for is read
 
     const auto read = read_nft_tables(line.family, Detail::kContents);
 
-    REQUIRE(read);
-    CHECK(read->shared.at(chain) == std::vector{rules::parse_rule(line.rule, line.family).value()});
-    CHECK(rules::is_same_reading(*read, printed(line.family)));
+    REQUIRE(read.is_in_our_words);
+    CHECK(read.installed.shared.at(chain) ==
+          std::vector{rules::parse_rule(line.rule, line.family).value()});
+    CHECK(rules::is_same_reading(read.installed, printed(line.family)));
   }
 }
 
@@ -125,17 +126,17 @@ TEST_CASE("nft tables: some chains alone are read as they are read among all", "
       Family::kIpv4,
       {in_nat("KUBE-SERVICES"), in_nat("KUBE-SEP-A"), in_nat("KUBE-SEP-C"), in_nat("PREROUTING")});
 
-  REQUIRE(some);
-  CHECK(some->chains.size() == 2);  // there is no C
+  REQUIRE(some.is_in_our_words);
+  CHECK(some.installed.chains.size() == 2);  // there is no C
   for (const char* name : {"KUBE-SERVICES", "KUBE-SEP-A"}) {
-    CHECK(some->chains.at(in_nat(name)) == all.chains.at(in_nat(name)));
+    CHECK(some.installed.chains.at(in_nat(name)) == all.chains.at(in_nat(name)));
   }
-  CHECK(some->shared == all.shared);
-  REQUIRE(some->hooks.size() == 1);
-  CHECK(some->hooks[0].chain == in_nat("PREROUTING"));
+  CHECK(some.installed.shared == all.shared);
+  REQUIRE(some.installed.hooks.size() == 1);
+  CHECK(some.installed.hooks[0].chain == in_nat("PREROUTING"));
 
-  CHECK(!proxy::read_nft_chains(Family::kIpv4, {in_nat("KUBE-SEP-B")}));
-  CHECK(proxy::read_nft_chains(Family::kIpv6, {in_nat("KUBE-SEP-A")})->chains.empty());
+  CHECK_FALSE(proxy::read_nft_chains(Family::kIpv4, {in_nat("KUBE-SEP-B")}).is_in_our_words);
+  CHECK(proxy::read_nft_chains(Family::kIpv6, {in_nat("KUBE-SEP-A")}).installed.chains.empty());
 }
 
 TEST_CASE("nft tables: of a rule of ours with foreign words iptables has to tell the text",
@@ -159,7 +160,7 @@ TEST_CASE("nft tables: of a rule of ours with foreign words iptables has to tell
     const NetworkNamespace network;
     restore_services(Family::kIpv4, "nat", rule);
 
-    CHECK_FALSE(read_nft_tables(Family::kIpv4, Detail::kContents));
+    CHECK_FALSE(read_nft_tables(Family::kIpv4, Detail::kContents).is_in_our_words);
   }
 }
 
@@ -173,12 +174,12 @@ TEST_CASE("nft tables: foreign words matter nowhere but in our chains and the ju
 
   const auto read = read_nft_tables(Family::kIpv4, Detail::kContents);
 
-  REQUIRE(read);
-  CHECK(read->hooks.size() == 1);
-  CHECK(rules::is_same_reading(*read, printed(Family::kIpv4)));
+  REQUIRE(read.is_in_our_words);
+  CHECK(read.installed.hooks.size() == 1);
+  CHECK(rules::is_same_reading(read.installed, printed(Family::kIpv4)));
 
   restore(Family::kIpv4, "*nat\n-A PREROUTING -p icmp -j KUBE-SERVICES\nCOMMIT\n");
-  CHECK_FALSE(read_nft_tables(Family::kIpv4, Detail::kContents));
+  CHECK_FALSE(read_nft_tables(Family::kIpv4, Detail::kContents).is_in_our_words);
 }
 
 TEST_CASE("nft tables: a node without tables has nothing installed", "[netns]") {
@@ -186,8 +187,8 @@ TEST_CASE("nft tables: a node without tables has nothing installed", "[netns]") 
 
   const auto read = read_nft_tables(Family::kIpv4, Detail::kContents);
 
-  REQUIRE(read);
-  CHECK(rules::is_same_reading(*read, rules::Installed{}));
+  REQUIRE(read.is_in_our_words);
+  CHECK(rules::is_same_reading(read.installed, rules::Installed{}));
 }
 
 TEST_CASE("nft tables: names alone are read with the jumps to them and without their rules",
@@ -198,10 +199,10 @@ TEST_CASE("nft tables: names alone are read with the jumps to them and without t
 
   const auto read = read_nft_tables(Family::kIpv4, Detail::kNames);
 
-  REQUIRE(read);
-  CHECK(read->hooks.size() == 1);
-  REQUIRE(read->chains.size() == 2);
-  for (const auto& [chain, content] : read->chains) {
+  REQUIRE(read.is_in_our_words);
+  CHECK(read.installed.hooks.size() == 1);
+  REQUIRE(read.installed.chains.size() == 2);
+  for (const auto& [chain, content] : read.installed.chains) {
     CHECK(content == rules::Digest::kUnknown);
   }
 }
@@ -216,7 +217,7 @@ TEST_CASE("nft tables: while another tool commits without a pause, no reading is
   }
   restore(Family::kIpv4, text + "COMMIT\n");
   const auto quiet = read_nft_tables(Family::kIpv4, Detail::kContents);
-  REQUIRE(quiet);
+  REQUIRE(quiet.is_in_our_words);
   std::atomic<bool> stop = false;
   int commits = 0;
   std::thread tool([&] {  // where Catch must not be asked
@@ -229,7 +230,7 @@ TEST_CASE("nft tables: while another tool commits without a pause, no reading is
 
   for (int i = 0; i < 50; ++i) {
     const auto read = read_nft_tables(Family::kIpv4, Detail::kContents);
-    CHECK((read && rules::is_same_reading(*read, *quiet)));
+    CHECK((read.is_in_our_words && rules::is_same_reading(read.installed, quiet.installed)));
   }
 
   stop = true;

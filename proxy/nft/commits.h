@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <mutex>
+
+namespace proxy {
+
+/// The transactions on nftables that this process has committed, so that nobody takes them for
+/// those of another. nftables numbers the transactions of a network namespace without a gap; such a
+/// number is a generation. Thread-safe.
+class NftCommits {
+ public:
+  /// Whose turn it is to commit: a transaction that was made for a generation is refused as soon as
+  /// there is another one, so the families go one after the other.
+  [[nodiscard]] std::unique_lock<std::mutex> take_turn() { return std::unique_lock(turn_); }
+
+  void add(std::uint32_t generation);
+
+  /// False, too, for what was long ago.
+  bool contains(std::uint32_t generation) const;
+
+  /// Whether all generations after `before` up to `last` are ours.
+  bool contains_all(std::uint32_t before, std::uint32_t last) const;
+
+ private:
+  struct Range {
+    std::uint32_t first;
+    std::uint32_t last;
+  };
+
+  std::mutex turn_;
+  mutable std::mutex mutex_;
+  std::deque<Range> ranges_;  // in the order of their commits
+};
+
+}  // namespace proxy
