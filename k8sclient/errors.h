@@ -48,6 +48,13 @@ class TooLarge : public TransportError {
   using TransportError::TransportError;
 };
 
+/// A setting that cannot be used. what() is one line: `/etc/kubeconfig:12:
+/// clusters[0].cluster.server: must start with https:// or http://`.
+class KubeconfigError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 /// The caller asked for the end.
 class Stopped : public std::runtime_error {
  public:

@@ -18,7 +18,7 @@ set(proxy_rooms
     text log host http config explain cluster kernel tables legacy nft backends sync report commands)
 
 # Rooms of k8sclient/, likewise; errors.h lies below them.
-set(k8sclient_rooms objects identity watch)
+set(k8sclient_rooms base objects identity watch)
 
 # "includer<-header": files that match the first pattern must not include what matches the second.
 set(forbidden

@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-#include "k8sclient/objects/decode.h"
+#include "k8sclient/objects/decode_error.h"
 #include "k8sclient/objects/json.h"
 #include "k8sclient/objects/types.h"
 

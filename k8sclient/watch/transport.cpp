@@ -8,8 +8,8 @@
 #include <fmt/format.h>
 #include <pplx/threadpool.h>
 
+#include "k8sclient/base/line_splitter.h"
 #include "k8sclient/identity/credentials.h"
-#include "k8sclient/identity/line_splitter.h"
 #include "k8sclient/identity/tls.h"
 #include "k8sclient/objects/decode.h"
 #include "k8sclient/objects/quote.h"
