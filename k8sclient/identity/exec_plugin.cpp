@@ -11,6 +11,7 @@
 #include "k8sclient/base/rfc3339.h"
 #include "k8sclient/errors.h"
 #include "k8sclient/objects/json.h"
+#include "k8sclient/objects/json_text.h"
 #include "k8sclient/objects/quote.h"
 
 namespace k8sclient {
@@ -20,15 +21,9 @@ namespace {
 constexpr std::size_t kMaxAnswer = 1U << 20U;
 
 std::string json_text(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\' || static_cast<unsigned char>(c) < 0x20) {
-      out += fmt::format("\\u{:04x}", static_cast<unsigned char>(c));
-    } else {
-      out += c;
-    }
-  }
-  return out + "\"";
+  std::string out;
+  append_json_string(out, text);
+  return out;
 }
 
 // Value of KUBERNETES_EXEC_INFO: the request to which the plugin's output is the answer.

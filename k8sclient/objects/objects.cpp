@@ -230,7 +230,7 @@ void read_metadata(const Json& metadata, EndpointSlice& slice) {
     if (key == "annotations") {
       value.fields([&](std::string_view annotation, const Json& text) {
         if (annotation == "endpoints.kubernetes.io/last-change-trigger-time") {
-          slice.last_change_trigger_time = text.text();
+          slice.last_change_trigger_time = on_one_line(text.raw_text());
         }
       });
     }

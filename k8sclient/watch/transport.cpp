@@ -35,15 +35,25 @@ void size_thread_pool() {
   });
 }
 
+// For messages: a user and a password are nobody's business.
+std::string without_credentials(const std::string& url) {
+  constexpr std::string_view kSeparator = "://";
+  const std::size_t scheme_end = url.find(kSeparator);
+  const std::size_t start = scheme_end == std::string::npos ? 0 : scheme_end + kSeparator.size();
+  const std::size_t end = url.rfind('@');
+  return end == std::string::npos || end < start ? url
+                                                 : url.substr(0, start) + "…" + url.substr(end);
+}
+
 web::uri parse_url(const std::string& text, std::string_view what) {
   try {
     web::uri url(text);
     if (url.host().empty()) {
-      throw TransportError(fmt::format("{} {} has no host", what, text));
+      throw TransportError(fmt::format("{} {} has no host", what, without_credentials(text)));
     }
     return url;
   } catch (const web::uri_exception&) {
-    throw TransportError(fmt::format("{} {} is no valid URL", what, text));
+    throw TransportError(fmt::format("{} {} is no valid URL", what, without_credentials(text)));
   }
 }
 
@@ -61,7 +71,8 @@ web::uri without_brackets(const web::uri& url) {
 web::web_proxy parse_proxy(const std::string& text) {
   const web::uri url = parse_url(text, "proxy-url");
   if (url.scheme() != "http") {
-    throw TransportError(fmt::format("proxy-url {} must start with http://", text));
+    throw TransportError(
+        fmt::format("proxy-url {} must start with http://", without_credentials(text)));
   }
   web::web_proxy proxy(without_brackets(url));
   if (const std::string& user = url.user_info(); !user.empty()) {

@@ -97,7 +97,7 @@ TEST_CASE("exec plugin: it is told about the request and the cluster", "[k8sclie
   CHECK(k8sclient::load_pem({{}, seen}) ==
         R"({"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","spec":{)"
         R"("interactive":false,"cluster":{"server":"https://api:6443",)"
-        R"("insecure-skip-tls-verify":false,"tls-server-name":"na\u0022me",)"
+        R"("insecure-skip-tls-verify":false,"tls-server-name":"na\"me",)"
         R"("certificate-authority-data":"UEVN"}}})");
 }
 

@@ -114,6 +114,17 @@ TEST_CASE("decode: an endpoint slice keeps the fields that are used", "[k8sclien
                                                             {std::nullopt, "TCP", std::nullopt}});
 }
 
+TEST_CASE("decode: a line break in an annotation spoils that annotation only",
+          "[k8sclient][decode]") {
+  const auto slice = decode_endpoint_slice(
+      R"({"kind": "EndpointSlice", "metadata": {"name": "web-1", "namespace": "shop", "annotations": {
+        "endpoints.kubernetes.io/last-change-trigger-time": "2024-01-02T03:04:05Z\nlevel=error"}},
+        "endpoints": [{"addresses": ["10.1.0.1"]}]})");
+
+  CHECK(slice.endpoints.size() == 1);
+  CHECK(slice.last_change_trigger_time == "2024-01-02T03:04:05Z\\x0alevel=error");
+}
+
 TEST_CASE("decode: a node keeps the fields that are used", "[k8sclient][decode]") {
   const Node node = decode_node(R"({
     "apiVersion": "v1", "kind": "Node",

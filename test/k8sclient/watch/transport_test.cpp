@@ -331,6 +331,10 @@ TEST_CASE("transport: a proxy is asked for the server", "[k8sclient][transport]"
   CHECK(last.path == "api:6443");
   CHECK_THROWS_WITH(make_transport({.url = "http://x", .proxy_url = "socks5://x:1"}, ""),
                     "proxy-url socks5://x:1 must start with http://");
+  CHECK_THROWS_WITH(make_transport({.url = "http://x", .proxy_url = "socks5://me:pass@x:1"}, ""),
+                    "proxy-url socks5://…@x:1 must start with http://");
+  CHECK_THROWS_WITH(make_transport({.url = "http://x", .proxy_url = "http://me:p%ss@w@x:1"}, ""),
+                    "proxy-url http://…@x:1 is no valid URL");
 }
 
 TEST_CASE("transport: an address that makes no sense is refused", "[k8sclient][transport]") {
