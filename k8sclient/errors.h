@@ -42,6 +42,18 @@ class TransportError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// The answer had begun and did not come to its end.
+class Interrupted : public TransportError {
+ public:
+  using TransportError::TransportError;
+};
+
+/// Because nothing more came of it for too long.
+class TooSilent : public Interrupted {
+ public:
+  using Interrupted::Interrupted;
+};
+
 /// A line or a body is larger than the limit.
 class TooLarge : public TransportError {
  public:

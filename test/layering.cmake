@@ -12,16 +12,17 @@ set(rules_units
 set(k8sclient_units
     errors
     descriptor file line_splitter process rfc3339 base64
-    trim quote json_text field_error object_name types json utf8 yaml decode_error item_splitter objects
-    decode_object decode manifests query
+    trim quote json_text field_error value_path object_name types json utf8 yaml encoding proto_schema proto
+    proto_envelope proto_item_splitter item_splitter api_status decode_error objects decode_object decode
+    manifests query
     pem kubeconfig_setting kubeconfig exec_plugin credentials tls
-    backoff body_buffer exchange transport reflector)
+    answers backoff body_buffer exchange frame_splitter server_url transport reflector)
 
 # Sources whose unit is not called like them: "source=unit".
 set(rules_parts
     compile_base=compile compile_service=compile iptc_decode=iptc_entry iptc_encode=iptc_entry
     parse=text)
-set(k8sclient_parts yaml_text=yaml)
+set(k8sclient_parts decode_watch=decode yaml_text=yaml)
 
 # Rooms of proxy/, lowest first: a file includes only its own room and rooms before it.
 set(proxy_rooms
@@ -37,14 +38,15 @@ set(forbidden
     # Text is made by fmt.
     "^(rules|k8sclient|proxy)/<-^iostream$"
     # Internals of k8sclient/, among them all that shows simdjson or cpprestsdk.
-    "^(proxy|bench)/<-^k8sclient/(watch/(body_buffer|exchange)|objects/(decode_object|json|objects)|identity/(kubeconfig_setting|tls)).h$")
+    "^(proxy|bench)/<-^k8sclient/(watch/(body_buffer|exchange|server_url)|objects/(decode_object|json|objects|proto|proto_envelope|proto_schema|value_path)|identity/(kubeconfig_setting|tls)).h$")
 
 # "header<-includer": what matches the first pattern may be included by the second only.
 set(quarantined
-    "^(cpprest|pplx)/<-^k8sclient/watch/(body_buffer.h|exchange.h|transport.cpp)$"
+    "^(cpprest|pplx)/<-^k8sclient/watch/(body_buffer.h|exchange.h|server_url.h|transport.cpp)$"
     "^boost/<-^(k8sclient/identity/tls|proxy/http/request_reader).cpp$"
     "^openssl/<-^(k8sclient/(base/base64|identity/tls).cpp|rules/names.cpp)$"
     "^simdjson<-^k8sclient/objects/json.h$"
+    "^protozero/<-^k8sclient/objects/proto[a-z_]*.(h|cpp)$"
     "^yaml-cpp/<-^k8sclient/objects/yaml.cpp$"
     "^spdlog/<-^(k8sclient/watch/reflector|proxy/log/logging).cpp$"
     "^CLI/<-^(bench/.*|proxy/(commands/command_line|config/flags)).cpp$"

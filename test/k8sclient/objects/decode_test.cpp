@@ -282,7 +282,8 @@ TEST_CASE("decode: an answer that is not the list that was asked for is refused"
   }));
   CAPTURE(json);
 
-  CHECK_THAT(refusal(decode_list<Service>, json), Catch::StartsWith(message));
+  const auto decode = [](const std::string& text) { return decode_list<Service>(text); };
+  CHECK_THAT(refusal(decode, json), Catch::StartsWith(message));
 }
 
 TEST_CASE("decode: each type of watch line is understood", "[k8sclient][decode]") {
@@ -363,7 +364,8 @@ TEST_CASE("decode: a watch line that makes no sense is refused", "[k8sclient][de
   }));
   CAPTURE(json);
 
-  CHECK_THAT(refusal(decode_watch_line<Service>, json), Catch::StartsWith(message));
+  const auto decode = [](const std::string& text) { return decode_watch_line<Service>(text); };
+  CHECK_THAT(refusal(decode, json), Catch::StartsWith(message));
 }
 
 TEST_CASE("decode: a Status is recognised, anything else is none", "[k8sclient][decode]") {
