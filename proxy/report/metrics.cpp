@@ -99,10 +99,17 @@ void add_watches(std::vector<MetricFamily>& families, const std::vector<WatchAge
                     "Time since the watch of a resource last showed a sign of life",
                     MetricType::Gauge,
                     {}};
+  MetricFamily backs{"iptproxy_watch_went_back_total",
+                     "Times that the API server knew less than before, as after a restore of etcd",
+                     MetricType::Counter,
+                     {}};
   for (const WatchAge& watch : watches) {
     ages.metric.push_back(sample(watch.seconds, {{"resource", watch.resource}}));
+    backs.metric.push_back(
+        sample(static_cast<double>(watch.went_back), {{"resource", watch.resource}}));
   }
   families.push_back(std::move(ages));
+  families.push_back(std::move(backs));
 }
 
 void add_rules(std::vector<MetricFamily>& families, const std::vector<RuleCount>& counts) {

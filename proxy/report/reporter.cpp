@@ -270,7 +270,7 @@ std::vector<WatchAge> Reporter::watch_ages() const {
   std::vector<WatchAge> ages;
   for (const k8sclient::WatchStatus& watch : feed_.watches()) {
     if (watch.last_heard) {
-      ages.push_back({watch.resource, seconds(Clock::now() - *watch.last_heard)});
+      ages.push_back({watch.resource, seconds(Clock::now() - *watch.last_heard), watch.went_back});
     }
   }
   return ages;
