@@ -47,6 +47,10 @@ void merge(Flows& flows) {
 Flows either(Flows holds, Flows otherwise) {
   merge(holds);
   merge(otherwise);
+  double total = 0;
+  for (const Flow& flow : otherwise) {
+    total += flow.share;
+  }
   std::map<const Flow*, Flow*, LessAlike> held;
   for (Flow& flow : holds) {
     held.emplace(&flow, &flow);
@@ -57,8 +61,8 @@ Flows either(Flows holds, Flows otherwise) {
       flow.sure = 0;
       continue;
     }
-    flow.share = std::max(flow.share, alike->second->share);
-    flow.sure = std::min(flow.sure, alike->second->sure);
+    flow.share = std::min(total, flow.share + alike->second->share);
+    flow.sure = std::max(0.0, flow.sure + alike->second->sure - total);
     held.erase(alike);
   }
   for (Flow& flow : holds) {

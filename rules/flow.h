@@ -37,8 +37,8 @@ using Flows = std::vector<Flow>;
 void merge(Flows& flows);
 
 /// What goes on behind a condition that cannot be judged: the one flows if it holds, the others if
-/// it does not, so that of flows that are alike the share is between those of both. `otherwise`
-/// comes first, and its paths stay.
+/// it does not. It may hold for some packets and not for others, so of flows that are alike no more
+/// is certain than that their shares overlap. `otherwise` comes first, and its paths stay.
 Flows either(Flows holds, Flows otherwise);
 
 /// Whether both have the same flows in the same shares; both are merged.

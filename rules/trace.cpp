@@ -154,22 +154,35 @@ class Journey {
     }
   }
 
-  /// Sums of the same shares differ in their last digits.
-  static bool is_known(const Ended& ended) { return ended.at_most - ended.at_least < 1e-9; }
+  /// Least and most. Whatever does not meet another fate meets this one; and sums of the same
+  /// shares differ in their last digits.
+  std::pair<double, double> shares_of(const Fate& fate) const {
+    constexpr double kNothing = 1e-9;
+    double others = 0;
+    for (const auto& [other, ended] : ended_) {
+      others += other == fate ? 0 : ended.at_most;
+    }
+    const double most = std::min(1.0, ended_.at(fate).at_most);
+    const bool is_all = !walk_.may_have_lost_flows();
+    const double rest = is_all && 1 - others > kNothing ? 1 - others : 0;
+    const double least = std::max(ended_.at(fate).at_least, rest);
+    return {most - least < kNothing ? most : least, most};
+  }
 
   /// In the order of the rules.
   std::vector<Outcome> outcomes() const {
     std::map<std::vector<std::size_t>, Outcome> by_path;
     for (const auto& [fate, ended] : ended_) {
       const auto& [verdict, endpoint, masqueraded, delivered_here, untracked] = fate;
+      const auto [at_least, at_most] = shares_of(fate);
       std::vector<std::size_t> path = walk_.log().path(ended.likeliest);
       Outcome outcome{.verdict = verdict,
                       .endpoint = endpoint,
                       .masqueraded = masqueraded,
                       .delivered_here = delivered_here,
                       .untracked = untracked,
-                      .at_least = ended.at_least,
-                      .at_most = is_known(ended) ? ended.at_least : std::min(1.0, ended.at_most),
+                      .at_least = at_least,
+                      .at_most = at_most,
                       .path = steps(path)};
       by_path.emplace(std::move(path), std::move(outcome));
     }

@@ -135,6 +135,10 @@ ManifestFile parse_manifests(std::string path, std::string_view text) {
     reader.fail(0, fmt::format("larger than {} bytes", kManifestLimits.bytes));
     return reader.take();
   }
+  if (first == std::string_view::npos) {
+    reader.fail(0, "is empty");  // whoever writes it has not begun, or has failed
+    return reader.take();
+  }
   for (const Chunk& chunk : split_documents(text)) {
     reader.read_yaml(chunk);
   }

@@ -64,7 +64,7 @@ Survey Cluster::survey(const ServiceQuestion& question) const {
   }
   const auto api = connect(config_);
   const auto list = [&api](const std::string& path) {
-    return k8sclient::decode_manifests(api->get_text(path, {}));
+    return k8sclient::decode_manifests(api->get(path, {}));
   };
   // Names are of letters, digits, "-" and ".", or there is no such Service.
   Survey survey;

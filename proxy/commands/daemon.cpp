@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <memory>
 #include <variant>
 
 #include <fmt/format.h>
@@ -45,6 +46,10 @@ void read_command_line(const YamlNode& node, Config& config) {
   }
 }
 
+std::unique_ptr<k8sclient::Transport> connect_to_daemon(const Config& config) {
+  return k8sclient::make_transport({.url = "http://" + config.metrics_bind_address}, "iptproxy");
+}
+
 bool is_of_logging(std::string_view flag) {
   return field_flag(flag).path.starts_with("logging.");
 }
@@ -83,17 +88,19 @@ std::optional<Config> configuration_in(std::string_view configz, const Config& o
   }
 }
 
-std::string daemon_page(const Config& config, const std::string& path) {
-  const auto daemon =
-      k8sclient::make_transport({.url = "http://" + config.metrics_bind_address}, "iptproxy");
-  return daemon->get_text(path, {});
+std::string daemon_text(const Config& config, const std::string& path) {
+  return connect_to_daemon(config)->get_text(path, {});
+}
+
+std::string daemon_json(const Config& config, const std::string& path) {
+  return connect_to_daemon(config)->get(path, {});
 }
 
 Config daemon_configuration(const Config& own) {
   const std::string& address = own.metrics_bind_address;
   std::string configz;
   try {
-    configz = daemon_page(own, "/configz");
+    configz = daemon_json(own, "/configz");
   } catch (const std::exception& error) {
     log_info("No daemon was asked for its configuration, the flags and the defaults count",
              {{"address", address}, {"reason", error.what()}});

@@ -21,8 +21,9 @@ std::optional<Config> configuration_in(std::string_view configz, const Config& o
 /// which.
 Config daemon_configuration(const Config& own);
 
-/// Reads a page of the daemon's metrics server. Throws k8sclient::ApiError and
-/// k8sclient::TransportError.
-std::string daemon_page(const Config& config, const std::string& path);
+/// Read a page of the daemon's metrics server, of plain text or of JSON. Throw k8sclient::ApiError
+/// and k8sclient::TransportError.
+std::string daemon_text(const Config& config, const std::string& path);
+std::string daemon_json(const Config& config, const std::string& path);
 
 }  // namespace proxy

@@ -232,7 +232,7 @@ int check(const Config& config, Output output, Colour colour) {
     }
   }
   try {
-    add(check_daemon(daemon_page(config, "/metrics")));
+    add(check_daemon(daemon_text(config, "/metrics")));
   } catch (const std::exception& error) {
     add({{Finding::Level::kOk,
           "daemon",

@@ -201,7 +201,7 @@ std::string outcome_line(const rules::Outcome& outcome, const Painter& paint) {
     text += outcome.delivered_here ? ", on this node" : "";
     text += outcome.untracked ? ", untracked: no connection, so no nat" : "";
   }
-  if (rules::is_left_alone(outcome)) {
+  if (rules::is_left_alone(outcome) && !outcome.untracked) {
     text += ", no rule decides";
   }
   return text + "\n";

@@ -196,7 +196,7 @@ TEST_CASE("operator: a second proxy on the node is told while it runs", "[netns]
 
 TEST_CASE("operator: what kube-proxy's ipvs mode left is told", "[netns][operator]") {
   const NetworkNamespace space;
-  shell("ip link add kube-ipvs0 type dummy");
+  shell("ip link add kube-ipvs0 type veth peer name other");
   const Daemon daemon;
 
   CHECK(daemon.logged("the interface kube-ipvs0 of kube-proxy's ipvs mode is still there"));

@@ -70,7 +70,6 @@ TEST_CASE("trace: where both ways meet again, shares are known", "[rules][trace]
   CAPTURE(both_ways);
   const Trace result = send("*nat\n:A - [0:0]\n:B - [0:0]\n" + std::string(both_ways) +
                                 "-A A -s 172.16.0.0/12 -j DROP\n"
-                                "-A A -m limit --limit 1/sec -j RETURN\n"
                                 "-A B -j RETURN\n"
                                 "-A B -j DROP\n"
                                 "-A PREROUTING -m statistic --mode random --probability 0.5 -j "
@@ -82,6 +81,20 @@ TEST_CASE("trace: where both ways meet again, shares are known", "[rules][trace]
   CHECK(fate(result) == "10.0.0.1:1, 10.0.0.2:1");
   CHECK(result.outcomes[0].at_most == Approx(0.5));
   CHECK(result.notes.empty());
+}
+
+TEST_CASE("trace: a fate that every way leads to is certain", "[rules][trace]") {
+  const Trace result = send(
+      "*filter\n"
+      ":INPUT DROP [0:0]\n"
+      "-A INPUT -m set --match-set friends src -j ACCEPT\n"
+      "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n"
+      "COMMIT\n",
+      "203.0.113.2",
+      "192.168.0.2:22");
+
+  CHECK(fate(result) == "ACCEPT");
+  CHECK(result.outcomes.at(0).at_least == 1);
 }
 
 TEST_CASE("trace: a doubt about some packets leaves the others' shares", "[rules][trace]") {

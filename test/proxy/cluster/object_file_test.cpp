@@ -131,7 +131,7 @@ TEST_CASE("object_file: a document that is no manifest is an error", "[proxy][ob
   CHECK(proxy::parse_manifests("f", "{\"a\": 1}").errors.size() == 1);
   CHECK(proxy::parse_manifests("f", "just text\n").errors.size() == 1);
   CHECK(proxy::parse_manifests("f", "{\"kind\": \"Service\"").errors.size() == 1);
-  CHECK(proxy::parse_manifests("f", "").errors.empty());
+  CHECK(proxy::parse_manifests("f", " \n").errors == Names{"f: is empty"});
   CHECK(proxy::parse_manifests("f", "---\n# nothing\n").errors.empty());
 }
 

@@ -8,12 +8,18 @@ namespace {
 
 using Words = std::vector<std::string>;
 
+struct Row {
+  Words given;
+  std::string command;
+  Words rest;
+};
+
 std::string command_in(Words& arguments) {
   return std::string(proxy::take_command(arguments).name);
 }
 
 TEST_CASE("command_table: flags may stand before the command", "[proxy][commands]") {
-  const auto [given, command, rest] = GENERATE(table<Words, std::string, Words>({
+  const Row row = GENERATE(values<Row>({
       {{}, "run", {}},
       {{"--config=x"}, "run", {"--config=x"}},
       {{"--config", "diff"}, "run", {"--config", "diff"}},
@@ -28,11 +34,11 @@ TEST_CASE("command_table: flags may stand before the command", "[proxy][commands
       {{"--help", "diff"}, "diff", {"--help"}},
       {{"--", "diff"}, "run", {"--", "diff"}},
   }));
-  Words arguments = given;
-  CAPTURE(given);
+  Words arguments = row.given;
+  CAPTURE(row.given);
 
-  CHECK(command_in(arguments) == command);
-  CHECK(arguments == rest);
+  CHECK(command_in(arguments) == row.command);
+  CHECK(arguments == row.rest);
 }
 
 TEST_CASE("command_table: a word that is no command is told, with what was probably meant",
