@@ -14,6 +14,7 @@
 #include "proxy/log/logging.h"
 #include "proxy/report/server_routes.h"
 #include "proxy/report/sync_metrics.h"
+#include "proxy/text/build_info.h"
 #include "rules/topology.h"
 
 namespace proxy {
@@ -79,6 +80,9 @@ Reporter::Reporter(const LocalNode& node, Store& store, Feed& feed, Metrics& met
         return read_entrances(family, variant);
       }),
       events_(make_events(feed, node)) {
+  for (const Family family : node.families) {
+    metrics_.begin(family);
+  }
   service_health_ = std::make_unique<ServiceHealth>(
       probes_,
       [this] { return health_.verdict(Moment::now()).healthy; },
@@ -261,6 +265,15 @@ void Reporter::tick() {
   metrics_.sync_proxy_rules_endpoint_changes_pending.set(static_cast<double>(pending_endpoints));
 }
 
+Readiness Reporter::readiness() const {
+  const HealthVerdict verdict = health_.verdict(Moment::now());
+  const bool all_synced = verdict.families.size() == node_.families.size();
+  return {.all_synced = all_synced,
+          .status = verdict.healthy ? "The rules are up to date."
+                    : !all_synced   ? "Waiting for the first sync."
+                                    : fmt::format("{}", fmt::join(verdict.problems, "; "))};
+}
+
 Reporter::FamilyView Reporter::view(Family family) const {
   const std::lock_guard lock(mutex_);
   return views_[family];
@@ -305,7 +318,7 @@ std::shared_ptr<const Traffic> Reporter::traffic(Family family, const FamilyView
 Status Reporter::status() const {
   const HealthVerdict verdict = health_.verdict(Moment::now());
   const Config& config = node_.config;
-  Status status{.version = IPTPROXY_VERSION,
+  Status status{.version = std::string(build_info().version),
                 .node_name = node_.name,
                 .cluster = config.sources.empty()
                                ? "API server"
