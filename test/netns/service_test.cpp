@@ -23,10 +23,13 @@ using test::eventually;
 
 namespace {
 
-constexpr const char* kNoServices = "apiVersion: v1\nkind: List\nitems: []\n";
+constexpr const char* kCluster =
+    "{apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop},\n"
+    " spec: {clusterIP: 10.96.0.10, clusterIPs: [10.96.0.10], ipFamilies: [IPv4],\n"
+    "  ports: [{name: http, port: 80}]}}\n";
 
 std::vector<std::string> daemon(const test::TemporaryFolder& folder) {
-  folder.write("cluster.yaml", kNoServices);
+  folder.write("cluster.yaml", kCluster);
   return {test::program_path(),
           "--source=" + folder.path().string(),
           "--conntrack-max-per-core=0",
