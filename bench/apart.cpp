@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <stdexcept>
 #include <type_traits>
@@ -37,6 +38,17 @@ static_assert(std::is_trivially_copyable_v<Figures>);
 }
 
 }  // namespace
+
+OwnLockFile::OwnLockFile() {
+  const proxy::Descriptor file(::mkstemp(path_.data()));
+  if (!file || ::setenv("XTABLES_LOCKFILE", path_.c_str(), 1) != 0) {
+    proxy::throw_errno("cannot make a lock file");
+  }
+}
+
+OwnLockFile::~OwnLockFile() {
+  ::unlink(path_.c_str());
+}
 
 std::vector<Figures> run_apart(const std::function<void(const Sink&)>& work) {
   std::array<int, 2> ends{};

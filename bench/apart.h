@@ -1,11 +1,25 @@
 #pragma once
 
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "bench/sync_figures.h"
 
 namespace bench {
+
+/// From now on this process and its children lock a file of their own, gone at the end, instead of
+/// /run/xtables.lock, which the host's firewall may be waiting for. Throws std::system_error.
+class OwnLockFile {
+ public:
+  OwnLockFile();
+  ~OwnLockFile();
+  OwnLockFile(const OwnLockFile&) = delete;
+  OwnLockFile& operator=(const OwnLockFile&) = delete;
+
+ private:
+  std::string path_ = "/tmp/iptproxy-bench-XXXXXX";
+};
 
 using Sink = std::function<void(const Figures&)>;
 

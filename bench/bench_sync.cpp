@@ -140,6 +140,7 @@ int main(int argc, char** argv) {
     return kSkipped;
   }
   try {
+    const bench::OwnLockFile lock;
     run(options);
     return 0;
   } catch (const std::exception& error) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -37,8 +38,10 @@ Decades decades_of(const Plot& plot, double PlotPoint::*coordinate) {
     for (const PlotPoint& point : line.points) {
       if (is_drawn(point)) {
         const double value = point.*coordinate;
-        least = least == 0 ? value : std::min(least, value);
-        most = std::max(most, value);
+        const bool has_spread = coordinate == &PlotPoint::y && point.low > 0;
+        const double low = has_spread ? std::min(value, point.low) : value;
+        least = least == 0 ? low : std::min(least, low);
+        most = std::max(most, has_spread ? std::max(value, point.high) : value);
       }
     }
   }
@@ -93,7 +96,7 @@ std::string scales(const Frame& frame) {
   return svg;
 }
 
-std::string line_of(const PlotLine& line, const Frame& frame, const std::string& unit) {
+std::string line_of(const Plot& plot, const PlotLine& line, const Frame& frame) {
   std::string path;
   std::string dots;
   for (const PlotPoint& point : line.points) {
@@ -103,14 +106,15 @@ std::string line_of(const PlotLine& line, const Frame& frame, const std::string&
     const double left = frame.left_of(point.x);
     const double top = frame.top_of(point.y);
     path += fmt::format("{}{:.1f},{:.1f}", path.empty() ? "" : " ", left, top);
-    dots += fmt::format(
-        R"(<circle cx="{:.1f}" cy="{:.1f}" r="3.5"><title>{}, {:g}: {:.4g} {}</title></circle>)",
-        left,
-        top,
-        proxy::html_escaped(line.name),
-        point.x,
-        point.y,
-        proxy::html_escaped(unit));
+    dots += fmt::format("<g><title>{}</title>", point_text(plot, line, point));
+    if (point.low > 0) {
+      dots += fmt::format(
+          R"(<line class="spread" x1="{0:.1f}" x2="{0:.1f}" y1="{1:.1f}" y2="{2:.1f}"/>)",
+          left,
+          frame.top_of(point.high),
+          frame.top_of(point.low));
+    }
+    dots += fmt::format(R"(<circle cx="{:.1f}" cy="{:.1f}" r="3.5"/></g>)", left, top);
   }
   return fmt::format(R"(<g class="{}"><polyline points="{}"/>{}</g>)",
                      proxy::html_escaped(line.style),
@@ -118,9 +122,33 @@ std::string line_of(const PlotLine& line, const Frame& frame, const std::string&
                      dots);
 }
 
+bool has_one_x(const Plot& plot) {
+  std::optional<double> x;
+  for (const PlotLine& line : plot.lines) {
+    for (const PlotPoint& point : line.points) {
+      if (is_drawn(point) && x.value_or(point.x) != point.x) {
+        return false;
+      }
+      x = is_drawn(point) ? point.x : x;
+    }
+  }
+  return x.has_value();
+}
+
 }  // namespace
 
+std::string point_text(const Plot& plot, const PlotLine& line, const PlotPoint& point) {
+  std::string text = fmt::format("{}, {:g}: {:.4g} {}", line.name, point.x, point.y, plot.unit);
+  if (point.low > 0) {
+    text += fmt::format(" (p10 to p90: {:.4g} to {:.4g})", point.low, point.high);
+  }
+  return proxy::html_escaped(text);
+}
+
 std::string to_svg(const Plot& plot) {
+  if (has_one_x(plot)) {
+    return to_bars(plot);
+  }
   const Frame frame{.x = decades_of(plot, &PlotPoint::x), .y = decades_of(plot, &PlotPoint::y)};
   std::string svg = fmt::format(R"(<svg viewBox="0 0 {} {}" role="img" aria-label="{}">)"
                                 R"(<text class="title" x="0" y="14">{}, {}</text>)"
@@ -135,7 +163,7 @@ std::string to_svg(const Plot& plot) {
                                 proxy::html_escaped(plot.x_name));
   svg += scales(frame);
   for (const PlotLine& line : plot.lines) {
-    svg += line_of(line, frame, plot.unit);
+    svg += line_of(plot, line, frame);
   }
   return svg + "</svg>";
 }

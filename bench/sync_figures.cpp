@@ -4,6 +4,7 @@ namespace bench {
 
 Quantiles quantiles(const Timing& timing) {
   return {.runs = static_cast<std::uint32_t>(timing.runs_ms.size()),
+          .p10 = timing.percentile(0.1),
           .p50 = timing.percentile(0.5),
           .p90 = timing.percentile(0.9),
           .p99 = timing.percentile(0.99)};

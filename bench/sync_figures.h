@@ -39,6 +39,7 @@ enum class Subject : std::uint8_t {
 /// Milliseconds.
 struct Quantiles {
   std::uint32_t runs = 0;  // 0: not measured
+  double p10 = 0;
   double p50 = 0;
   double p90 = 0;
   double p99 = 0;

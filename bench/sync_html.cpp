@@ -29,13 +29,15 @@ svg text.title { font-size: 13px; font-weight: 600; fill: var(--text); }
 svg .scale { stroke: var(--line); } polyline { fill: none; stroke-width: 2; }
 .legacy { --ink: var(--legacy); } .nft { --ink: var(--nft); }
 .rival.legacy, .rival.nft { --ink: var(--rival); } .bare { opacity: .55; }
-g polyline { stroke: var(--ink); } g circle { fill: var(--ink); }
+g polyline, .spread { stroke: var(--ink); } g circle, g rect { fill: var(--ink); }
+svg rect { opacity: .75; } svg .spread { stroke-width: 2; } svg rect + .spread { stroke: var(--text); }
+svg text.value { fill: var(--text); }
 .bare polyline { stroke-dasharray: 5 4; } .daemon polyline { stroke-dasharray: 9 3; }
 .rival.nft polyline { stroke-dasharray: 2 3; }
 .key { display: inline-flex; align-items: center; gap: .4rem; margin-right: 1.4rem; }
 .key svg { width: 2.2rem; height: .8rem; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; white-space: nowrap; }
-th, td { padding: .3rem .7rem; text-align: right; border-bottom: 1px solid var(--line); }
+.wide { overflow-x: auto; } table { border-collapse: collapse; } td { white-space: nowrap; }
+th, td { padding: .3rem .5rem; text-align: right; border-bottom: 1px solid var(--line); }
 th { color: var(--dim); font-weight: 600; } th:first-child, td:first-child { text-align: left; }
 .met { color: var(--good); } .missed { color: var(--bad); font-weight: 600; }
 )";
@@ -51,6 +53,10 @@ std::string style_of(const Figures& figures) {
   return fmt::format("{}{}", kind, variant_of(figures.way));
 }
 
+PlotPoint point_of(const Quantiles& time) {
+  return {.y = time.p50, .low = time.p10, .high = time.p90};
+}
+
 /// One line for each subject and way, from the figures of all sizes; in the order of the report.
 template <typename Value>
 std::vector<PlotLine> lines_of(const Report& report, Value value) {
@@ -62,13 +68,16 @@ std::vector<PlotLine> lines_of(const Report& report, Value value) {
       lines.push_back({.name = name, .style = style_of(figures)});
       line = lines.end() - 1;
     }
-    line->points.push_back({.x = static_cast<double>(figures.size.services), .y = value(figures)});
+    PlotPoint point = value(figures);
+    point.x = static_cast<double>(figures.size.services);
+    line->points.push_back(point);
   }
   return lines;
 }
 
 std::vector<PlotLine> bare_lines_of(const Report& report) {
-  auto lines = lines_of(report, [](const Figures& figures) { return figures.bare_commit.p50; });
+  auto lines =
+      lines_of(report, [](const Figures& figures) { return point_of(figures.bare_commit); });
   std::erase_if(lines, [](const PlotLine& line) {
     return std::ranges::none_of(line.points, [](const PlotPoint& point) { return point.y > 0; });
   });
@@ -82,28 +91,28 @@ std::vector<PlotLine> bare_lines_of(const Report& report) {
 std::string plots(const Report& report) {
   std::string html = R"(<div class="plots">)";
   for (const Event event : kEvents) {
-    Plot plot{
-        .title = std::string(name_of(event)),
-        .unit = "ms",
-        .x_name = "Services",
-        .lines = lines_of(report, [event](const Figures& figures) { return figures[event].p50; })};
+    Plot plot{.title = std::string(name_of(event)),
+              .unit = "ms",
+              .x_name = "Services",
+              .lines = lines_of(
+                  report, [event](const Figures& figures) { return point_of(figures[event]); })};
     if (event == Event::kOneEndpoint) {
       std::ranges::move(bare_lines_of(report), std::back_inserter(plot.lines));
     }
     html += to_svg(plot) + "\n";
   }
-  html +=
-      to_svg({.title = "peak RSS with the largest child",
-              .unit = "MB",
-              .x_name = "Services",
-              .lines = lines_of(report, [](const Figures& figures) {
-                return static_cast<double>(figures.rss_bytes + figures.child_rss_bytes) / kMegabyte;
-              })});
+  html += to_svg({.title = "peak RSS with the largest child",
+                  .unit = "MB",
+                  .x_name = "Services",
+                  .lines = lines_of(report, [](const Figures& figures) {
+                    const std::size_t bytes = figures.rss_bytes + figures.child_rss_bytes;
+                    return PlotPoint{.y = static_cast<double>(bytes) / kMegabyte};
+                  })});
   return html + "</div>\n";
 }
 
 std::string legend(const Report& report) {
-  auto lines = lines_of(report, [](const Figures&) { return 1.0; });
+  auto lines = lines_of(report, [](const Figures&) { return PlotPoint{.y = 1}; });
   std::ranges::move(bare_lines_of(report), std::back_inserter(lines));
   std::string html = "<div>";
   for (const PlotLine& line : lines) {
@@ -139,11 +148,13 @@ std::string size_text(const Size& size) {
 std::string time_cell(const Quantiles& time) {
   return time.runs == 0
              ? "–"
-             : fmt::format(R"(<span title="p90 {:.4g}, p99 {:.4g}, {} runs">{:.4g}</span>)",
-                           time.p90,
-                           time.p99,
-                           time.runs,
-                           time.p50);
+             : fmt::format(
+                   R"(<span title="p10 {:.4g}, p90 {:.4g}, p99 {:.4g}, {} runs">{:.4g}</span>)",
+                   time.p10,
+                   time.p90,
+                   time.p99,
+                   time.runs,
+                   time.p50);
 }
 
 std::string memory_cell(std::size_t bytes) {

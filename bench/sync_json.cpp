@@ -28,6 +28,7 @@ std::string time_of(const Quantiles& time) {
   return time.runs == 0 ? "null"
                         : JsonObject()
                               .number("runs", time.runs)
+                              .number("p10", time.p10)
                               .number("p50", time.p50)
                               .number("p90", time.p90)
                               .number("p99", time.p99)

@@ -51,7 +51,8 @@ void write_frame(std::string_view target_name,
 }  // namespace
 
 std::uint32_t head_size(Family family) {
-  return static_cast<std::uint32_t>(iptc::header_size(family) + XT_ALIGN(sizeof(xt_error_target)));
+  return static_cast<std::uint32_t>(iptc::header_size(family) +
+                                    iptc::aligned(sizeof(xt_error_target)));
 }
 
 std::uint32_t final_size(Family family) {
@@ -59,7 +60,7 @@ std::uint32_t final_size(Family family) {
 }
 
 void encode_head(std::string_view chain, Family family, std::span<std::uint8_t> out) {
-  write_frame(kHeadTarget, XT_ALIGN(sizeof(xt_error_target)), family, out);
+  write_frame(kHeadTarget, iptc::aligned(sizeof(xt_error_target)), family, out);
   std::copy(chain.begin(),
             chain.end(),
             out.begin() + static_cast<std::ptrdiff_t>(iptc::header_size(family) +

@@ -51,6 +51,11 @@ struct SctpInfo {
   std::uint32_t inverted;
 };
 
+/// What XT_ALIGN of the kernel's header says, which is no C++ before 2023: it uses typeof.
+constexpr std::size_t aligned(std::size_t bytes) {
+  return (bytes + alignof(_xt_align) - 1) / alignof(_xt_align) * alignof(_xt_align);
+}
+
 /// A match or target of iptables: its name, and the revision and data that we use.
 template <typename T>
 struct Extension {
@@ -59,7 +64,7 @@ struct Extension {
   std::uint8_t revision;
 
   /// Bytes of the header and the data.
-  static constexpr std::size_t size() { return XT_ALIGN(sizeof(xt_entry_match) + sizeof(T)); }
+  static constexpr std::size_t size() { return aligned(sizeof(xt_entry_match) + sizeof(T)); }
 };
 
 inline constexpr Extension<xt_comment_info> kComment{"comment", 0};

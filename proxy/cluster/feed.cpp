@@ -4,7 +4,10 @@
 #include <system_error>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "proxy/log/logging.h"
+#include "proxy/text/build_info.h"
 
 namespace proxy {
 
@@ -130,8 +133,10 @@ std::unique_ptr<k8sclient::Transport> connect(const Config& config,
   for (const std::string& warning : k8sclient::warnings(server)) {
     log_warning("Connection to the API server", {{"warning", warning}});
   }
-  return k8sclient::make_transport(
-      std::move(server), "iptproxy/" IPTPROXY_VERSION " (linux)", {}, std::move(on_request));
+  return k8sclient::make_transport(std::move(server),
+                                   fmt::format("iptproxy/{} (linux)", build_info().version),
+                                   {},
+                                   std::move(on_request));
 }
 
 ClusterObjects read_files(const Config& config) {

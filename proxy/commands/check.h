@@ -34,7 +34,8 @@ using PostJson = std::function<std::string(const std::string& path, const std::s
 std::vector<Finding> check_authorization(const PostJson& post, std::string_view node_name);
 
 /// Each match and target that rules use, tried in a network namespace of its own: the host's tables
-/// are not touched. `programs` are the restore programs to try them with.
+/// are not touched. `programs` are the restore programs to try them with. Without the right to make
+/// a namespace it cannot be told, which is a warning.
 std::vector<Finding> check_kernel(const std::vector<std::string>& programs);
 
 /// Variants, versions and rules of others; conntrack size; sysctls; whether kube-proxy still runs.

@@ -2,8 +2,10 @@
 #include <charconv>
 #include <filesystem>
 #include <optional>
+#include <thread>
 
 #include <fmt/format.h>
+#include <sched.h>
 
 #include "proxy/backends/variant.h"
 #include "proxy/commands/check.h"
@@ -100,6 +102,12 @@ Finding check_sysctl(std::string_view setting, std::string_view advice) {
           good ? "" : std::string(advice)};
 }
 
+/// Whether the processes of the node are seen: the first PID namespace has a fixed number.
+bool sees_all_processes() {
+  std::error_code ignored;
+  return std::filesystem::read_symlink("/proc/self/ns/pid", ignored) == "pid:[4026531836]";
+}
+
 /// Another proxy would fight for the same chains.
 std::vector<Finding> check_rivals() {
   std::vector<Finding> findings;
@@ -113,7 +121,12 @@ std::vector<Finding> check_rivals() {
     }
   }
   if (findings.empty()) {
-    findings.push_back({Level::kOk, "kube-proxy", "no kube-proxy runs here", ""});
+    findings.push_back({Level::kOk,
+                        "kube-proxy",
+                        sees_all_processes() ? "no kube-proxy runs here"
+                                             : "cannot tell whether kube-proxy runs: a container "
+                                               "sees its own processes only",
+                        ""});
   }
   if (const auto leftover = ipvs_leftover()) {
     findings.push_back(
@@ -142,30 +155,48 @@ Finding check_rules(Family family, const IptablesChoice& choice) {
           ""};
 }
 
+/// In the network namespace of the calling thread.
+Finding try_extensions(const std::string& restore) {
+  std::vector<std::string> missing;
+  std::string reason;
+  for (const Probe& probe : kProbes) {
+    const std::string input = probe_input(probe);
+    const ProcessResult tried = run({.argv = {restore, "--noflush"}, .input = input});
+    if (tried.status != 0) {
+      missing.emplace_back(probe.extension);
+      reason = one_line(tried.error);
+    }
+  }
+  if (missing.empty()) {
+    return {Level::kOk,
+            "kernel",
+            fmt::format("{}: all {} matches and targets work", restore, std::size(kProbes)),
+            ""};
+  }
+  return {Level::kError,
+          "kernel",
+          fmt::format("{}: {} do not work: {}", restore, fmt::join(missing, ", "), reason),
+          "load the xt_* modules of these extensions"};
+}
+
 }  // namespace
 
 std::vector<Finding> check_kernel(const std::vector<std::string>& programs) {
   std::vector<Finding> findings;
-  for (const std::string& restore : programs) {
-    std::vector<std::string> missing;
-    std::string reason;
-    for (const Probe& probe : kProbes) {
-      const std::string input = probe_input(probe);
-      const ProcessResult tried =
-          run({.argv = {"unshare", "-n", restore, "--noflush"}, .input = input});
-      if (tried.status != 0) {
-        missing.emplace_back(probe.extension);
-        reason = one_line(tried.error);
-      }
+  // A namespace of the thread: the programs that it starts inherit it.
+  std::jthread([&] {
+    if (::unshare(CLONE_NEWNET) != 0) {
+      findings.push_back({Level::kWarning,
+                          "kernel",
+                          "cannot tell whether all matches and targets work: that is tried in a "
+                          "network namespace of its own, and making one is not permitted here",
+                          "run `iptproxy check` as root on the node itself to know"});
+      return;
     }
-    findings.push_back(
-        {missing.empty() ? Level::kOk : Level::kError,
-         "kernel",
-         missing.empty()
-             ? fmt::format("{}: all {} matches and targets work", restore, std::size(kProbes))
-             : fmt::format("{}: {} do not work: {}", restore, fmt::join(missing, ", "), reason),
-         missing.empty() ? "" : "run as root; load the xt_* modules of these extensions"});
-  }
+    for (const std::string& restore : programs) {
+      findings.push_back(try_extensions(restore));
+    }
+  }).join();
   return findings;
 }
 

@@ -13,6 +13,7 @@
 #include "k8sclient/objects/quote.h"
 #include "proxy/commands/command_table.h"
 #include "proxy/commands/daemon.h"
+#include "proxy/commands/usage.h"
 #include "proxy/config/flags.h"
 #include "proxy/host/descriptor.h"
 #include "proxy/log/logging.h"
@@ -103,6 +104,46 @@ int parse_and_execute(const Command& command, std::vector<std::string> arguments
   return execute(command, options);
 }
 
+/// What --help of the command shows, as values.
+CommandUsage usage_of(const Command& command) {
+  CLI::App app;
+  CommandOptions options;
+  command.add_options(app, options);
+  add_flags(app, options.flags);
+  (void)help_text(app);  // takes the hidden ones out of their group
+  CommandUsage usage{
+      .name = std::string(command.name), .help = std::string(command.summary), .options = {}};
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->get_group().empty()) {
+      continue;
+    }
+    OptionUsage shown{.help = option->get_description(), .group = option->get_group()};
+    for (const std::string& name : option->get_snames()) {
+      shown.names.push_back("-" + name);
+    }
+    for (const std::string& name : option->get_lnames()) {
+      shown.names.push_back("--" + name);
+    }
+    if (shown.names.empty()) {
+      shown.names.push_back(option->get_name());
+    }
+    const std::string type = option->get_expected_max() == 0 ? "" : option->get_type_name();
+    shown.value = type.substr(0, type.find(':'));
+    const std::size_t open = type.find('{');
+    if (open != std::string::npos) {
+      shown.choices = CLI::detail::split(type.substr(open + 1, type.rfind('}') - open - 1), ',');
+    }
+    usage.options.push_back(std::move(shown));
+  }
+  return usage;
+}
+
+std::vector<CommandUsage> usages() {
+  std::vector<CommandUsage> all;
+  std::ranges::transform(commands(), std::back_inserter(all), usage_of);
+  return all;
+}
+
 int show_overview() {
   fmt::print("{}", overview());
   return 0;
@@ -128,18 +169,20 @@ void spell_out(std::vector<std::string>& arguments) {
 int run_program(int argc, const char* const* argv) {
   int failure = kFailure;
   try {
-    std::vector<std::string> arguments = normalize_arguments(argc, argv);
-    spell_out(arguments);
-    const bool wants_overview =
-        arguments.size() == 1 && (arguments[0] == "--help" || arguments[0] == "-h");
-    const Command& command = take_command(arguments);
-    failure = command.failure;
-    const int status =
-        wants_overview ? show_overview() : parse_and_execute(command, std::move(arguments));
+    std::optional<int> status = run_special(argc, argv, usages);
+    if (!status) {
+      std::vector<std::string> arguments = normalize_arguments(argc, argv);
+      spell_out(arguments);
+      const bool wants_overview =
+          arguments.size() == 1 && (arguments[0] == "--help" || arguments[0] == "-h");
+      const Command& command = take_command(arguments);
+      failure = command.failure;
+      status = wants_overview ? show_overview() : parse_and_execute(command, std::move(arguments));
+    }
     if (std::fflush(stdout) != 0) {
       throw_errno("cannot write the output");
     }
-    return status;
+    return *status;
   } catch (const std::exception& error) {
     return report(error, failure, complain);
   }

@@ -225,6 +225,8 @@ std::string overview() {
     text += fmt::format("  {:<10}{}\n", command.name, command.summary);
   }
   text += fmt::format("  {:<10}{}\n", "version", "print the version");
+  text += fmt::format("  {:<10}{}\n", "man", "print a manual page: man [COMMAND]");
+  text += fmt::format("  {:<10} {}\n", "completion", "for a shell: completion bash|zsh|fish");
   text += fmt::format("  {:<10}{}\n", "help", "print this, or the flags of a command");
   return text;
 }
@@ -244,7 +246,7 @@ const Command& take_command(std::vector<std::string>& arguments) {
     arguments.erase(word);
     return *found;
   }
-  std::vector<std::string_view> names = {"version", "help"};
+  std::vector<std::string_view> names = {"version", "help", "man", "completion"};
   std::ranges::transform(kCommands, std::back_inserter(names), &Command::name);
   const std::string_view close = closest(*word, names);
   throw ConfigErrors(

@@ -12,6 +12,7 @@
 #include "proxy/commands/commands.h"
 #include "proxy/config/watch.h"
 #include "proxy/host/node_addresses.h"
+#include "proxy/host/service_manager.h"
 #include "proxy/kernel/ipvs_mode.h"
 #include "proxy/kernel/nftables_mode.h"
 #include "proxy/kernel/sysctl.h"
@@ -181,6 +182,26 @@ void log_configuration(const Config& config, const Flags& flags) {
   }
 }
 
+/// Until a signal of `signals` comes, which is returned: once a second what must be looked at, and
+/// a word to the service manager. Its watchdog so barks if this loop stands still, or a lock that a
+/// worker holds is never released; failed syncs are no reason, as a restart mends none.
+int watch_over(Reporter& reporter, const ServiceManager& service_manager, const sigset_t& signals) {
+  bool was_ready = false;
+  while (true) {
+    constexpr timespec kSecond{.tv_sec = 1, .tv_nsec = 0};
+    const int signal = sigtimedwait(&signals, nullptr, &kSecond);
+    if (signal >= 0) {
+      return signal;
+    }
+    reporter.tick();
+    const Readiness readiness = reporter.readiness();
+    if (readiness.all_synced && !was_ready) {
+      was_ready = service_manager.tell("READY=1");
+    }
+    service_manager.tell("WATCHDOG=1\nSTATUS=" + readiness.status);
+  }
+}
+
 }  // namespace
 
 int run_init(const Config& config) {
@@ -209,6 +230,7 @@ int run_once(const Config& config) {
 int run_daemon(const Config& config, const Flags& flags) {
   const sigset_t signals = block_ending_signals();
   log_configuration(config, flags);
+  const auto service_manager = ServiceManager::from_environment();
   std::atomic<int> status = 0;
   Store store(translate_options(config), now());
   const auto give_up = [&status](const std::string& error) {
@@ -242,12 +264,8 @@ int run_daemon(const Config& config, const Flags& flags) {
     });
   }
   const std::jthread config_watch = follow_config(flags, node, store);
-  int signal = -1;
-  while (signal < 0) {
-    constexpr timespec kSecond{.tv_sec = 1, .tv_nsec = 0};
-    signal = sigtimedwait(&signals, nullptr, &kSecond);
-    reporter.tick();
-  }
+  const int signal = watch_over(reporter, service_manager, signals);
+  service_manager.tell("STOPPING=1");
   log_info("Ending; the rules stay in place", {{"signal", signal}});
   end_soon(status);
   return status;

@@ -11,6 +11,7 @@
 #include "k8sclient/objects/utf8.h"
 #include "proxy/config/field_flags.h"
 #include "proxy/config/file.h"
+#include "proxy/text/build_info.h"
 #include "proxy/text/go_values.h"
 #include "proxy/text/spelling.h"
 
@@ -262,9 +263,12 @@ std::vector<std::string> deprecated_flags(const Flags& flags) {
 }
 
 std::optional<std::string> version_text(const Flags& flags) {
+  const BuildInfo& build = build_info();
   if (flags.version == "raw") {
-    return fmt::format("iptproxy version={} replaces=kube-proxy/{} compiler={}",
-                       IPTPROXY_VERSION,
+    return fmt::format("iptproxy version={} commit={} date={} replaces=kube-proxy/{} compiler={}",
+                       build.version,
+                       build.commit,
+                       build.date,
                        kReplacedVersion,
                        __VERSION__);
   }
@@ -276,7 +280,11 @@ std::optional<std::string> version_text(const Flags& flags) {
   if (!*wanted) {
     return std::nullopt;
   }
-  return fmt::format("Kubernetes {} (iptproxy {})", kReplacedVersion, IPTPROXY_VERSION);
+  return fmt::format("Kubernetes {} (iptproxy {}, commit {} of {})",
+                     kReplacedVersion,
+                     build.version,
+                     build.commit,
+                     build.date);
 }
 
 }  // namespace proxy

@@ -120,6 +120,8 @@ void add_flags(CLI::App& app, Flags& flags) {
         ->group(std::string(flag.group.empty() ? kHidden : flag.group));
     if (flag.is_switch) {
       option->expected(0);
+    } else {
+      option->type_name("TEXT");
     }
   }
   add_text(

@@ -8,6 +8,7 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include "proxy/text/build_info.h"
 #include "rules/names.h"
 
 namespace proxy {
@@ -17,8 +18,6 @@ namespace {
 using prometheus::ClientMetric;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
-
-constexpr const char* kNoVersion = "";  // of Go and git: we have neither
 
 /// One sample; it is a counter or a gauge by the type of its family.
 ClientMetric sample(double value, std::vector<ClientMetric::Label> labels = {}) {
@@ -220,16 +219,27 @@ std::vector<double> request_duration_bounds() {
 }
 
 Metrics::Metrics() {
-  kubernetes_build_info.set(1,
-                            {{"build_date", kNoVersion},
-                             {"compiler", "gcc"},
-                             {"git_commit", kNoVersion},
-                             {"git_tree_state", kNoVersion},
-                             {"git_version", "v" IPTPROXY_VERSION},
-                             {"go_version", kNoVersion},
-                             {"major", kNoVersion},
-                             {"minor", kNoVersion},
-                             {"platform", "linux"}});
+  const BuildInfo& build = proxy::build_info();
+  build_info.set(1,
+                 {{"commit", std::string(build.commit)},
+                  {"date", std::string(build.date)},
+                  {"platform", std::string(build.platform)},
+                  {"version", std::string(build.version)}});
+  for (CounterFamily* answers : {&proxy_healthz_total, &proxy_livez_total}) {
+    answers->add(0, {{"code", "200"}});
+    answers->add(0, {{"code", "503"}});
+  }
+}
+
+void Metrics::begin(rules::Family family) {
+  const Labels labels = ip_family(family);
+  for (CounterFamily* counter : {&sync_proxy_rules_iptables_restore_failures_total,
+                                 &sync_proxy_rules_iptables_partial_restore_failures_total,
+                                 &conntrack_reconciler_deleted_entries_total,
+                                 &drift_repairs_total}) {
+    counter->add(0, labels);
+  }
+  quarantined_services.set(0, labels);
 }
 
 std::string Metrics::sli_exposition() const {

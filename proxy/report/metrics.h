@@ -64,6 +64,10 @@ struct Scrape {
 struct Metrics {
   Metrics();
 
+  /// A family that is going to be synced: what is counted for it starts at 0, so that the first
+  /// failure is an increase.
+  void begin(rules::Family family);
+
   /// The text exposition, version 0.0.4, families sorted by name.
   std::string exposition(const Scrape& scrape) const;
 
@@ -168,12 +172,11 @@ struct Metrics {
       {"rest_client_request_duration_seconds",
        "[ALPHA] Request latency in seconds. Broken down by verb, and host."},
       request_duration_bounds()};
-  GaugeFamily kubernetes_build_info{
+  // Not kubernetes_build_info, which claims a version of Kubernetes: alerts compare those of a
+  // cluster's components with each other.
+  GaugeFamily build_info{
       *registry,
-      {"kubernetes_build_info",
-       "[ALPHA] A metric with a constant '1' value labeled by major, minor, git version, git "
-       "commit, git tree state, build date, Go version, and compiler from which Kubernetes was "
-       "built, and platform on which it is running."}};
+      {"iptproxy_build_info", "Always 1; the labels say what this program was built from"}};
 
   GaugeFamily quarantined_services{
       *registry,

@@ -15,6 +15,7 @@
 #include "proxy/log/logging.h"
 #include "proxy/report/server_routes.h"
 #include "proxy/report/sync_metrics.h"
+#include "proxy/text/build_info.h"
 #include "rules/tables.h"
 
 namespace proxy {
@@ -60,6 +61,9 @@ Reporter::Reporter(const LocalNode& node, Store& store, Feed& feed, Metrics& met
       }),
       events_(make_events(feed, node)),
       traffic_series_(kMostTrafficSeries) {
+  for (const Family family : node.families) {
+    metrics_.begin(family);
+  }
   service_health_ = std::make_unique<ServiceHealth>(
       probes_,
       [this] { return health_.verdict(Moment::now()).healthy; },
@@ -224,6 +228,15 @@ void Reporter::tick() {
   metrics_.sync_proxy_rules_endpoint_changes_pending.set(static_cast<double>(pending_endpoints));
 }
 
+Readiness Reporter::readiness() const {
+  const HealthVerdict verdict = health_.verdict(Moment::now());
+  const bool all_synced = verdict.families.size() == node_.families.size();
+  return {.all_synced = all_synced,
+          .status = verdict.healthy ? "The rules are up to date."
+                    : !all_synced   ? "Waiting for the first sync."
+                                    : fmt::format("{}", fmt::join(verdict.problems, "; "))};
+}
+
 std::vector<WatchAge> Reporter::watch_ages() const {
   std::vector<WatchAge> ages;
   for (const k8sclient::WatchStatus& watch : feed_.watches()) {
@@ -236,7 +249,7 @@ std::vector<WatchAge> Reporter::watch_ages() const {
 
 DaemonState Reporter::look() const {
   const Config& config = node_.config;
-  DaemonState state{.version = IPTPROXY_VERSION,
+  DaemonState state{.version = std::string(build_info().version),
                     .node_name = node_.name,
                     .cluster = config.sources.empty()
                                    ? "API server"

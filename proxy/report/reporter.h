@@ -24,6 +24,12 @@
 
 namespace proxy {
 
+/// Whether the node is served, for a service manager.
+struct Readiness {
+  bool all_synced = false;  // each family at least once
+  std::string status;       // one line for people
+};
+
 /// What the daemon tells about itself: metrics, health, the status page, health check node ports
 /// and events. It only listens to what the workers did; nothing here can hold up a sync.
 /// Thread-safe.
@@ -41,6 +47,8 @@ class Reporter {
 
   /// Once a second: the age of watches, the node's eligibility, counters of the store.
   void tick();
+
+  Readiness readiness() const;
 
  private:
   void on_sync(const SyncRecord& record);

@@ -11,6 +11,7 @@
 #include "proxy/report/html_page.h"
 #include "proxy/report/status_json.h"
 #include "proxy/report/statusz.h"
+#include "proxy/text/build_info.h"
 #include "proxy/text/html.h"
 #include "proxy/text/json.h"
 
@@ -31,12 +32,18 @@ Response ping(const Request& request) {
 /// In the form of every Kubernetes component's /version. We have a version of our own, and no
 /// Kubernetes one to claim.
 Response version(const Request&) {
-  JsonObject version;
-  version.text("major", "").text("minor", "").text("gitVersion", "v" IPTPROXY_VERSION);
-  for (const char* unknown : {"gitCommit", "gitTreeState", "buildDate", "goVersion"}) {
-    version.text(unknown, "");
-  }
-  return json_response(version.text("compiler", "gcc").text("platform", "linux").str());
+  const BuildInfo& build = build_info();
+  return json_response(JsonObject()
+                           .text("major", "")
+                           .text("minor", "")
+                           .text("gitVersion", fmt::format("v{}", build.version))
+                           .text("gitCommit", build.commit)
+                           .text("gitTreeState", "")
+                           .text("buildDate", build.date)
+                           .text("goVersion", "")
+                           .text("compiler", "gcc")
+                           .text("platform", build.platform)
+                           .str());
 }
 
 // For as long a page is the same for all who ask.

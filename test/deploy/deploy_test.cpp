@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -17,7 +18,7 @@ using k8sclient::YamlNode;
 
 namespace {
 
-const std::filesystem::path kDeploy = test::source_folder() / "deploy";
+const std::filesystem::path kDeploy = test::source_folder() / "deploy/kustomize/base";
 
 std::vector<std::string> manifest_names() {
   std::vector<std::string> names;
@@ -80,8 +81,13 @@ std::vector<YamlNode> containers() {
   return all;
 }
 
-const YamlNode& files_of(const YamlNode& config_map) {
-  return field(config_map, "data");
+/// The ConfigMap that kustomize makes of files.
+YamlNode config_map() {
+  return items(field(load("kustomization.yaml").at(0), "configMapGenerator")).at(0);
+}
+
+std::string content(const std::string& name) {
+  return proxy::read_file(kDeploy / name);
 }
 
 std::string replaced(std::string text, const std::string& what, const std::string& by) {
@@ -113,18 +119,14 @@ TEST_CASE("deploy: manifests are YAML that names what it is", "[deploy]") {
   }
 }
 
-TEST_CASE("deploy: the kustomization lists every manifest but the alerts", "[deploy]") {
-  std::vector<std::string> expected = manifest_names();
-  REQUIRE(std::erase(expected, "alerts.yaml") == 1);  // needs the Prometheus operator
-
-  CHECK(texts(field(load("kustomization.yaml").at(0), "resources")) == expected);
+TEST_CASE("deploy: the kustomization lists every manifest", "[deploy]") {
+  CHECK(texts(field(load("kustomization.yaml").at(0), "resources")) == manifest_names());
 }
 
 TEST_CASE("deploy: the program knows every flag of the DaemonSet and its configuration",
           "[deploy]") {
   const test::TemporaryFolder folder;
-  const YamlNode config_map = load("configmap.yaml").at(0);
-  folder.write("config.conf", text(field(files_of(config_map), "config.conf")));
+  folder.write("config.conf", content("config.conf"));
   for (const YamlNode& container : containers()) {
     std::vector<std::string> command{test::program_path()};
     for (std::string argument : texts(field(container, "args"))) {
@@ -149,9 +151,8 @@ TEST_CASE("deploy: the kubeconfig of the ConfigMap is one that can be read", "[d
   const test::TemporaryFolder folder;
   folder.write("ca.crt", "a certificate");
   folder.write("token", "a token");
-  const YamlNode config_map = load("configmap.yaml").at(0);
   const auto file = folder.write("kubeconfig.conf",
-                                 replaced(text(field(files_of(config_map), "kubeconfig.conf")),
+                                 replaced(content("kubeconfig.conf"),
                                           "/var/run/secrets/kubernetes.io/serviceaccount",
                                           folder.path()));
 
@@ -168,7 +169,8 @@ TEST_CASE("deploy: manifests agree about names, files and ports", "[deploy]") {
   CHECK(text(field(rbac.at(0), "metadata", "name")) == account);
   CHECK(text(field(items(field(rbac.at(1), "subjects")).at(0), "name")) == account);
 
-  const YamlNode config_map = load("configmap.yaml").at(0);
+  CHECK(texts(field(config_map(), "files")) ==
+        std::vector<std::string>{"config.conf", "kubeconfig.conf"});
   const std::string image =
       text(field(items(field(load("kustomization.yaml").at(0), "images")).at(0), "name"));
   std::set<std::string> volumes;
@@ -176,8 +178,7 @@ TEST_CASE("deploy: manifests agree about names, files and ports", "[deploy]") {
     const std::string name = text(field(volume, "name"));
     volumes.insert(name);
     if (name == "config") {
-      CHECK(text(field(volume, "configMap", "name")) ==
-            text(field(config_map, "metadata", "name")));
+      CHECK(text(field(volume, "configMap", "name")) == text(field(config_map(), "name")));
     }
   }
   for (const YamlNode& container : containers()) {
@@ -187,12 +188,18 @@ TEST_CASE("deploy: manifests agree about names, files and ports", "[deploy]") {
     }
   }
 
-  const YamlNode config =
-      k8sclient::parse_yaml(text(field(files_of(config_map), "config.conf"))).at(0);
+  const YamlNode config = k8sclient::parse_yaml(content("config.conf")).at(0);
+  const YamlNode proxy = containers().back();
+  std::map<std::string, std::int64_t> ports;
+  for (const YamlNode& port : items(field(proxy, "ports"))) {
+    ports[text(field(port, "name"))] = std::get<std::int64_t>(field(port, "containerPort").value);
+  }
+  for (const char* server : {"healthz", "metrics"}) {
+    CHECK(text(field(config, server + std::string("BindAddress")))
+              .ends_with(":" + std::to_string(ports.at(server))));
+  }
   for (const char* probe : {"startupProbe", "readinessProbe", "livenessProbe"}) {
-    const auto port =
-        std::get<std::int64_t>(field(containers().back(), probe, "httpGet", "port").value);
-    CHECK(text(field(config, "healthzBindAddress")).ends_with(":" + std::to_string(port)));
+    CHECK(text(field(proxy, probe, "httpGet", "port")) == "healthz");
   }
 }
 
@@ -204,14 +211,9 @@ TEST_CASE("deploy: only the init container is privileged", "[deploy]") {
   CHECK(std::get<bool>(field(security, "allowPrivilegeEscalation").value) == false);
 }
 
-TEST_CASE("deploy: Prometheus accepts the alerts, and they fire when they should", "[deploy]") {
-  const test::TemporaryFolder folder;
-  const auto rules =
-      folder.write("rules.yaml", k8sclient::to_yaml(field(load("alerts.yaml").at(0), "spec")));
-  const auto scenarios = folder.write(
-      "alerts_test.yaml",
-      proxy::read_file((test::source_folder() / "test/deploy/alerts_test.yaml").string()));
+TEST_CASE("deploy: monitoring that looks for kube-proxy finds the pods", "[deploy]") {
+  const YamlNode labels =
+      field(load("daemonset.yaml").at(0), "spec", "template", "metadata", "labels");
 
-  run_successfully({"promtool", "check", "rules", rules});
-  run_successfully({"promtool", "test", "rules", scenarios});
+  CHECK(text(field(labels, "k8s-app")) == "kube-proxy");
 }

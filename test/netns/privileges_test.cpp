@@ -102,3 +102,20 @@ TEST_CASE("privileges: tables that cannot be read are an error, and are not take
   CHECK(!holds("nft", "10.96.0.10"));
   CHECK(!holds("legacy", "10.96.0.10"));
 }
+
+TEST_CASE("privileges: check tells what it cannot find out, and takes that for no fault",
+          "[netns][privileges]") {
+  const NetworkNamespace space;
+  const test::TemporaryFolder folder;
+  folder.write("cluster.yaml", cluster("10.96.0.10"));
+
+  const auto checked = proxy::run(
+      {.argv = with_only("+net_admin",
+                         {test::program_path(), "check", "--source=" + folder.path().string()})});
+
+  CHECK_THAT(checked.output, Contains("cannot tell whether all matches and targets work"));
+  CHECK_THAT(checked.output, !Contains("do not work"));
+  const auto as_root =
+      proxy::run({.argv = {test::program_path(), "check", "--source=" + folder.path().string()}});
+  CHECK_THAT(as_root.output, Contains("matches and targets work") && !Contains("cannot tell"));
+}

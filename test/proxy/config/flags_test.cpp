@@ -381,7 +381,9 @@ TEST_CASE("config_flags: --version says which kube-proxy it stands in for", "[pr
   CHECK_FALSE(proxy::version_text(parse({})));
   CHECK_THAT(*proxy::version_text(parse({"--version"})),
              Catch::StartsWith("Kubernetes v1.36.2 (iptproxy "));
-  CHECK_THAT(*proxy::version_text(parse({"--version=raw"})), Catch::Contains("compiler="));
+  CHECK_THAT(
+      *proxy::version_text(parse({"--version=raw"})),
+      Catch::Contains("compiler=") && Catch::Contains(" commit=") && Catch::Contains(" date="));
   CHECK_FALSE(proxy::version_text(parse({"--version=false"})));
   CHECK_THROWS_WITH(proxy::version_text(parse({"--version=2"})),
                     "--version: invalid argument \"2\": must be true, false or raw");

@@ -91,7 +91,7 @@ TEST_CASE("metrics: series without labels appear at once, labelled ones when the
   const std::string before = metrics.exposition({});
   CHECK(lines_of(before, "kubeproxy_sync_proxy_rules_endpoint_changes_pending").back() ==
         "kubeproxy_sync_proxy_rules_endpoint_changes_pending 0");
-  CHECK(lines_of(before, "kubeproxy_proxy_healthz_total").empty());
+  CHECK(lines_of(before, "kubeproxy_sync_proxy_rules_iptables_total").empty());
   CHECK(lines_of(before, "iptables_ct_state").empty());
   CHECK(lines_of(before, "iptproxy_service_packets_total").empty());
 
@@ -184,4 +184,32 @@ TEST_CASE("metrics: the process tells its size and start", "[proxy][metrics]") {
   const auto now =
       std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
   CHECK(std::abs(now - stats.start_time) < 3600);
+}
+
+TEST_CASE("metrics: what can be counted from the start begins at 0, so that the first one shows",
+          "[proxy][metrics]") {
+  Metrics metrics;
+
+  metrics.begin(Family::kIpv6);
+  const std::string text = metrics.exposition({});
+
+  for (const char* series :
+       {R"(iptproxy_drift_repairs_total{ip_family="IPv6"} 0)",
+        R"(iptproxy_quarantined_services{ip_family="IPv6"} 0)",
+        R"(_sync_proxy_rules_iptables_restore_failures_total{ip_family="IPv6"} 0)",
+        R"(_iptables_partial_restore_failures_total{ip_family="IPv6"} 0)",
+        R"(_conntrack_reconciler_deleted_entries_total{ip_family="IPv6"} 0)",
+        R"(kubeproxy_proxy_healthz_total{code="503"} 0)",
+        R"(kubeproxy_proxy_livez_total{code="200"} 0)"}) {
+    CHECK_THAT(text, Catch::Contains(series));
+  }
+  CHECK_THAT(text, !Catch::Contains("IPv4"));
+}
+
+TEST_CASE("metrics: the version is told under a name of its own", "[proxy][metrics]") {
+  const std::string text = Metrics().exposition({});
+
+  CHECK_THAT(lines_of(text, "iptproxy_build_info{").at(0),
+             Catch::Contains("commit=") && Catch::Contains("version=\"0."));
+  CHECK_THAT(text, !Catch::Contains("kubernetes_build_info"));
 }

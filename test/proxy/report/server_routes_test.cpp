@@ -73,7 +73,7 @@ TEST_CASE("server routes: the metrics server has kube-proxy's pages", "[proxy][r
   CHECK(header(exposition, "Content-Type") ==
         "text/plain; version=0.0.4; charset=utf-8; escaping=underscores");
   CHECK(header(exposition, "Process-Start-Time-Unix") == "1700000000");
-  CHECK_THAT(exposition.body.text(), Catch::Contains("kubernetes_build_info{"));
+  CHECK_THAT(exposition.body.text(), Catch::Contains("iptproxy_build_info{"));
   CHECK_THAT(handler(get("/statusz", {{"q", "dns"}})).body.text(), Catch::Contains("worker-1 dns"));
   CHECK(handler(get("/explain", {{"service", "ns/svc"}})).body.text() == "goes to");
   CHECK(handler(get("/explain", {{"service", "ns/other"}})).status == 404);

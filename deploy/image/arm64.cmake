@@ -1,0 +1,22 @@
+# For cmake --toolchain: across, for the arm64 of Debian. IPTPROXY_SYSROOT is what deploy/image/sysroot made.
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR aarch64)
+set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)
+set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)
+set(CMAKE_LIBRARY_ARCHITECTURE aarch64-linux-gnu)
+
+list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES IPTPROXY_SYSROOT)
+set(CMAKE_SYSROOT ${IPTPROXY_SYSROOT})
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
+set(ENV{PKG_CONFIG_SYSROOT_DIR} ${IPTPROXY_SYSROOT})
+set(ENV{PKG_CONFIG_LIBDIR}
+  ${IPTPROXY_SYSROOT}/usr/lib/aarch64-linux-gnu/pkgconfig:${IPTPROXY_SYSROOT}/usr/share/pkgconfig)
+
+# Tests, and the program where it prints its own manual pages.
+find_program(QEMU_AARCH64 qemu-aarch64)
+if(QEMU_AARCH64)
+  set(CMAKE_CROSSCOMPILING_EMULATOR ${QEMU_AARCH64};-L;${IPTPROXY_SYSROOT})
+endif()
