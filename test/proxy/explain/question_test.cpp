@@ -76,7 +76,7 @@ TEST_CASE("question: each wrong one gets its own sentence", "[proxy][explain]") 
   k8sclient::Service pending = web;
   pending.cluster_ip.clear();
 
-  CHECK(why("shop/wbe", {{web}, {}}) == "there is no Service shop/wbe; did you mean shop/web?");
+  CHECK(why("shop/wep", {{web}, {}}) == "there is no Service shop/wep; did you mean shop/web?");
   CHECK(why("shop/mail", {{web}, {}}) == "there is no Service shop/mail");
   CHECK(why("web", {{web, service("prod", "web")}, {}}) ==
         "there is no Service default/web; a Service web is in namespace prod, shop");
