@@ -11,8 +11,8 @@
 
 namespace rules {
 
-/// The table raw, which only the tracer walks. It is no enumerator, so that switches and arrays over
-/// Table stay about the tables that are written.
+/// The table raw, which only the tracer walks. It is no enumerator, so that switches and arrays
+/// over Table stay about the tables that are written.
 inline constexpr Table kRawTable{3};
 
 /// Every chain of one family as the kernel walks it: what a Ruleset wants, or what a node holds

@@ -19,7 +19,8 @@ using proxy::ProcessResult;
 
 namespace {
 
-const std::set<std::string> kCommands{"run", "render", "diff", "explain", "status", "check", "cleanup"};
+const std::set<std::string> kCommands{
+    "run", "render", "diff", "explain", "status", "check", "cleanup"};
 
 std::string iptproxy(std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), test::program_path());

@@ -1,5 +1,5 @@
-// Messages of nftables: whatever they hold, reading neither crashes nor lies. A rule that is all in our
-// words is written, and read back as the same rule.
+// Messages of nftables: whatever they hold, reading neither crashes nor lies. A rule that is all in
+// our words is written, and read back as the same rule.
 
 #include <cstddef>
 #include <cstdint>

@@ -21,7 +21,8 @@ using test::shell;
 TEST_CASE("environment: where inotify is used up, it goes on and notices changes later",
           "[netns][environment]") {
   const test::TemporaryFolder folder;
-  const std::string objects = folder.write("cluster.yaml", "{apiVersion: v1, kind: Node, metadata: {name: n1}}\n").string();
+  const std::string objects =
+      folder.write("cluster.yaml", "{apiVersion: v1, kind: Node, metadata: {name: n1}}\n").string();
   const auto configure = [&folder](const std::string& cidr) {
     return test::write_config(folder, "conntrack: {maxPerCore: 0}\nclusterCIDR: " + cidr + "\n");
   };
@@ -48,7 +49,8 @@ TEST_CASE("environment: output that cannot be written is a failure", "[netns][en
   CAPTURE(command);
   const NetworkNamespace space;
   const test::TemporaryFolder folder;
-  const std::string objects = folder.write("cluster.yaml", "{apiVersion: v1, kind: Node, metadata: {name: n1}}\n").string();
+  const std::string objects =
+      folder.write("cluster.yaml", "{apiVersion: v1, kind: Node, metadata: {name: n1}}\n").string();
   const std::string source = command == "--version" ? "" : " --source=" + objects;
 
   const ProcessResult result = proxy::run(
@@ -61,7 +63,8 @@ TEST_CASE("environment: output that cannot be written is a failure", "[netns][en
 TEST_CASE("environment: closed standard streams do not become sockets", "[netns][environment]") {
   const NetworkNamespace space;
   const test::TemporaryFolder folder;
-  const std::string objects = folder.write("cluster.yaml", "{apiVersion: v1, kind: Node, metadata: {name: n1}}\n").string();
+  const std::string objects =
+      folder.write("cluster.yaml", "{apiVersion: v1, kind: Node, metadata: {name: n1}}\n").string();
   const std::string pid_file = (folder.path() / "pid").string();
   const test::Program daemon(
       {.argv = {"sh",

@@ -62,7 +62,8 @@ TEST_CASE("nftables mode: the proxy takes a node over from kube-proxy's nftables
   const NetworkNamespace space;
   leave_nftables_mode();
   const test::TemporaryFolder folder;
-  const std::string file = folder.write("cluster.yaml", "{apiVersion: v1, kind: Node, metadata: {name: n1}}\n");
+  const std::string file =
+      folder.write("cluster.yaml", "{apiVersion: v1, kind: Node, metadata: {name: n1}}\n");
 
   SECTION("at its start") {
     const auto once = proxy::run({.argv = {test::program_path(),

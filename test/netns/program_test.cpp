@@ -245,7 +245,8 @@ TEST_CASE("program: a legacy node is known by any of its tables", "[netns][progr
   const NetworkNamespace space;
   shell("iptables-legacy -t " + table + " -N " + chain);
   const test::TemporaryFolder folder;
-  const std::string file = folder.write("cluster.yaml", "{apiVersion: v1, kind: Node, metadata: {name: n1}}\n");
+  const std::string file =
+      folder.write("cluster.yaml", "{apiVersion: v1, kind: Node, metadata: {name: n1}}\n");
 
   const ProcessResult once = proxy::run(
       {.argv = words({"run", "--once", "--conntrack-max-per-core=0", "--source", file})});

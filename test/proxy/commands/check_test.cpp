@@ -35,8 +35,7 @@ TEST_CASE("check: each verb that the proxy needs is asked for, and a refusal nam
 
 TEST_CASE("check: the answer is read where it stands, and nowhere else", "[proxy][check]") {
   const auto level_for = [](std::string answer) {
-    return check_authorization(
-               [&](const std::string&, const std::string&) { return answer; }, "n")
+    return check_authorization([&](const std::string&, const std::string&) { return answer; }, "n")
         .front();
   };
 
