@@ -211,16 +211,16 @@ std::string describe(const IptablesChoice& choice) {
 
 std::unique_ptr<Backend> make_backend(rules::Family family,
                                       const IptablesChoice& choice,
-                                      BackendHooks hooks) {
+                                      ForeignChanges& foreign_changes) {
   if (!choice.in_process) {
-    return std::make_unique<RestoreBackend>(RestoreBackend::Settings{
-        .family = family, .variant = choice.variant, .hooks = std::move(hooks)});
+    return std::make_unique<RestoreBackend>(
+        RestoreBackend::Settings{.family = family, .variant = choice.variant}, foreign_changes);
   }
-  IptcBackend::Settings settings{.family = family, .lock = choice.lock, .hooks = std::move(hooks)};
+  IptcBackend::Settings settings{.family = family, .lock = choice.lock};
   if (!may_use_libiptc(family)) {
     settings.libiptc_rules = 0;
   }
-  return std::make_unique<IptcBackend>(std::move(settings));
+  return std::make_unique<IptcBackend>(std::move(settings), foreign_changes);
 }
 
 }  // namespace proxy

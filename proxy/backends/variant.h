@@ -9,6 +9,7 @@
 #include "proxy/config/config.h"
 #include "proxy/legacy/xtables_lock.h"
 #include "proxy/tables/backend.h"
+#include "proxy/tables/foreign_changes.h"
 #include "proxy/tables/iptables.h"
 
 namespace proxy {
@@ -55,9 +56,10 @@ IptablesChoice choose_iptables(IptablesBackend option, const IptablesTraces& tra
 /// "libiptc (legacy)" or "iptables-nft-restore".
 std::string describe(const IptablesChoice& choice);
 
-/// Legacy in process does without libiptc where that is not permitted.
+/// Legacy in process does without libiptc where that is not permitted. `foreign_changes` must
+/// outlive it.
 std::unique_ptr<Backend> make_backend(rules::Family family,
                                       const IptablesChoice& choice,
-                                      BackendHooks hooks = {});
+                                      ForeignChanges& foreign_changes);
 
 }  // namespace proxy

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "proxy/backends/table_watch.h"
 #include "proxy/host/node_addresses.h"
 #include "proxy/kernel/nfacct.h"
 #include "proxy/log/logging.h"
@@ -91,8 +92,8 @@ FamilySync::FamilySync(const LocalNode& node, rules::Family family, Store& store
     : node_(node),
       family_(family),
       hooks_(std::move(hooks)),
-      drift_(watch_drift(family, node.iptables.variant)),
-      backend_(make_backend(family, node.iptables, watch_own_changes())) {
+      foreign_changes_(family, watch_tables(family, node.iptables.variant)),
+      backend_(make_backend(family, node.iptables, foreign_changes_)) {
   worker_ = std::make_unique<Worker>(
       family,
       Worker::Parts{.store = store,
@@ -101,7 +102,7 @@ FamilySync::FamilySync(const LocalNode& node, rules::Family family, Store& store
                                            bool large) { return make_context(update, large); },
                     .on_queued = hooks_.on_queued,
                     .on_sync = [this](const SyncRecord& record) { after_sync(record); },
-                    .foreign_changes = [this] { return look_for_others(); },
+                    .foreign_changes = foreign_changes_,
                     .on_drift = [this](const rules::Changes& repair) { after_drift(repair); }},
       Worker::Periods{.min_sync = node.config.iptables.min_sync_period,
                       .sync = node.config.iptables.sync_period});
@@ -114,41 +115,6 @@ void FamilySync::after_sync(const SyncRecord& record) {
   }
   if (hooks_.on_sync) {
     hooks_.on_sync(record);
-  }
-}
-
-/// Between the last reading and a change of our own, and again after that, anybody may change the
-/// tables. So it is looked for others right before each own change, and right after it what is new
-/// is ours.
-BackendHooks FamilySync::watch_own_changes() {
-  return {.before_reading =
-              [this] {
-                look_for_others();  // what they did is about to be read
-              },
-          .before_change = [this] { others_changed_ = look_for_others(); },
-          .after_change = [this] { know_own_change(); }};
-}
-
-/// What others may have changed since it was read. Who cannot look has to read all.
-ChangedChains FamilySync::look_for_others() {
-  ChangedChains changed = std::exchange(others_changed_, {});
-  try {
-    changed.add(drift_.changes());
-  } catch (const std::exception& error) {
-    changed.add({.all = true, .chains = {}});
-    log_warning("Cannot see whether others change the tables",
-                {{"family", to_string(family_)}, {"error", error.what()}});
-  }
-  return changed;
-}
-
-void FamilySync::know_own_change() {
-  try {
-    drift_.settle();
-  } catch (const std::exception& error) {
-    others_changed_.add({.all = true, .chains = {}});
-    log_warning("Cannot see what a sync has changed",
-                {{"family", to_string(family_)}, {"error", error.what()}});
   }
 }
 

@@ -4,10 +4,10 @@
 #include <memory>
 #include <string>
 
-#include "proxy/backends/drift.h"
 #include "proxy/kernel/conntrack.h"
 #include "proxy/sync/local_node.h"
 #include "proxy/sync/worker.h"
+#include "proxy/tables/foreign_changes.h"
 
 namespace proxy {
 
@@ -31,17 +31,13 @@ class FamilySync {
  private:
   rules::Context make_context(const Store::Update& update, bool large) const;
   void after_sync(const SyncRecord& record);
-  BackendHooks watch_own_changes();
-  ChangedChains look_for_others();
-  void know_own_change();
   void clean_conntrack(const SyncRecord& record);
   void after_drift(const rules::Changes& repair) const;
 
   const LocalNode& node_;
   const rules::Family family_;
   const Hooks hooks_;
-  const DriftWatch drift_;
-  ChangedChains others_changed_;  // since the last reading, as was noticed while syncing
+  ForeignChanges foreign_changes_;
   std::unique_ptr<Backend> backend_;
   Conntrack conntrack_;
   std::unique_ptr<Worker> worker_;

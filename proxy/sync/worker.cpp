@@ -112,24 +112,24 @@ void Worker::look_for_drift(TimePoint now) {
   }
   next_glance_ = now + kGlanceInterval;
   const bool full_reading_due = now >= next_full_reading_;
+  ChangedChains changed = parts_.foreign_changes.take();
+  if (changed.empty() && !full_reading_due) {
+    return;
+  }
+  changed.add({.all = full_reading_due, .chains = {}});
   bool has_read_all = false;
   try {
-    unread_.add(parts_.foreign_changes());
-    if (unread_.empty() && !full_reading_due) {
-      return;
-    }
     if (full_reading_due) {
       syncer_.retry_removals();
     }
-    const bool reads_all = unread_.all || full_reading_due;
-    const auto repair = reads_all ? syncer_.find_drift() : syncer_.find_drift(unread_.chains);
-    unread_ = {};
-    has_read_all = reads_all;
+    const auto repair = changed.all ? syncer_.find_drift() : syncer_.find_drift(changed.chains);
+    has_read_all = changed.all;
     if (repair) {
       parts_.on_drift(*repair);
       pacer_.request(now);
     }
   } catch (const std::exception& error) {
+    parts_.foreign_changes.give_back(std::move(changed));
     log_warning("Cannot read the tables to look for drift",
                 {{"family", to_string(family_)}, {"error", error.what()}});
   }

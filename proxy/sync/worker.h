@@ -7,11 +7,11 @@
 #include <stop_token>
 #include <vector>
 
-#include "proxy/backends/drift.h"
 #include "proxy/cluster/store.h"
 #include "proxy/sync/pacer.h"
 #include "proxy/sync/syncer.h"
 #include "proxy/tables/backend.h"
+#include "proxy/tables/foreign_changes.h"
 
 namespace proxy {
 
@@ -42,9 +42,8 @@ class Worker {
     std::function<void()> on_queued;
     /// After each attempt, on the worker's thread.
     std::function<void(const SyncRecord& record)> on_sync;
-    /// A cheap question: what may another hand have changed since the last call? False positives
-    /// cost a read.
-    std::function<ChangedChains()> foreign_changes;
+    /// That of the backend. What it says for nothing costs a reading.
+    ForeignChanges& foreign_changes;
     /// Drift was found, and the next sync repairs it.
     std::function<void(const rules::Changes& repair)> on_drift;
   };
@@ -80,7 +79,6 @@ class Worker {
   std::optional<Store::Update> latest_;
   SyncReport last_report_;
   bool large_ = false;
-  ChangedChains unread_;           // by another hand, as far as it could not be read yet
   TimePoint next_glance_{};        // at the cheap question
   TimePoint next_full_reading_{};  // of the tables, whatever the cheap question says
 };

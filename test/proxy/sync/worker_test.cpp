@@ -66,12 +66,7 @@ class Rig {
                              throw std::runtime_error("too many open files");
                            }
                          },
-                     .foreign_changes =
-                         [this] {
-                           const std::lock_guard lock(mutex_);
-                           return meddle ? std::exchange(meddle, nullptr)(kernel)
-                                         : proxy::ChangedChains{};
-                         },
+                     .foreign_changes = foreign_changes_,
                      .on_drift = [this](const Changes&) { ++drifts; }},
                     {.min_sync = 0s, .sync = 3600s});
       worker.run(stop);
@@ -108,11 +103,31 @@ class Rig {
     changed_.notify_all();
   }
 
+  /// What the action says of itself, once.
+  class Announcements : public proxy::TableWatch {
+   public:
+    explicit Announcements(Rig& rig) : rig_(rig) {}
+
+    proxy::ChangedChains changes() override {
+      const std::lock_guard lock(rig_.mutex_);
+      return rig_.meddle ? std::exchange(rig_.meddle, nullptr)(rig_.kernel)
+                         : proxy::ChangedChains{};
+    }
+
+    proxy::ChangedChains changes_of_others() override { return {}; }
+
+    int descriptor() const override { return -1; }
+
+   private:
+    Rig& rig_;
+  };
+
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<SyncReport> reports_;
   std::function<proxy::ChangedChains(test::FakeKernel&)>
       meddle;  // runs once on the worker's thread, as if by another hand
+  proxy::ForeignChanges foreign_changes_{Family::kIpv4, std::make_unique<Announcements>(*this)};
   std::jthread thread_;
 };
 
