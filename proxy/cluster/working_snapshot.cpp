@@ -81,22 +81,27 @@ std::span<const ServicePortEntry> WorkingSnapshot::ports_of(
   return shard ? ports_in(*shard, key_of(service)) : std::span<const ServicePortEntry>();
 }
 
-bool WorkingSnapshot::replace(const k8sclient::ObjectName& service,
-                              std::vector<NamedServicePort> ports) {
+std::optional<WorkingSnapshot::Replacement> WorkingSnapshot::replacement(
+    const k8sclient::ObjectName& service, std::vector<NamedServicePort> ports) const {
   const auto before = ports_of(service);
-  const Shard after = with_old_pointers(before, std::move(ports));
+  Shard after = with_old_pointers(before, std::move(ports));
   if (std::ranges::equal(before, after)) {
-    return false;
+    return std::nullopt;
   }
-  snapshot_.service_ports += after.size() - before.size();
-  snapshot_.endpoints += count_endpoints(after) - count_endpoints(before);
+  return Replacement{.service = service, .ports = std::move(after)};
+}
+
+void WorkingSnapshot::replace(const Replacement& replacement) {
+  const auto& [service, ports] = replacement;
+  const auto before = ports_of(service);
+  snapshot_.service_ports += ports.size() - before.size();
+  snapshot_.endpoints += count_endpoints(ports) - count_endpoints(before);
 
   auto& shard = snapshot_.shards[rules::shard_of(service.name_space, service.name)];
-  Shard next = spliced(shard ? *shard : Shard(), key_of(service), after);
+  Shard next = spliced(shard ? *shard : Shard(), key_of(service), ports);
   shard = next.empty() ? nullptr : std::make_shared<const Shard>(std::move(next));
   ++snapshot_.revision;
   shared_.reset();
-  return true;
 }
 
 std::vector<k8sclient::ObjectName> WorkingSnapshot::services() const {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -20,9 +21,19 @@ class WorkingSnapshot {
   /// The Service's ports; valid until the next change.
   std::span<const rules::ServicePortEntry> ports_of(const k8sclient::ObjectName& service) const;
 
-  /// Replaces the Service's ports, which must be sorted by name. Returns whether that made any
-  /// difference; only then the revision grows.
-  bool replace(const k8sclient::ObjectName& service, std::vector<NamedServicePort> ports);
+  /// A Service's ports to be.
+  struct Replacement {
+    k8sclient::ObjectName service;
+    rules::Shard ports;
+  };
+
+  /// What replace() needs to give the Service these ports, which must be sorted by name; nothing if
+  /// it has them already. Does the work that grows with their endpoints.
+  std::optional<Replacement> replacement(const k8sclient::ObjectName& service,
+                                         std::vector<NamedServicePort> ports) const;
+
+  /// Takes microseconds, and makes the revision grow.
+  void replace(const Replacement& replacement);
 
   /// Names of the Services that have ports, without duplicates, in no particular order.
   std::vector<k8sclient::ObjectName> services() const;

@@ -89,7 +89,7 @@ std::size_t load(const Config& config, Store& store) {
   }
   const Feed feed(config, store, [](const std::string&) {});
   const auto deadline = std::chrono::steady_clock::now() + kListPatience;
-  if (!store.wait(rules::Family::kIpv4, 0, deadline, std::stop_token())) {
+  if (!store.wait(rules::Family::kIpv4, 0, {deadline}, std::stop_token())) {
     throw std::runtime_error("the API server did not deliver its lists: " + feed.first_error());
   }
   std::size_t skipped = 0;

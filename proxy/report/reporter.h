@@ -74,7 +74,7 @@ class Reporter {
   std::unique_ptr<ClusterEvents> events_;  // null without an API server
   mutable std::mutex mutex_;               // of what follows
   PerFamily<FamilyView> views_;
-  PerFamily<Store::Changes> counted_;
+  PerFamily<Store::ChangeCounts> counted_;
   // Last, so that no handler runs when the rest is gone. Probes never wait for a page.
   HttpServer probes_;
   HttpServer pages_;

@@ -33,7 +33,7 @@ Worker::Worker(rules::Family family, Parts parts, Periods periods)
 void Worker::run(std::stop_token stop) {
   while (!stop.stop_requested()) {
     const std::uint64_t seen = latest_ ? latest_->revision : 0;
-    auto update = parts_.store.wait(family_, seen, next_wake(Clock::now()), stop);
+    auto update = parts_.store.wait(family_, seen, {next_wake(Clock::now())}, stop);
     if (stop.stop_requested()) {
       return;
     }
