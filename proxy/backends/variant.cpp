@@ -28,6 +28,11 @@ void add_kube_chain(std::string_view name, std::vector<std::string>& chains) {
   }
 }
 
+std::string one_line(std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text;
+}
+
 /// What iptables says to those who may not.
 bool is_refusal(std::string_view error) {
   constexpr std::array<std::string_view, 3> kWords{
@@ -91,8 +96,7 @@ IptablesTraces::OfVariant look_for(Variant variant) {
       }
     }
   } catch (const std::runtime_error& error) {
-    found.unreadable = error.what();
-    std::replace(found.unreadable.begin(), found.unreadable.end(), '\n', ' ');
+    found.unreadable = one_line(error.what());
   }
   return found;
 }
@@ -207,6 +211,27 @@ IptablesChoice choose_iptables(IptablesBackend option, const IptablesTraces& tra
 std::string describe(const IptablesChoice& choice) {
   return choice.in_process ? "libiptc (legacy)"
                            : program(rules::Family::kIpv4, choice.variant, "-restore");
+}
+
+std::optional<std::string> why_unusable(rules::Family family, const IptablesChoice& choice) {
+  try {
+    if (choice.in_process) {
+      if (choice.variant == Variant::kLegacy) {
+        XtablesSocket(family).shape(rules::Table::kNat);
+      }
+      return std::nullopt;
+    }
+    const std::string save = program(family, choice.variant, "-save");
+    const ProcessResult result =
+        run({.argv = {save, "-t", "nat"}, .on_line = [](std::string_view) {}});
+    if (result.status == 0) {
+      return std::nullopt;
+    }
+    return fmt::format(
+        "{} -t nat failed with status {}: {}", save, result.status, one_line(result.error));
+  } catch (const std::system_error& error) {
+    return error.what();
+  }
 }
 
 std::unique_ptr<Backend> make_backend(rules::Family family,

@@ -56,6 +56,10 @@ IptablesChoice choose_iptables(IptablesBackend option, const IptablesTraces& tra
 /// "libiptc (legacy)" or "iptables-nft-restore".
 std::string describe(const IptablesChoice& choice);
 
+/// Why a family's table nat cannot be used through that choice, in one line: no program, or nothing
+/// in the kernel. Nothing if it can. May make the kernel create the table.
+std::optional<std::string> why_unusable(rules::Family family, const IptablesChoice& choice);
+
 /// Legacy in process does without libiptc where that is not permitted. `foreign_changes` must
 /// outlive it.
 std::unique_ptr<Backend> make_backend(rules::Family family,

@@ -1,5 +1,3 @@
-#include <algorithm>
-#include <set>
 #include <stdexcept>
 
 #include "proxy/backends/restore_backend.h"
@@ -9,35 +7,12 @@
 #include "proxy/host/process.h"
 #include "proxy/kernel/nftables_mode.h"
 #include "proxy/log/logging.h"
+#include "proxy/tables/held_chains.h"
 #include "proxy/tables/iptables.h"
-#include "rules/names.h"
-#include "rules/tables.h"
 
 namespace proxy {
 
 namespace {
-
-/// Chains of ours that rules of others jump to: they cannot be deleted, only emptied.
-std::set<rules::ChainId> held_by_others(const rules::Tables& tables,
-                                        const rules::Changes& changes) {
-  std::set<rules::ChainId> held;
-  for (const auto& [chain, content] : tables.chains) {
-    if (rules::is_owned(chain)) {
-      continue;
-    }
-    for (const rules::Rule& rule : content.rules) {
-      const rules::ChainName* target = jump_target(rule);
-      const bool is_hook_to_remove =
-          std::find(changes.remove_hooks.begin(),
-                    changes.remove_hooks.end(),
-                    rules::Base::Hook{chain, rule}) != changes.remove_hooks.end();
-      if (target != nullptr && !is_hook_to_remove && rules::is_owned({chain.table, *target})) {
-        held.insert({chain.table, *target});
-      }
-    }
-  }
-  return held;
-}
 
 /// Whether all is gone; what stays is logged.
 bool clean(rules::Family family, Variant variant) {
@@ -46,17 +21,18 @@ bool clean(rules::Family family, Variant variant) {
     log_error("Cannot read the rules", {{"family", to_string(family)}, {"error", saved.error}});
     return false;
   }
-  rules::Changes changes =
-      rules::diff(rules::parse_installed(saved.output, family), rules::Ruleset{});
+  const rules::Installed found =
+      rules::parse_installed(saved.output, family, rules::Detail::kHolders);
+  rules::Changes changes = rules::diff(found, rules::Ruleset{});
   if (changes.empty()) {
     return true;
   }
-  const auto held = held_by_others(rules::parse_tables(saved.output, family), changes);
-  for (const rules::ChainId& chain : held) {
-    std::erase(changes.remove, chain);
-    changes.chains.push_back({chain, {}});
+  const auto held = spare_held(changes, found.holders);
+  for (const HeldChain& chain : held) {
     log_warning("A rule of another program jumps to this chain: it is emptied and stays",
-                {{"family", to_string(family)}, {"chain", to_string(chain)}});
+                {{"family", to_string(family)},
+                 {"chain", to_string(chain.chain)},
+                 {"rule", holder_text(chain, family)}});
   }
   ForeignChanges unwatched;
   RestoreBackend backend({.family = family, .variant = variant}, unwatched);

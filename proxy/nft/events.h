@@ -19,6 +19,8 @@ class NftEvents : public TableWatch {
 
   int descriptor() const override { return socket_.get(); }
 
+  bool announces_all() const override { return true; }
+
  private:
   /// Takes in what has been announced since. `any` asks for commits by whomever, otherwise by
   /// others than us.

@@ -118,7 +118,7 @@ class Reading {
     }
     const auto id = place(nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_TABLE),
                           nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME));
-    if (id && rules::InstalledReader::looks_at(*id)) {
+    if (id && reader_.wants(*id)) {
       reader_.chain(*id);
       chains_.push_back(*id);
     }

@@ -4,34 +4,37 @@
 #include <memory>
 #include <string>
 
-#include "proxy/kernel/conntrack.h"
+#include "proxy/host/address_watch.h"
+#include "proxy/sync/flow_cleaner.h"
 #include "proxy/sync/local_node.h"
 #include "proxy/sync/worker.h"
 #include "proxy/tables/foreign_changes.h"
 
 namespace proxy {
 
-/// One family's rules, and the flows that follow them: backend, worker and connection tracking, put
-/// together.
+/// One family's rules, and the flows that follow them: backend, worker, flow cleaner and what tells
+/// them of others, put together.
 class FamilySync {
  public:
-  /// Called on the worker's thread; each may be empty.
+  /// Each may be empty. Called on the worker's thread, the last one on that of the flow cleaner.
   struct Hooks {
     std::function<void()> on_queued;
     std::function<void(const SyncRecord& record)> on_sync;
     std::function<void(const rules::Changes& repair)> on_drift;
-    std::function<void(const ConntrackWalk& walk, std::chrono::steady_clock::duration took)>
-        on_conntrack;
+    FlowCleaner::OnWalk on_conntrack;
   };
 
   FamilySync(const LocalNode& node, rules::Family family, Store& store, Hooks hooks);
 
   Worker& worker() { return *worker_; }
 
+  /// Waits until the flows follow the rules, or could not be made to.
+  void finish_flows() { flows_.finish(); }
+
  private:
-  rules::Context make_context(const Store::Update& update, bool large) const;
+  rules::Context current_context(const Store::Update& update, bool large) const;
   void after_sync(const SyncRecord& record);
-  void clean_conntrack(const SyncRecord& record);
+  void follow_with_flows(const SyncRecord& record);
   void after_drift(const rules::Changes& repair) const;
 
   const LocalNode& node_;
@@ -39,7 +42,8 @@ class FamilySync {
   const Hooks hooks_;
   ForeignChanges foreign_changes_;
   std::unique_ptr<Backend> backend_;
-  Conntrack conntrack_;
+  std::unique_ptr<AddressWatch> addresses_;  // null: changes are seen with the next sync
+  FlowCleaner flows_;
   std::unique_ptr<Worker> worker_;
 };
 

@@ -1,6 +1,7 @@
 #include "proxy/sync/syncer.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 namespace proxy {
@@ -54,6 +55,26 @@ void count_written(const rules::Changes& changes, SyncReport& report) {
   report.jumps_written += changes.insert_hooks.size();
 }
 
+/// A part of the base that serves well and is not needed to serve.
+struct Dispensable {
+  std::string_view what;
+  void (*leave_out)(rules::Context& context);
+};
+
+constexpr std::size_t kCounters = 0;
+
+/// The least loss first.
+constexpr std::array kDispensable{
+    Dispensable{"the counters of accounting objects (match nfacct)",
+                [](rules::Context& context) {
+                  context.counts_invalid_drops = false;
+                  context.counts_localhost_node_ports = false;
+                }},
+    Dispensable{"random source ports (MASQUERADE --random-fully)",
+                [](rules::Context& context) { context.random_fully = false; }},
+    Dispensable{"dropping packets of no known connection (match conntrack, state INVALID)",
+                [](rules::Context& context) { context.tcp_be_liberal = true; }}};
+
 Names united(const Names& a, const Names& b) {
   Names all = a;
   all.insert(b.begin(), b.end());
@@ -64,17 +85,86 @@ Names united(const Names& a, const Names& b) {
 
 SyncReport Syncer::sync(const rules::Snapshot& snapshot, const rules::Context& context) {
   SyncReport report{.read_back = !knows_kernel()};
-  release_changed(snapshot, context);
-  report.error = insist(snapshot, context, quarantined_names(), report);
-  if (report.error && !report.error->transient) {
-    report.error = isolate(snapshot, context, std::move(*report.error), report);
+  const std::size_t known_losses = left_out_.size();
+  release_changed(snapshot, possible(context));
+  report.error = try_everything(snapshot, context, report);
+  if (report.error && !report.error->transient && !report.error->service) {
+    report.error = do_without(snapshot, context, std::move(*report.error), report);
   }
   if (report.error) {
     report.outcome = SyncReport::Outcome::kFailed;
   }
+  for (std::size_t i = known_losses; i < left_out_.size(); ++i) {
+    report.left_out.push_back(kDispensable[left_out_[i]].what);
+  }
   report.filter_rules = wanted_.rule_count(rules::Table::kFilter);
   report.nat_rules = wanted_.rule_count(rules::Table::kNat);
   return report;
+}
+
+/// The settings without what this host cannot do.
+rules::Context Syncer::possible(rules::Context context) const {
+  for (const std::size_t part : left_out_) {
+    kDispensable[part].leave_out(context);
+  }
+  return context;
+}
+
+std::optional<ApplyError> Syncer::try_everything(const rules::Snapshot& snapshot,
+                                                 const rules::Context& context,
+                                                 SyncReport& report) {
+  auto error = insist(snapshot, possible(context), quarantined_names(), report);
+  if (!error || error->transient) {
+    return error;
+  }
+  // Services have rules that count, too, and are not to blame for them.
+  if (leave_out(kCounters, context)) {
+    if (!attempt(snapshot, possible(context), quarantined_names(), report)) {
+      return std::nullopt;
+    }
+    left_out_.pop_back();
+  }
+  return isolate(snapshot, possible(context), std::move(*error), report);
+}
+
+/// False if nothing would be left out that is not already.
+bool Syncer::leave_out(std::size_t part, const rules::Context& context) {
+  rules::Context without = possible(context);
+  kDispensable[part].leave_out(without);
+  const bool is_loss = without != possible(context);
+  if (is_loss) {
+    left_out_.push_back(part);
+  }
+  return is_loss;
+}
+
+/// The base itself is refused. Leaves out one dispensable part of it after the other; if that
+/// helps, what was left out for nothing comes back.
+std::optional<ApplyError> Syncer::do_without(const rules::Snapshot& snapshot,
+                                             const rules::Context& context,
+                                             ApplyError error,
+                                             SyncReport& report) {
+  const std::vector<std::size_t> before = left_out_;
+  std::optional<ApplyError> refused = std::move(error);
+  for (std::size_t part = 0; part < kDispensable.size() && refused && !refused->transient; ++part) {
+    if (leave_out(part, context)) {
+      quarantine_.clear();  // some may have been refused for just that
+      report.quarantined.clear();
+      refused = try_everything(snapshot, context, report);
+    }
+  }
+  if (refused) {
+    left_out_ = before;
+    return refused;
+  }
+  for (std::size_t i = before.size(); i + 1 < left_out_.size();) {
+    const std::size_t part = left_out_[i];
+    left_out_.erase(left_out_.begin() + static_cast<std::ptrdiff_t>(i));
+    if (attempt(snapshot, possible(context), quarantined_names(), report)) {
+      left_out_.insert(left_out_.begin() + static_cast<std::ptrdiff_t>(i++), part);
+    }
+  }
+  return knows_kernel() ? std::nullopt : try_everything(snapshot, context, report);
 }
 
 /// A service port that changed since it was refused, or any of them when the context changed, gets
@@ -102,7 +192,7 @@ std::optional<ApplyError> Syncer::attempt(const rules::Snapshot& snapshot,
                                           SyncReport& report) {
   wanted_ = compiler_.compile(snapshot, context, excluded);
   if (!installed_) {
-    pinned_.clear();
+    held_.clear();
     installed_ = backend_.read(rules::Detail::kContents);
   }
   const rules::Changes changes = rules::diff(*installed_, wanted_);
@@ -137,22 +227,41 @@ std::optional<ApplyError> Syncer::insist(const rules::Snapshot& snapshot,
   return error;
 }
 
-/// Removal is garbage collection: if it cannot be done (a foreign rule still jumps to an old
-/// chain), the writes go without it, and it is their error that counts.
+/// Removal is garbage collection: what others hold (a foreign rule still jumps to an old chain)
+/// stays, empty, and all else is done.
 std::optional<ApplyError> Syncer::apply(const rules::Changes& changes, SyncReport& report) {
   auto error = backend_.apply(changes);
+  if (error && !error->transient && !changes.remove.empty()) {
+    return apply_without_held(report);
+  }
   if (!error) {
     report.chains_removed += changes.remove.size();
-    return std::nullopt;
   }
-  if (changes.remove.empty() || error->transient) {
-    return error;
+  return error;
+}
+
+/// If even then some chain cannot be removed, the writes go without any removal, and it is their
+/// error that counts.
+std::optional<ApplyError> Syncer::apply_without_held(SyncReport& report) {
+  const rules::Installed found = backend_.read(rules::Detail::kHolders);
+  rules::Changes rest = rules::diff(found, wanted_);  // a part may be done already
+  std::vector<HeldChain> held = spare_held(rest, found.holders);
+  std::optional<ApplyError> error;
+  if (held.empty() || (error = backend_.apply(rest))) {
+    if (error && error->transient) {
+      return error;
+    }
+    error = backend_.apply(
+        rules::diff(backend_.read(rules::Detail::kContents), wanted_).without_removals());
+    for (const rules::ChainId& chain : rest.remove) {
+      held.push_back({chain, std::nullopt});
+    }
+  } else {
+    report.chains_removed += rest.remove.size();
   }
-  const rules::Changes writes = rules::diff(backend_.read(rules::Detail::kContents), wanted_)
-                                    .without_removals();  // a part may be done already
-  error = backend_.apply(writes);
   if (!error) {
-    pinned_ = changes.remove;
+    held_ = held;
+    report.held = std::move(held);
   }
   return error;
 }
@@ -219,7 +328,14 @@ std::optional<rules::Changes> Syncer::find_drift() {
   if (!installed_) {
     return std::nullopt;  // the next sync reads anyway
   }
-  return compare(backend_.read(rules::Detail::kContents));
+  if (held_.empty()) {
+    return compare(backend_.read(rules::Detail::kContents));
+  }
+  rules::Installed found = backend_.read(rules::Detail::kHolders);
+  std::erase_if(held_, [&](const HeldChain& held) {
+    return !holder_of(held.chain, found.holders);  // to be removed now
+  });
+  return compare(std::move(found));
 }
 
 std::optional<rules::Changes> Syncer::find_drift(const std::set<rules::ChainId>& chains) {
@@ -231,8 +347,8 @@ std::optional<rules::Changes> Syncer::find_drift(const std::set<rules::ChainId>&
 }
 
 std::optional<rules::Changes> Syncer::compare(rules::Installed found) {
-  for (const rules::ChainId& chain : pinned_) {
-    found.chains.erase(chain);
+  for (const HeldChain& held : held_) {
+    found.chains.erase(held.chain);
   }
   rules::Changes repair = rules::diff(found, wanted_);
   if (repair.empty()) {
@@ -240,14 +356,6 @@ std::optional<rules::Changes> Syncer::compare(rules::Installed found) {
   }
   installed_ = std::move(found);
   return repair;
-}
-
-void Syncer::retry_removals() {
-  if (installed_) {
-    for (const rules::ChainId& chain : std::exchange(pinned_, {})) {
-      installed_->chains.emplace(chain, rules::Digest::kUnknown);
-    }
-  }
 }
 
 }  // namespace proxy

@@ -6,9 +6,11 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "proxy/tables/backend.h"
+#include "proxy/tables/held_chains.h"
 #include "rules/diff.h"
 
 namespace proxy {
@@ -38,11 +40,15 @@ struct SyncReport {
   std::size_t nat_rules = 0;
   std::size_t chains_removed = 0;
   std::vector<rules::ServicePortName> quarantined;  // by this sync
+  std::vector<HeldChain> held;                      // found to be so by this sync
+  // Parts of the base that the host cannot do, and that are left out since this sync.
+  std::vector<std::string_view> left_out;
 };
 
 /// Keeps one family's rules in the kernel equal to what the snapshot wants. The only place that
-/// knows about syncing: it holds the belief about the kernel, drops it after any failure, and
-/// isolates service ports whose rules are refused. Not thread-safe; the family's worker owns it.
+/// knows about syncing: it holds the belief about the kernel, drops it after any failure, isolates
+/// service ports whose rules are refused, and goes on without those parts of the base that this
+/// host cannot do and that can be done without. Not thread-safe; the family's worker owns it.
 class Syncer {
  public:
   explicit Syncer(Backend& backend) : backend_(backend) {}
@@ -53,16 +59,13 @@ class Syncer {
   SyncReport sync(const rules::Snapshot& snapshot, const rules::Context& context);
 
   /// What another hand changed since the last sync, as the changes that would repair it; nothing if
-  /// the kernel is as it was left. Reads, and writes nothing; the next sync repairs.
+  /// the kernel is as it was left. Reads, and writes nothing; the next sync repairs. A chain that
+  /// was held and no longer is counts as well.
   std::optional<rules::Changes> find_drift();
 
   /// The same if no other chains than these can have changed: only they are read, where the backend
   /// can do that.
   std::optional<rules::Changes> find_drift(const std::set<rules::ChainId>& chains);
-
-  /// Chains that could not be removed because a foreign rule holds them are tried again in the next
-  /// sync.
-  void retry_removals();
 
   /// Whether the next sync goes without reading the kernel first.
   bool knows_kernel() const { return installed_.has_value(); }
@@ -90,6 +93,16 @@ class Syncer {
                                     const rules::Context& context,
                                     ApplyError error,
                                     SyncReport& report);
+  std::optional<ApplyError> apply_without_held(SyncReport& report);
+  std::optional<ApplyError> try_everything(const rules::Snapshot& snapshot,
+                                           const rules::Context& context,
+                                           SyncReport& report);
+  std::optional<ApplyError> do_without(const rules::Snapshot& snapshot,
+                                       const rules::Context& context,
+                                       ApplyError error,
+                                       SyncReport& report);
+  bool leave_out(std::size_t part, const rules::Context& context);
+  rules::Context possible(rules::Context context) const;
   std::optional<rules::Changes> compare(rules::Installed found);
   void put_in_quarantine(const rules::Snapshot& snapshot,
                          const rules::ServicePortName& name,
@@ -101,8 +114,8 @@ class Syncer {
   std::optional<rules::Installed> installed_;  // nothing: not known
   rules::Ruleset wanted_;
   Quarantine quarantine_;
-  std::vector<rules::ChainId>
-      pinned_;  // chains of ours that nobody wants but a foreign rule still uses
+  std::vector<HeldChain> held_;
+  std::vector<std::size_t> left_out_;  // of the parts that can be done without, by number
 };
 
 }  // namespace proxy

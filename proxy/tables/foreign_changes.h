@@ -24,8 +24,12 @@ class TableWatch {
   /// meanwhile. Where nobody can be told from us, nothing.
   virtual ChangedChains changes_of_others() = 0;
 
-  /// Becomes readable when there may be something new; -1 if the kernel announces nothing.
+  /// Becomes readable when there may be something new; -1 if nothing is announced.
   virtual int descriptor() const = 0;
+
+  /// False if there may be something new although the descriptor has not become readable: changes()
+  /// has to be asked now and then.
+  virtual bool announces_all() const = 0;
 };
 
 /// What other hands have changed in a family's tables since these were read. Backend and worker
@@ -56,6 +60,9 @@ class ForeignChanges {
 
   /// Becomes readable when take() may have something to say; -1 if only asking tells.
   int descriptor() const { return watch_ ? watch_->descriptor() : -1; }
+
+  /// Whether only the descriptor has to be waited for. Without a watch there is nothing to ask for.
+  bool announces_all() const { return !watch_ || watch_->announces_all(); }
 
  private:
   template <typename Look>

@@ -51,6 +51,8 @@ class FakeWatch : public proxy::TableWatch {
 
   int descriptor() const override { return 42; }
 
+  bool announces_all() const override { return false; }
+
  private:
   Announced& announced_;
 };
@@ -119,6 +121,7 @@ TEST_CASE("foreign changes: without a watch there are none, and a reading that f
   ForeignChanges unwatched;
   CHECK(unwatched.take().empty());
   CHECK(unwatched.descriptor() == -1);
+  CHECK(unwatched.announces_all());
 
   unwatched.give_back({.all = true, .chains = {}});
   CHECK(unwatched.take().all);
