@@ -76,7 +76,7 @@ class Reporter {
   std::unique_ptr<ClusterEvents> events_;  // null without an API server
   mutable std::mutex mutex_;               // of what follows
   PerFamily<FamilyView> views_;
-  PerFamily<Store::Changes> counted_;
+  PerFamily<Store::ChangeCounts> counted_;
   std::vector<Rival> rivals_;  // of the main thread, as the next one
   std::chrono::steady_clock::time_point next_look_for_rivals_;
   // Last, so that no handler runs when the rest is gone. Probes never wait for a page.
