@@ -114,6 +114,7 @@ struct TableWalk::TakeVisitor {
       walk.note("target \"" + target.text +
                 "\" is not known: what becomes of the packet is not sure");
       doubt(flows, 0);
+      walk.may_have_lost_flows_ = true;
       return {std::move(flows), {}};
     }
     return std::visit(*this, effect);
@@ -182,6 +183,7 @@ void TableWalk::apply(const RulePlace& place, Taken taken, Flows& live, Flows& c
     note("rule \"" + std::get<OtherMatch>(place.rule.matches.front()).text +
          "\" cannot be read: what becomes of the packet is not sure");
     doubt(taken.otherwise, 0);
+    may_have_lost_flows_ = true;
     move_to_end(live, taken.otherwise);
   } else if (!has_effect(place.rule.target)) {
     move_to_end(live, taken.otherwise);

@@ -38,6 +38,9 @@ class TableWalk {
 
   const Flows& rejected() const { return rejected_; }
 
+  /// Whether a flow met a target or a rule that nothing is known of: it may have stopped there.
+  bool may_have_lost_flows() const { return may_have_lost_flows_; }
+
   const StepLog& log() const { return log_; }
 
   /// Without duplicates, in the order in which they came up.
@@ -91,6 +94,7 @@ class TableWalk {
   StepLog log_;
   Flows dropped_;
   Flows rejected_;
+  bool may_have_lost_flows_ = false;
   std::vector<std::string> notes_;
   std::set<std::string> noted_;
 

@@ -163,7 +163,8 @@ class Journey {
       others += other == fate ? 0 : ended.at_most;
     }
     const double most = std::min(1.0, ended_.at(fate).at_most);
-    const double rest = 1 - others > kNothing ? 1 - others : 0;
+    const bool is_all = !walk_.may_have_lost_flows();
+    const double rest = is_all && 1 - others > kNothing ? 1 - others : 0;
     const double least = std::max(ended_.at(fate).at_least, rest);
     return {most - least < kNothing ? most : least, most};
   }

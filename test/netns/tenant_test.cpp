@@ -1,8 +1,11 @@
+#include <fstream>
 #include <string>
 #include <vector>
 
 #include <catch2/catch.hpp>
+#include <fmt/format.h>
 
+#include "proxy/host/process.h"
 #include "proxy/tables/iptables.h"
 #include "rules/names.h"
 #include "rules/save_text.h"
@@ -11,6 +14,8 @@
 #include "test/support/network_namespace.h"
 #include "test/support/node_lab.h"
 #include "test/support/packets.h"
+#include "test/support/paths.h"
+#include "test/support/temporary_folder.h"
 
 // What the owner of a Service may do to the traffic of others, as packets on the kernel.
 
@@ -113,6 +118,117 @@ std::string with_external_addresses_first(const Ruleset& ruleset) {
   return rest.substr(0, head) + first + rest.substr(head);
 }
 
+/// What a tenant may write: a Service and its slice, as manifests.
+struct Tenant {
+  std::string what;
+  std::string name = "evil";
+  std::string spec;  // more lines of the Service's spec, two spaces deep
+  std::string status;
+  int ports = 1;
+};
+
+std::string manifest_of(const Tenant& tenant, const std::string& endpoint) {
+  std::string text = fmt::format(
+      "apiVersion: v1\nkind: Service\nmetadata: {{name: {0}, namespace: aaa}}\nspec:\n"
+      "  clusterIP: 10.96.66.6\n{1}  ports:\n",
+      tenant.name,
+      tenant.spec);
+  for (int i = 0; i < tenant.ports; ++i) {
+    text += fmt::format("  - {{name: p{}, port: {}}}\n", i, 443 + i);
+  }
+  text += tenant.status;
+  text += fmt::format(
+      "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\naddressType: IPv4\n"
+      "metadata: {{name: evil, namespace: aaa, labels: {{kubernetes.io/service-name: {}}}}}\n"
+      "endpoints: [{{addresses: [{}]}}]\nports: [{{name: p0, port: {}}}]\n",
+      tenant.name,
+      endpoint,
+      kTargetPort);
+  return text;
+}
+
+std::string external_ip(std::string_view address) {
+  return fmt::format("  externalIPs: [\"{}\"]\n", address);
+}
+
+/// Rows of objects that an API server may not all accept; manifests may hold any.
+std::vector<Tenant> hostile_tenants() {
+  return {
+      {.what = "the API server's cluster IP", .spec = external_ip("10.96.0.1")},
+      {.what = "the same, mapped into IPv6", .spec = external_ip("::ffff:10.96.0.1")},
+      {.what = "the same, as a load balancer",
+       .spec = "  type: LoadBalancer\n  loadBalancerSourceRanges: [192.0.2.0/24]\n",
+       .status = "status: {loadBalancer: {ingress: [{ip: 10.96.0.1}]}}\n"},
+      {.what = "loopback", .spec = external_ip("127.0.0.1")},
+      {.what = "the metadata server", .spec = external_ip("169.254.169.254")},
+      {.what = "multicast", .spec = external_ip("224.0.0.1")},
+      {.what = "every address", .spec = external_ip("0.0.0.0")},
+      {.what = "5,000 ports", .spec = external_ip("10.96.0.1"), .ports = 5000},
+      {.what = "a name of 63 characters", .name = std::string(63, 'e')},
+      {.what = "a name with markup", .name = R"("<b onload=x>")", .spec = external_ip("10.96.0.1")},
+      {.what = "a name with a line break",
+       .name = R"("evil\n-A PREROUTING -j DROP")",
+       .spec = external_ip("10.96.0.1")},
+      {.what = "a name that turns text around", .name = R"("\u202eevil")"},
+  };
+}
+
+/// The lab with a victim, and the program on files.
+class ProgramStage {
+ public:
+  explicit ProgramStage(proxy::Variant variant) {
+    shell(fmt::format("iptables-{} -t mangle -N KUBE-IPTABLES-HINT", proxy::to_string(variant)));
+    lab_.listen(Site::kHere, {addresses_.here, kTargetPort}, Protocol::kTcp);
+    lab_.listen(Site::kThere, {addresses_.there_1, kTargetPort}, Protocol::kTcp);
+    lab_.listen(Site::kThere, {addresses_.there_2, 443}, Protocol::kTcp);
+    std::ofstream(folder_.path() / "victim.yaml") << fmt::format(
+        "apiVersion: v1\nkind: Service\nmetadata: {{name: kubernetes, namespace: default}}\n"
+        "spec: {{clusterIP: 10.96.0.1, ports: [{{name: https, port: 443}}]}}\n---\n"
+        "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\naddressType: IPv4\n"
+        "metadata: {{name: kubernetes, namespace: default, labels: "
+        "{{kubernetes.io/service-name: kubernetes}}}}\n"
+        "endpoints: [{{addresses: [{}]}}]\nports: [{{name: https, port: {}}}]\n",
+        to_string(addresses_.there_1),
+        kTargetPort);
+  }
+
+  /// What the program said.
+  std::string sync(const Tenant& tenant, const std::vector<std::string>& flags = {}) {
+    std::ofstream(folder_.path() / "tenant.yaml")
+        << manifest_of(tenant, to_string(addresses_.here));
+    std::vector<std::string> argv{
+        program_path(), "run", "--once", "--source", folder_.path().string()};
+    argv.insert(argv.end(), flags.begin(), flags.end());
+    return proxy::run({.argv = argv}).error;
+  }
+
+  /// Where a packet of this site to that address arrives; empty if it does not.
+  std::string end_of(Site site, const IpAddress& source, const SocketAddress& destination) {
+    const Observation seen = lab_.send({site, {source, 0}, destination}, [] { return false; });
+    return seen.kind == Observation::Kind::kArrived ? to_string(seen.at.address) : "";
+  }
+
+  void check_others_are_served() {
+    const std::string victim = to_string(addresses_.there_1);
+    const SocketAddress api{ip("10.96.0.1"), 443};
+    CHECK(end_of(Site::kPod, addresses_.pod, api) == victim);
+    CHECK(end_of(Site::kNode, addresses_.node, api) == victim);
+    CHECK(end_of_neighbour() == to_string(addresses_.there_2));
+  }
+
+  /// From a pod to another pod, by its own address.
+  std::string end_of_neighbour() {
+    return end_of(Site::kPod, addresses_.pod, {addresses_.there_2, 443});
+  }
+
+  const LabAddresses& addresses() const { return addresses_; }
+
+ private:
+  NodeLab lab_{Family::kIpv4};
+  LabAddresses addresses_ = lab_addresses(Family::kIpv4);
+  TemporaryFolder folder_;
+};
+
 }  // namespace
 
 TEST_CASE("tenant: nobody takes another's cluster IP by naming it as an external address",
@@ -149,4 +265,57 @@ TEST_CASE("tenant: a takeover ends a theft", "[netns][tenant]") {
   stage.sync({stage.victim(), stage.thief()});
 
   stage.check_victim_is_served();
+}
+
+TEST_CASE("tenant: whatever a Service says, others are served", "[netns][tenant]") {
+  const auto variant = GENERATE(proxy::Variant::kLegacy, proxy::Variant::kNft);
+  CAPTURE(proxy::to_string(variant));
+  const NetworkNamespace node;
+  ProgramStage stage(variant);
+
+  for (const Tenant& tenant : hostile_tenants()) {
+    const std::string said = stage.sync(tenant);
+    INFO(tenant.what << ": " << said);
+    stage.check_others_are_served();
+  }
+}
+
+TEST_CASE("tenant: who claims a cluster IP is named", "[netns][tenant]") {
+  const NetworkNamespace node;
+  ProgramStage stage(proxy::Variant::kLegacy);
+
+  const std::string said =
+      stage.sync({.what = "the API server's cluster IP", .spec = external_ip("10.96.0.1")});
+
+  CHECK_THAT(said,
+             Catch::Contains("service=\"aaa/evil:p0\" address=\"10.96.0.1:443\" "
+                             "clusterIPOf=\"default/kubernetes:https\""));
+}
+
+TEST_CASE("tenant: a Service of too many rules goes without, and is named", "[netns][tenant]") {
+  const NetworkNamespace node;
+  ProgramStage stage(proxy::Variant::kLegacy);
+
+  const std::string said =
+      stage.sync({.what = "5,000 ports", .ports = 5000}, {"--max-rules-per-service=20000"});
+
+  CHECK_THAT(said,
+             Catch::Contains("servicePort=\"aaa/evil\"") &&
+                 Catch::Contains("it would take up to 50000 rules"));
+  stage.check_others_are_served();
+}
+
+// What kube-proxy has, too, as long as external IPs are allowed (CVE-2020-8554): any address but a
+// cluster IP can be claimed. The gate is the cure.
+TEST_CASE("tenant: with AllowServiceExternalIPs=false nobody takes a pod's address",
+          "[netns][tenant]") {
+  const NetworkNamespace node;
+  ProgramStage stage(proxy::Variant::kLegacy);
+  const Tenant tenant{.what = "another pod",
+                      .spec = external_ip(to_string(stage.addresses().there_2))};
+
+  stage.sync(tenant);
+  CHECK(stage.end_of_neighbour() == to_string(stage.addresses().here));
+  stage.sync(tenant, {"--feature-gates=AllowServiceExternalIPs=false"});
+  CHECK(stage.end_of_neighbour() == to_string(stage.addresses().there_2));
 }
