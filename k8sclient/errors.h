@@ -42,10 +42,29 @@ class TransportError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// The answer had begun and did not come to its end.
+class Interrupted : public TransportError {
+ public:
+  using TransportError::TransportError;
+};
+
+/// Because nothing more came of it for too long.
+class TooSilent : public Interrupted {
+ public:
+  using Interrupted::Interrupted;
+};
+
 /// A line or a body is larger than the limit.
 class TooLarge : public TransportError {
  public:
   using TransportError::TransportError;
+};
+
+/// A setting that cannot be used. what() is one line: `/etc/kubeconfig:12:
+/// clusters[0].cluster.server: must start with https:// or http://`.
+class KubeconfigError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
 };
 
 /// The caller asked for the end.

@@ -8,17 +8,25 @@ set(rules_units
     shared_edit diff change_steps restore_text save_text tables table_changes flow packet_view foreign_match
     judge table_walk trace iptc_layout iptc_frame iptc_entry)
 
+# Units of k8sclient/, likewise, room after room: errors.h, base/, objects/, identity/, watch/.
+set(k8sclient_units
+    errors
+    descriptor file line_splitter process rfc3339 base64
+    trim quote json_text field_error value_path object_name types json utf8 yaml encoding proto_schema proto
+    proto_envelope proto_item_splitter item_splitter api_status decode_error objects decode_object decode
+    manifests query
+    pem kubeconfig_setting kubeconfig exec_plugin credentials tls
+    answers backoff body_buffer exchange frame_splitter server_url transport reflector)
+
 # Sources whose unit is not called like them: "source=unit".
 set(rules_parts
     compile_base=compile compile_service=compile iptc_decode=iptc_entry iptc_encode=iptc_entry
     parse=text)
+set(k8sclient_parts decode_watch=decode yaml_text=yaml)
 
 # Rooms of proxy/, lowest first: a file includes only its own room and rooms before it.
 set(proxy_rooms
     text log host http config explain cluster kernel tables legacy nft backends sync report commands)
-
-# Rooms of k8sclient/, likewise; errors.h lies below them.
-set(k8sclient_rooms objects identity watch)
 
 # "includer<-header": files that match the first pattern must not include what matches the second.
 set(forbidden
@@ -30,15 +38,16 @@ set(forbidden
     # Text is made by fmt.
     "^(rules|k8sclient|proxy)/<-^iostream$"
     # Internals of k8sclient/, among them all that shows simdjson or cpprestsdk.
-    "^(proxy|bench)/<-^k8sclient/(watch/(body_buffer|exchange)|objects/(decode_object|json|objects)|identity/tls).h$")
+    "^(proxy|bench)/<-^k8sclient/(watch/(body_buffer|exchange|server_url)|objects/(decode_object|json|objects|proto|proto_envelope|proto_schema|value_path)|identity/(kubeconfig_setting|tls)).h$")
 
 # "header<-includer": what matches the first pattern may be included by the second only.
 set(quarantined
-    "^(cpprest|pplx)/<-^k8sclient/watch/(body_buffer.h|exchange.h|transport.cpp)$"
+    "^(cpprest|pplx)/<-^k8sclient/watch/(body_buffer.h|exchange.h|server_url.h|transport.cpp)$"
     "^boost/<-^(k8sclient/identity/tls|proxy/http/request_reader).cpp$"
-    "^openssl/<-^(k8sclient/identity/tls.cpp|rules/names.cpp)$"
+    "^openssl/<-^(k8sclient/(base/base64|identity/tls).cpp|rules/names.cpp)$"
     "^simdjson<-^k8sclient/objects/json.h$"
-    "^yaml-cpp/<-^k8sclient/(identity/kubeconfig|objects/yaml).cpp$"
+    "^protozero/<-^k8sclient/objects/proto[a-z_]*.(h|cpp)$"
+    "^yaml-cpp/<-^k8sclient/objects/yaml.cpp$"
     "^spdlog/<-^(k8sclient/watch/reflector|proxy/log/logging).cpp$"
     "^CLI/<-^(bench/.*|proxy/(commands/command_(line|table)|config/flags_parser)).cpp$"
     "^prometheus/<-^proxy/report/metric[a-z_]*.cpp$"
@@ -53,29 +62,29 @@ macro(split rule left right)
   list(GET sides 1 ${right})
 endmacro()
 
-# The place of a file of rules/ among the units, in `out`.
-function(find_level path out)
+# The place of a file among the units of its folder, in `out`.
+function(find_level folder path out)
   get_filename_component(unit "${path}" NAME_WE)
-  foreach(part IN LISTS rules_parts)
+  foreach(part IN LISTS ${folder}_parts)
     if(part MATCHES "^${unit}=(.*)$")
       set(unit "${CMAKE_MATCH_1}")
       break()
     endif()
   endforeach()
-  list(FIND rules_units "${unit}" level)
+  list(FIND ${folder}_units "${unit}" level)
   if(level EQUAL -1)
-    message(SEND_ERROR "${path}: give it a place in rules_units of test/layering.cmake")
+    message(SEND_ERROR "${path}: give it a place in ${folder}_units of test/layering.cmake")
   endif()
   set(${out} "${level}" PARENT_SCOPE)
 endfunction()
 
-# The place of a file among the rooms of its folder, in `out`: -1 for what lies beside the rooms and may be
+# The place of a file among the rooms of proxy/, in `out`: -1 for what lies beside the rooms and may be
 # included by all of them.
-function(find_room folder path out)
-  if(path MATCHES "^${folder}/([^/]+)/")
-    list(FIND ${folder}_rooms "${CMAKE_MATCH_1}" level)
+function(find_room path out)
+  if(path MATCHES "^proxy/([^/]+)/")
+    list(FIND proxy_rooms "${CMAKE_MATCH_1}" level)
     if(level EQUAL -1)
-      message(SEND_ERROR "${path}: give its room a place in ${folder}_rooms of test/layering.cmake")
+      message(SEND_ERROR "${path}: give its room a place in proxy_rooms of test/layering.cmake")
     endif()
     set(${out} "${level}" PARENT_SCOPE)
   else()
@@ -96,22 +105,22 @@ function(check includer header)
       message(SEND_ERROR "${includer} must not include ${header} (quarantined: ${rule})")
     endif()
   endforeach()
-  foreach(folder proxy k8sclient)
-    if(includer MATCHES "^${folder}/[^/]+/" AND header MATCHES "^${folder}/")
-      find_room(${folder} "${includer}" includer_room)
-      find_room(${folder} "${header}" header_room)
-      if(header_room GREATER includer_room)
-        message(SEND_ERROR "${includer} must not include ${header}: its room comes later in ${folder}_rooms")
+  if(includer MATCHES "^proxy/[^/]+/" AND header MATCHES "^proxy/")
+    find_room("${includer}" includer_room)
+    find_room("${header}" header_room)
+    if(header_room GREATER includer_room)
+      message(SEND_ERROR "${includer} must not include ${header}: its room comes later in proxy_rooms")
+    endif()
+  endif()
+  foreach(folder rules k8sclient)
+    if(includer MATCHES "^${folder}/" AND header MATCHES "^${folder}/")
+      find_level(${folder} "${includer}" includer_level)
+      find_level(${folder} "${header}" header_level)
+      if(header_level GREATER includer_level)
+        message(SEND_ERROR "${includer} must not include ${header}: it comes later in ${folder}_units")
       endif()
     endif()
   endforeach()
-  if(includer MATCHES "^rules/" AND header MATCHES "^rules/")
-    find_level("${includer}" includer_level)
-    find_level("${header}" header_level)
-    if(header_level GREATER includer_level)
-      message(SEND_ERROR "${includer} must not include ${header}: it comes later in rules_units")
-    endif()
-  endif()
 endfunction()
 
 file(GLOB_RECURSE sources RELATIVE "${SOURCE_DIR}"

@@ -1,11 +1,12 @@
 #include "k8sclient/identity/credentials.h"
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
+#include <system_error>
+#include <utility>
 
 #include <fmt/format.h>
 
+#include "k8sclient/base/file.h"
 #include "k8sclient/errors.h"
 #include "k8sclient/objects/trim.h"
 
@@ -16,11 +17,7 @@ namespace {
 // A plugin is asked again this long before its answer expires.
 constexpr std::chrono::seconds kEarly{30};
 
-std::optional<std::string> read_file(const std::filesystem::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(stream), {}};
-  return stream ? std::optional(std::move(text)) : std::nullopt;
-}
+constexpr std::size_t kMaxToken = 1U << 20U;
 
 // It becomes a line of the request.
 void check_token(std::string_view token) {
@@ -46,53 +43,93 @@ IdentityNames names_of(const ApiServer& server) {
           .client_key = name_of(server.client_key, "client-key")};
 }
 
-std::string load_pem(const Pem& pem) {
-  if (!pem.text.empty() || pem.file.empty()) {
-    return pem.text;
-  }
-  auto text = read_file(pem.file);
-  if (!text) {
-    throw TransportError(fmt::format("cannot read {}", pem.file.string()));
-  }
-  return std::move(*text);
-}
-
 Identity Credentials::current(std::stop_token stop) {
-  const std::lock_guard lock(mutex_);
   Identity identity{.ca = load_pem(server_.ca),
                     .client_certificate = load_pem(server_.client_certificate),
                     .client_key = load_pem(server_.client_key),
-                    .token = server_.token};
-  if (!server_.token_file.empty()) {
-    if (std::string token(trimmed(read_file(server_.token_file).value_or(""), " \t\r\n"));
-        !token.empty()) {
-      last_token_ = std::move(token);
-    }
-    if (last_token_.empty() && server_.token.empty()) {
-      throw TransportError(fmt::format("no token in {}", server_.token_file.string()));
-    }
-    if (!last_token_.empty()) {
-      identity.token = last_token_;
-    }
-  }
+                    .token = server_.token_file.empty() ? server_.token : token_from_file()};
   if (server_.exec) {
-    const ExecCredential& exec = exec_credential(std::move(stop));
-    identity.token = exec.token;
+    ExecCredential exec = exec_credential(stop);
+    identity.token = std::move(exec.token);
     if (!exec.client_certificate.empty()) {
-      identity.client_certificate = exec.client_certificate;
-      identity.client_key = exec.client_key;
+      identity.client_certificate = std::move(exec.client_certificate);
+      identity.client_key = std::move(exec.client_key);
     }
   }
   check_token(identity.token);
   return identity;
 }
 
-const ExecCredential& Credentials::exec_credential(std::stop_token stop) {
+std::string Credentials::token_from_file() {
+  std::string token;
+  try {
+    token = trimmed(read_file(server_.token_file.string(), kMaxToken));
+  } catch (const std::system_error&) {
+    // The last one stays in use.
+  }
+  const std::lock_guard lock(mutex_);
+  if (!token.empty()) {
+    last_token_ = std::move(token);
+  }
+  if (last_token_.empty() && server_.token.empty()) {
+    throw TransportError(fmt::format("no token in {}", server_.token_file.string()));
+  }
+  return last_token_.empty() ? server_.token : last_token_;
+}
+
+bool Credentials::has_valid_answer() const {
   const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
-  if (!exec_ || (exec_->expires && now + kEarly >= *exec_->expires)) {
-    exec_ = run_exec_plugin(server_, std::move(stop));
+  return exec_ && (!exec_->expires || now + kEarly < *exec_->expires);
+}
+
+ExecCredential Credentials::exec_credential(const std::stop_token& stop) {
+  std::unique_lock lock(mutex_);
+  const std::uint64_t runs = plugin_runs_;
+  while (!has_valid_answer()) {
+    if (!is_plugin_running_) {
+      return ask_plugin(lock, stop);
+    }
+    if (!plugin_ended_.wait(lock, stop, [this] { return !is_plugin_running_; })) {
+      throw Stopped();
+    }
+    if (plugin_runs_ != runs && !plugin_failure_.empty()) {
+      throw TransportError(plugin_failure_);
+    }
+    if (plugin_runs_ != runs && exec_) {
+      return *exec_;  // even if it has expired by now: so it would be for whoever asked
+    }
   }
   return *exec_;
+}
+
+ExecCredential Credentials::ask_plugin(std::unique_lock<std::mutex>& lock,
+                                       const std::stop_token& stop) {
+  is_plugin_running_ = true;
+  lock.unlock();
+  std::optional<ExecCredential> answer;
+  std::string failure;
+  try {
+    answer = run_exec_plugin(server_, stop);
+  } catch (const Stopped&) {
+    // The next caller asks again.
+  } catch (const std::exception& error) {
+    failure = error.what();
+  }
+  lock.lock();
+  is_plugin_running_ = false;
+  plugin_failure_ = failure;
+  if (answer) {
+    exec_ = answer;
+  }
+  plugin_runs_ += answer || !failure.empty() ? 1U : 0U;
+  plugin_ended_.notify_all();
+  if (!failure.empty()) {
+    throw TransportError(failure);
+  }
+  if (!answer) {
+    throw Stopped();
+  }
+  return std::move(*answer);
 }
 
 // All watches are refused at the same moment; the answer that the first of them asked for is not

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
+#include <cstdint>
 #include <mutex>
 #include <optional>
 #include <stop_token>
@@ -30,9 +32,6 @@ struct IdentityNames {
 
 IdentityNames names_of(const ApiServer& server);
 
-/// The text, from its file if there is one. Throws TransportError when that cannot be read.
-std::string load_pem(const Pem& pem);
-
 /// Where identities come from: constants, files that rotate, a plugin whose answers expire.
 /// Thread-safe.
 class Credentials {
@@ -40,20 +39,28 @@ class Credentials {
   explicit Credentials(ApiServer server) : server_(std::move(server)) {}
 
   /// The identity now. A token file that is unreadable or empty for a moment, while it is replaced,
-  /// leaves the last token in use. Throws TransportError when a file cannot be read or the plugin
-  /// fails, Stopped.
+  /// leaves the last token in use. The plugin is asked by one caller at a time; the others wait for
+  /// its answer and get it, or why there is none. Throws TransportError when a file cannot be read
+  /// or the plugin fails, Stopped.
   Identity current(std::stop_token stop);
 
   /// The server refused this identity (401): ask the plugin again, unless it was asked since.
   void refused(const Identity& identity);
 
  private:
-  const ExecCredential& exec_credential(std::stop_token stop);
+  std::string token_from_file();
+  ExecCredential exec_credential(const std::stop_token& stop);
+  bool has_valid_answer() const;
+  ExecCredential ask_plugin(std::unique_lock<std::mutex>& lock, const std::stop_token& stop);
 
   const ApiServer server_;
-  std::mutex mutex_;
+  std::mutex mutex_;  // not held while the plugin runs
   std::string last_token_;
   std::optional<ExecCredential> exec_;
+  bool is_plugin_running_ = false;
+  std::uint64_t plugin_runs_ = 0;  // that have ended
+  std::string plugin_failure_;     // of the last run; empty: it went well
+  std::condition_variable_any plugin_ended_;
 };
 
 }  // namespace k8sclient

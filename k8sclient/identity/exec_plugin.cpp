@@ -5,29 +5,25 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <time.h>
 
+#include "k8sclient/base/base64.h"
+#include "k8sclient/base/process.h"
+#include "k8sclient/base/rfc3339.h"
 #include "k8sclient/errors.h"
-#include "k8sclient/identity/base64.h"
-#include "k8sclient/identity/child_process.h"
-#include "k8sclient/identity/credentials.h"
 #include "k8sclient/objects/json.h"
+#include "k8sclient/objects/json_text.h"
 #include "k8sclient/objects/quote.h"
 
 namespace k8sclient {
 
 namespace {
 
+constexpr std::size_t kMaxAnswer = 1U << 20U;
+
 std::string json_text(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\' || static_cast<unsigned char>(c) < 0x20) {
-      out += fmt::format("\\u{:04x}", static_cast<unsigned char>(c));
-    } else {
-      out += c;
-    }
-  }
-  return out + "\"";
+  std::string out;
+  append_json_string(out, text);
+  return out;
 }
 
 // Value of KUBERNETES_EXEC_INFO: the request to which the plugin's output is the answer.
@@ -63,17 +59,11 @@ std::string last_words(std::string text) {
 }
 
 std::chrono::sys_seconds read_time(const Json& value) {
-  const std::string text(value.text());
-  std::tm parts{};
-  const char* rest = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &parts);
-  if (rest != nullptr && *rest == '.') {
-    rest += 1 + std::string_view(rest + 1).find_first_not_of("0123456789");
+  const auto time = parse_rfc3339_seconds(value.text());
+  if (!time) {
+    value.fail(in_quotes(value.text()) + " is not a time as in RFC 3339");
   }
-  std::tm zone{};
-  if (rest == nullptr || ::strptime(rest, "%z", &zone) == nullptr) {
-    value.fail(in_quotes(text) + " is not a time as in RFC 3339");
-  }
-  return std::chrono::sys_seconds(std::chrono::seconds(::timegm(&parts) - zone.tm_gmtoff));
+  return *time;
 }
 
 ExecCredential read_status(const Json& status) {
@@ -132,10 +122,17 @@ ExecCredential run_exec_plugin(const ApiServer& server,
   auto environment = plugin.environment;
   environment.emplace_back("KUBERNETES_EXEC_INFO", exec_info(server));
   try {
-    const ChildResult result = run_child(command, environment, stop, limit);
+    const ProcessResult result = run({.argv = command,
+                                      .deadline = limit,
+                                      .environment = std::move(environment),
+                                      .max_output = kMaxAnswer,
+                                      .stop = std::move(stop)});
+    if (result.status == ProcessResult::kTimedOut) {
+      throw TransportError(fmt::format("does not end within {} ms", limit.count()));
+    }
     if (result.status != 0) {
       throw TransportError(
-          fmt::format("exited with status {}{}", result.status, last_words(result.errors)));
+          fmt::format("exited with status {}{}", result.status, last_words(result.error)));
     }
     return decode_exec_credential(result.output, plugin.api_version);
   } catch (const std::system_error& error) {

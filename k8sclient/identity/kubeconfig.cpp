@@ -1,107 +1,25 @@
 #include "k8sclient/identity/kubeconfig.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
+#include <optional>
 #include <set>
 #include <system_error>
 
 #include <fmt/format.h>
 #include <unistd.h>
-#include <yaml-cpp/yaml.h>
 
-#include "k8sclient/identity/base64.h"
+#include "k8sclient/base/base64.h"
+#include "k8sclient/base/file.h"
+#include "k8sclient/identity/kubeconfig_setting.h"
 #include "k8sclient/objects/quote.h"
+#include "k8sclient/objects/trim.h"
 #include "k8sclient/objects/yaml.h"
 
 namespace k8sclient {
 
 namespace {
-
-// One value of the file and its place in it. Accessors throw KubeconfigError.
-class Setting {
- public:
-  Setting(YAML::Node node, std::string path, const std::filesystem::path& file)
-      : node_(node), path_(std::move(path)), file_(file) {}
-
-  [[noreturn]] void fail(std::string_view reason) const {
-    throw KubeconfigError(fmt::format("{}:{}: {}{}{}",
-                                      file_.string(),
-                                      node_.Mark().line + 1,
-                                      path_,
-                                      path_.empty() ? "" : ": ",
-                                      reason));
-  }
-
-  std::string text() const {
-    if (!node_.IsScalar()) {
-      fail("must be text");
-    }
-    return node_.Scalar();
-  }
-
-  bool boolean() const {
-    const bool is_quoted = node_.Tag() == "!";
-    if (node_.IsScalar() && !is_quoted && (node_.Scalar() == "true" || node_.Scalar() == "false")) {
-      return node_.Scalar() == "true";
-    }
-    fail("must be true or false");
-  }
-
-  // Calls visit(key, setting) for each field of a map; null counts as absent.
-  template <typename Visitor>
-  void fields(Visitor visit) const {
-    if (!node_.IsMap()) {
-      fail("must be a map");
-    }
-    std::set<std::string> seen;
-    for (const auto& field : node_) {
-      const std::string key = Setting(field.first, path_, file_).text();
-      const Setting value(field.second, path_.empty() ? key : path_ + "." + key, file_);
-      if (!seen.insert(key).second) {
-        Setting(field.first, value.path_, file_).fail("occurs twice");
-      }
-      if (!field.second.IsNull()) {
-        visit(key, value);
-      }
-    }
-  }
-
-  // Calls visit(setting) for each element of a list.
-  template <typename Visitor>
-  void items(Visitor visit) const {
-    if (!node_.IsSequence()) {
-      fail("must be a list");
-    }
-    for (std::size_t i = 0; i < node_.size(); ++i) {
-      visit(Setting(node_[i], fmt::format("{}[{}]", path_, i), file_));
-    }
-  }
-
-  [[noreturn]] void fail_unknown(std::string_view key) const {
-    fail("unknown key " + in_quotes(key));
-  }
-
-  // A path, resolved against the folder of the kubeconfig.
-  std::filesystem::path file_path() const {
-    return std::filesystem::absolute(file_).parent_path() / text();
-  }
-
-  std::filesystem::path readable_file() const {
-    auto path = file_path();
-    if (::access(path.c_str(), R_OK) != 0) {
-      const std::error_code error(errno, std::generic_category());
-      fail(fmt::format("cannot read {}: {}", path.string(), error.message()));
-    }
-    return path;
-  }
-
- private:
-  YAML::Node node_;
-  std::string path_;
-  const std::filesystem::path& file_;
-};
 
 std::string pem_data(const Setting& setting) {
   auto pem = decode_base64(setting.text());
@@ -118,9 +36,6 @@ void read_cluster(const Setting& cluster, ApiServer& server) {
   cluster.fields([&](std::string_view key, const Setting& value) {
     if (key == "server") {
       server.url = value.text();
-      if (!server.url.starts_with("https://") && !server.url.starts_with("http://")) {
-        value.fail("must start with https:// or http://");
-      }
     } else if (key == "certificate-authority-data") {
       server.ca.text = pem_data(value);
     } else if (key == "certificate-authority") {
@@ -132,7 +47,7 @@ void read_cluster(const Setting& cluster, ApiServer& server) {
     } else if (key == "proxy-url") {
       server.proxy_url = value.text();
     } else if (key != "disable-compression" && key != "extensions") {
-      cluster.fail_unknown(key);
+      value.note_unknown();
     }
   });
   if (server.url.empty()) {
@@ -161,7 +76,11 @@ ExecPlugin read_exec(const Setting& exec) {
       value.items([&](const Setting& item) {
         auto& variable = plugin.environment.emplace_back();
         item.fields([&](std::string_view part, const Setting& text) {
-          (part == "name" ? variable.first : variable.second) = text.text();
+          if (part == "name" || part == "value") {
+            (part == "name" ? variable.first : variable.second) = text.text();
+          } else {
+            text.note_unknown();
+          }
         });
       });
     } else if (key == "installHint") {
@@ -173,13 +92,19 @@ ExecPlugin read_exec(const Setting& exec) {
         value.fail("Always is not possible: there is no terminal");
       }
     } else {
-      exec.fail_unknown(key);
+      value.note_unknown();
     }
   });
   if (plugin.command.empty() || plugin.api_version.empty()) {
     exec.fail(plugin.command.empty() ? "command is missing" : "apiVersion is missing");
   }
   return plugin;
+}
+
+// Ways to log in that the API server's own documents call deprecated, and impersonation.
+bool is_unsupported(std::string_view key) {
+  return key == "username" || key == "password" || key == "auth-provider" || key == "as" ||
+         key == "as-uid" || key == "as-groups" || key == "as-user-extra";
 }
 
 void read_user(const Setting& user, ApiServer& server) {
@@ -193,21 +118,25 @@ void read_user(const Setting& user, ApiServer& server) {
     } else if (key == "client-key") {
       server.client_key.file = value.readable_file();
     } else if (key == "token") {
-      server.token = value.text();
+      server.token = trimmed(value.text());
     } else if (key == "tokenFile") {
       server.token_file = value.readable_file();
     } else if (key == "exec") {
       server.exec = read_exec(value);
-    } else if (key == "username" || key == "password" || key == "auth-provider" ||
-               key.starts_with("as")) {
-      value.fail("is not supported; use a token, a client certificate or exec");
+    } else if (is_unsupported(key)) {
+      if (!value.is_empty()) {
+        value.fail("is not supported; use a token, a client certificate or exec");
+      }
     } else if (key != "extensions") {
-      user.fail_unknown(key);
+      value.note_unknown();
     }
   });
-  if (server.client_certificate.empty() != server.client_key.empty()) {
-    user.fail(server.client_key.empty() ? "client-certificate without client-key"
-                                        : "client-key without client-certificate");
+  if (!server.client_certificate.empty() && server.client_key.empty()) {
+    user.fail("client-certificate without client-key");
+  }
+  if (server.client_certificate.empty() && !server.client_key.empty()) {
+    user.note(user.line(), "client-key without client-certificate, ignored");
+    server.client_key = {};
   }
 }
 
@@ -226,7 +155,7 @@ std::optional<Setting> find_named(const Setting& list,
       } else if (key == inner) {
         content.emplace(value);
       } else {
-        item.fail_unknown(key);
+        value.note_unknown();
       }
     });
     if (!names.insert(item_name).second) {
@@ -260,7 +189,7 @@ Sections read_sections(const Setting& root) {
       value.fail("must be v1");
     } else if (key != "kind" && key != "apiVersion" && key != "preferences" &&
                key != "extensions") {
-      root.fail_unknown(key);
+      value.note_unknown();
     }
   });
   return sections;
@@ -278,68 +207,111 @@ Setting require_named(const Setting& root,
   return *found;
 }
 
-std::string read_file(const std::filesystem::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(stream), {}};
-  if (!stream) {
-    const std::error_code error(errno, std::generic_category());
-    throw KubeconfigError(fmt::format("{}: cannot read: {}", file.string(), error.message()));
+// The first document; further ones do not count.
+YamlNode parse(const KubeconfigFile& file) {
+  try {
+    auto documents = parse_yaml(read_file(file.path.string()));
+    if (documents.empty()) {
+      throw KubeconfigError(fmt::format("{}: is empty", file.path.string()));
+    }
+    return std::move(documents.front());
+  } catch (const std::system_error& error) {
+    throw KubeconfigError(
+        fmt::format("{}: cannot read: {}", file.path.string(), error.code().message()));
+  } catch (const YamlError& error) {
+    throw KubeconfigError(fmt::format("{}:{}: {}", file.path.string(), error.line(), error.what()));
   }
-  return text;
+}
+
+// The context of that name; the current one if it is empty.
+Setting find_context(const Setting& root, const Sections& sections, std::string_view name) {
+  if (!name.empty()) {
+    return require_named(root, sections.contexts, "context", name);
+  }
+  if (!sections.current_context) {
+    root.fail("current-context is missing");
+  }
+  const Setting& current = *sections.current_context;
+  return require_named(current, sections.contexts, "context", current.text());
+}
+
+// The machine itself, to which no other listens.
+bool is_loopback(std::string_view url) {
+  const std::string_view host = url.substr(std::min(url.find("://") + 3, url.size()));
+  return host.starts_with("127.") || host.starts_with("localhost") || host.starts_with("[::1]");
 }
 
 }  // namespace
 
 std::vector<std::string> warnings(const ApiServer& server) {
-  std::vector<std::string> result;
+  std::vector<std::string> result = server.notes;
   if (server.insecure_skip_tls_verify) {
     result.push_back(fmt::format(
         "insecure-skip-tls-verify: whoever answers at {} is believed and is sent the credentials",
         server.url));
   }
+  const bool has_token = !server.token.empty() || !server.token_file.empty() || server.exec;
+  if (has_token && server.url.starts_with("http://") && !is_loopback(server.url)) {
+    result.push_back(
+        fmt::format("the token is sent to {} without encryption: whoever is on the way can take it",
+                    server.url));
+  }
   return result;
 }
 
-ApiServer read_kubeconfig(const std::filesystem::path& file, std::string_view context) {
-  const std::string text = read_file(file);
-  try {
-    parse_yaml(text);  // has limits, which the tree below has not
-  } catch (const YamlError& error) {
-    throw KubeconfigError(fmt::format("{}:{}: {}", file.string(), error.line(), error.what()));
+std::string complete_url(const ApiServer& server) {
+  constexpr std::string_view kSeparator = "://";
+  std::string url(trimmed(server.url));
+  const std::size_t end = url.find(kSeparator);
+  if (end == std::string::npos) {
+    const bool is_tls =
+        !server.ca.empty() || !server.client_certificate.empty() || server.insecure_skip_tls_verify;
+    const std::size_t slash = std::min(url.find('/'), url.size());
+    if (slash == 0 || slash + 1 < url.size()) {
+      throw KubeconfigError("must be a URL or a host:port pair");
+    }
+    return (is_tls ? "https://" : "http://") + url;
   }
-  const auto documents = YAML::LoadAll(text);
-  if (documents.size() != 1) {
-    throw KubeconfigError(fmt::format("{}: must be one YAML document", file.string()));
+  std::transform(
+      url.begin(), url.begin() + static_cast<std::ptrdiff_t>(end), url.begin(), [](char c) {
+        return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+      });
+  if (!url.starts_with("https://") && !url.starts_with("http://")) {
+    throw KubeconfigError("must start with https:// or http://");
   }
-  const Setting root(documents.front(), {}, file);
-  const Sections sections = read_sections(root);
+  return url;
+}
 
+ApiServer read_kubeconfig(const std::filesystem::path& path, std::string_view context) {
+  KubeconfigFile file{.path = path};
+  const YamlNode document = parse(file);
+  const Setting root(document, {}, file);
+  const Sections sections = read_sections(root);
+  const Setting chosen = find_context(root, sections, context);
   std::string cluster;
   std::string user;
-  if (context.empty() && !sections.current_context) {
-    root.fail("current-context is missing");
-  }
-  const Setting chosen = context.empty()
-                             ? require_named(*sections.current_context,
-                                             sections.contexts,
-                                             "context",
-                                             sections.current_context->text())
-                             : require_named(root, sections.contexts, "context", context);
   chosen.fields([&](std::string_view key, const Setting& value) {
     if (key == "cluster") {
       cluster = value.text();
     } else if (key == "user") {
       user = value.text();
     } else if (key != "namespace" && key != "extensions") {
-      chosen.fail_unknown(key);
+      value.note_unknown();
     }
   });
 
   ApiServer server;
-  read_cluster(require_named(chosen, sections.clusters, "cluster", cluster), server);
+  const Setting found = require_named(chosen, sections.clusters, "cluster", cluster);
+  read_cluster(found, server);
   if (!user.empty()) {
     read_user(require_named(chosen, sections.users, "user", user), server);
   }
+  try {
+    server.url = complete_url(server);
+  } catch (const KubeconfigError& error) {
+    found.fail(fmt::format("server: {}", error.what()));
+  }
+  server.notes = std::move(file.notes);
   return server;
 }
 

@@ -2,23 +2,15 @@
 
 #include <filesystem>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "k8sclient/errors.h"
+#include "k8sclient/identity/pem.h"
+
 namespace k8sclient {
-
-/// PEM text, given itself or as a file that is read again when it changes. Both empty: not given.
-struct Pem {
-  std::string text;
-  std::filesystem::path file;
-
-  bool empty() const { return text.empty() && file.empty(); }
-
-  bool operator==(const Pem&) const = default;
-};
 
 /// A command that prints credentials (client.authentication.k8s.io).
 struct ExecPlugin {
@@ -34,7 +26,7 @@ struct ExecPlugin {
 
 /// Where the API server is, how to know that it is the right one, and who we are.
 struct ApiServer {
-  std::string url;              // https://host:port, perhaps with a path
+  std::string url;              // https://host:port, perhaps with a path; see complete_url()
   Pem ca;                       // empty: the system's authorities
   std::string tls_server_name;  // empty: the host of the URL
   bool insecure_skip_tls_verify = false;
@@ -44,24 +36,26 @@ struct ApiServer {
   std::string token;                 // bearer token
   std::filesystem::path token_file;  // read again as it rotates; outranks token
   std::optional<ExecPlugin> exec;
+  std::vector<std::string> notes;  // what of the kubeconfig was passed over, one line each
 
   bool operator==(const ApiServer&) const = default;
 };
 
 /// What is allowed but should not stay so, one line each, for the log: a server that anybody can
-/// pretend to be.
+/// pretend to be, a token that anybody can read, and `notes`.
 std::vector<std::string> warnings(const ApiServer& server);
 
-/// A setting that cannot be used. what() is one line: `/etc/kubeconfig:12: clusters[0].cluster:
-/// unknown key "sever"`.
-class KubeconfigError : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
+/// The URL of a server as client-go completes it: without a scheme it is https:// if TLS is spoken
+/// of anywhere (an authority, a client certificate, insecure-skip-tls-verify), else http://; the
+/// scheme is written small. Throws KubeconfigError, without a place, when that is no URL of a
+/// server.
+std::string complete_url(const ApiServer& server);
 
 /// The server and user of a context of a kubeconfig; of its `current-context` if `context` is
 /// empty. Relative paths are resolved against the file's folder, and the files that are referred to
-/// must be readable. Only the chosen context is looked at closely. Throws KubeconfigError.
+/// must be readable. Only the first document counts, and only the chosen context is looked at
+/// closely. As lenient as client-go: empty texts count as absent, unknown keys are passed over (and
+/// noted). Throws KubeconfigError.
 ApiServer read_kubeconfig(const std::filesystem::path& file, std::string_view context = {});
 
 /// The server and service account of the pod that this process runs in, from the environment

@@ -137,7 +137,8 @@ int TlsPolicy::verify(X509_STORE_CTX* chain) const {
     ::X509_VERIFY_PARAM_set1_ip_asc(wanted, server_name_.c_str());
   } else {
     ::X509_VERIFY_PARAM_set1_host(wanted, server_name_.c_str(), server_name_.size());
-    ::X509_VERIFY_PARAM_set_hostflags(wanted, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    ::X509_VERIFY_PARAM_set_hostflags(
+        wanted, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
   }
   // Else cpprestsdk's own check would come second; it knows no IPv6 addresses.
   ::X509_STORE_CTX_set_verify_cb(chain, [](int is_good, X509_STORE_CTX*) { return is_good; });

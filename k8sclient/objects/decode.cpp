@@ -1,25 +1,18 @@
 #include "k8sclient/objects/decode.h"
 
-#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "k8sclient/objects/decode_object.h"
 #include "k8sclient/objects/json.h"
+#include "k8sclient/objects/proto.h"
+#include "k8sclient/objects/proto_envelope.h"
 #include "k8sclient/objects/quote.h"
 
 namespace k8sclient {
 
 namespace {
-
-std::string one_line(std::string_view text) {
-  constexpr std::size_t kLongest = 300;
-  std::string line(text.substr(0, kLongest));
-  std::replace_if(
-      line.begin(), line.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, ' ');
-  return line;
-}
 
 template <typename T>
 std::string list_kind() {
@@ -35,93 +28,15 @@ T decode_alone(std::string_view json) {
   }
 }
 
-ApiStatus read_status(const Json& json) {
-  ApiStatus status;
-  bool is_status = false;
-  json.fields([&](std::string_view key, const Json& value) {
-    if (key == "kind") {
-      expect_text(value, "Status");
-      is_status = true;
-    } else if (key == "code") {
-      status.code = static_cast<int>(value.integer(0, 999));
-    } else if (key == "reason") {
-      status.reason = one_line(value.raw_text());
-    } else if (key == "message") {
-      status.message = one_line(value.raw_text());
-    } else if (key == "details") {
-      value.fields([&](std::string_view inner, const Json& seconds) {
-        if (inner == "retryAfterSeconds") {
-          status.retry_after_seconds = static_cast<int>(seconds.integer(0, 86400));
-        }
-      });
+template <typename T>
+void read_list_metadata(const auto& metadata, ObjectList<T>& list) {
+  metadata.fields([&](std::string_view key, const auto& text) {
+    if (key == "resourceVersion") {
+      list.resource_version = text.text();
+    } else if (key == "continue") {
+      list.continue_token = text.text();
     }
   });
-  if (!is_status) {
-    json.fail("kind is missing");
-  }
-  return status;
-}
-
-WatchType read_watch_type(const Json& value) {
-  const std::string_view text = value.text();
-  if (text == "ADDED") {
-    return WatchType::kAdded;
-  }
-  if (text == "MODIFIED") {
-    return WatchType::kModified;
-  }
-  if (text == "DELETED") {
-    return WatchType::kDeleted;
-  }
-  if (text == "BOOKMARK") {
-    return WatchType::kBookmark;
-  }
-  if (text == "ERROR") {
-    return WatchType::kError;
-  }
-  value.fail("unknown type of event " + in_quotes(text));
-}
-
-template <typename T>
-void read_watch_metadata(const Json& object, WatchLine<T>& line) {
-  object.fields([&](std::string_view key, const Json& metadata) {
-    if (key != "metadata") {
-      return;
-    }
-    metadata.fields([&](std::string_view inner, const Json& value) {
-      if (inner == "resourceVersion") {
-        line.resource_version = value.text();
-      } else if (inner == "annotations" && line.type == WatchType::kBookmark) {
-        value.fields([&](std::string_view annotation, const Json& text) {
-          line.initial_events_end |=
-              annotation == "k8s.io/initial-events-end" && text.text() == "true";
-        });
-      }
-    });
-  });
-}
-
-template <typename T>
-void read_watch_object(const Json& object, WatchLine<T>& line) {
-  if (line.type == WatchType::kError) {
-    line.status = read_status(object);
-    return;
-  }
-  check_type<T>(object, Place::kAlone);
-  read_watch_metadata(object, line);
-  if (line.type == WatchType::kBookmark) {
-    return;
-  }
-  try {
-    T decoded = decode_object<T>(object, Place::kAlone);
-    line.name = decoded.name;
-    if (line.type != WatchType::kDeleted) {
-      line.object = std::move(decoded);
-    }
-  } catch (const DecodeError& error) {
-    line.name = error.object();
-    line.error = error;
-  }
 }
 
 // Everything of a list but its objects.
@@ -136,13 +51,7 @@ void read_envelope(const Json& root, ObjectList<T>& list) {
     } else if (key == "apiVersion") {
       expect_text(value, Kind<T>::kApiVersion);
     } else if (key == "metadata") {
-      value.fields([&](std::string_view inner, const Json& text) {
-        if (inner == "resourceVersion") {
-          list.resource_version = text.text();
-        } else if (inner == "continue") {
-          list.continue_token = text.text();
-        }
-      });
+      read_list_metadata(value, list);
     } else if (key == "items") {
       has_items = true;
       value.items([](const Json&) {});
@@ -151,37 +60,25 @@ void read_envelope(const Json& root, ObjectList<T>& list) {
   if (!has_kind || !has_items) {
     root.fail(has_kind ? "items is missing" : "kind is missing");
   }
-  if (list.resource_version.empty()) {
-    throw FieldError{"metadata.resourceVersion", "is missing"};
-  }
 }
 
-std::string describe(std::string_view kind,
-                     const ObjectName& object,
-                     std::string_view path,
-                     std::string_view reason) {
-  std::string text(kind);
-  if (!object.name.empty()) {
-    text += " " + to_string(object);
+// The same in protobuf.
+template <typename T>
+void read_proto_envelope(std::string_view document, ObjectList<T>& list) {
+  const ProtoEnvelope envelope = open_envelope(document);
+  if (envelope.kind != list_kind<T>()) {
+    throw FieldError{
+        "kind", fmt::format("expected {}, found {}", list_kind<T>(), in_quotes(envelope.kind))};
   }
-  text += ": ";
-  if (!path.empty()) {
-    text += fmt::format("{}: ", path);
-  }
-  return text.append(reason);
+  static constexpr ProtoField kMetadata[] = {
+      {1, "metadata", ProtoType::kMessage, Presence::kNotZero, &kProtoListMeta}};
+  const ProtoMessage message{kMetadata};
+  Proto(message, envelope.message).fields([&](std::string_view, const Proto& metadata) {
+    read_list_metadata(metadata, list);
+  });
 }
 
 }  // namespace
-
-DecodeError::DecodeError(std::string_view kind,
-                         ObjectName object,
-                         std::string path,
-                         std::string reason)
-    : std::runtime_error(describe(kind, object, path, reason)),
-      kind_(kind),
-      object_(std::move(object)),
-      path_(std::move(path)),
-      reason_(std::move(reason)) {}
 
 Service decode_service(std::string_view json) {
   return decode_alone<Service>(json);
@@ -196,34 +93,51 @@ Node decode_node(std::string_view json) {
 }
 
 template <typename T>
-void ListDecoder<T>::feed(std::string_view bytes) {
+void ListDecoder<T>::feed(std::string_view bytes, Encoding encoding) {
+  encoding_ = encoding;
   try {
-    splitter_.feed(bytes, [this](std::string_view item) { add(item); });
+    if (encoding == Encoding::kProtobuf) {
+      proto_items_.feed(bytes, [this](std::string_view item) {
+        add([&] { return decode_object<T>(Proto(proto_message<T>(), item), Place::kInList); });
+      });
+    } else {
+      json_items_.feed(bytes, [this](std::string_view item) {
+        add([&] { return decode_object<T>(JsonDocument(item).root(), Place::kInList); });
+      });
+    }
   } catch (const FieldError& error) {
     throw DecodeError(list_kind<T>(), {}, error.path, error.reason);
   }
 }
 
 template <typename T>
-void ListDecoder<T>::add(std::string_view item) {
-  const std::string place = fmt::format("items[{}]", count_++);
+template <typename Read>
+void ListDecoder<T>::add(Read read) {
+  const std::size_t index = count_++;
+  const auto place = [&] { return fmt::format("items[{}]", index); };
   try {
-    const JsonDocument document(item);
-    list_.objects.push_back(decode_object<T>(document.root(), Place::kInList));
+    list_.objects.push_back(read());
   } catch (const FieldError& error) {
-    throw FieldError{place, error.reason};
+    throw FieldError{place(), error.reason};
   } catch (const DecodeError& error) {
     const bool is_named = !error.object().name.empty();
     list_.errors.push_back(
         is_named ? error
-                 : DecodeError(error.kind(), {}, join_path(place, error.path()), error.reason()));
+                 : DecodeError(error.kind(), {}, join_path(place(), error.path()), error.reason()));
   }
 }
 
 template <typename T>
 ObjectList<T> ListDecoder<T>::finish() {
   try {
-    read_envelope(JsonDocument(splitter_.envelope()).root(), list_);
+    if (encoding_ == Encoding::kProtobuf) {
+      read_proto_envelope(proto_items_.envelope(), list_);
+    } else {
+      read_envelope(JsonDocument(json_items_.envelope()).root(), list_);
+    }
+    if (list_.resource_version.empty()) {
+      throw FieldError{"metadata.resourceVersion", "is missing"};
+    }
   } catch (const FieldError& error) {
     throw DecodeError(list_kind<T>(), {}, error.path, error.reason);
   }
@@ -235,57 +149,14 @@ template class ListDecoder<EndpointSlice>;
 template class ListDecoder<Node>;
 
 template <typename T>
-ObjectList<T> decode_list(std::string_view json) {
+ObjectList<T> decode_list(std::string_view document, Encoding encoding) {
   ListDecoder<T> decoder;
-  decoder.feed(json);
+  decoder.feed(document, encoding);
   return decoder.finish();
 }
 
-template ObjectList<Service> decode_list(std::string_view json);
-template ObjectList<EndpointSlice> decode_list(std::string_view json);
-template ObjectList<Node> decode_list(std::string_view json);
-
-std::optional<ApiStatus> decode_status(std::string_view json) {
-  try {
-    return read_status(JsonDocument(json).root());
-  } catch (const FieldError&) {
-    return std::nullopt;
-  }
-}
-
-template <typename T>
-WatchLine<T> decode_watch_line(std::string_view text) {
-  try {
-    const JsonDocument document(text);
-    WatchLine<T> line;
-    bool has_type = false;
-    document.root().fields([&](std::string_view key, const Json& value) {
-      if (key == "type") {
-        line.type = read_watch_type(value);
-        has_type = true;
-      }
-    });
-    bool has_object = false;
-    document.root().fields([&](std::string_view key, const Json& value) {
-      if (key == "object" && has_type) {
-        has_object = true;
-        read_watch_object(value.as_root(), line);
-      }
-    });
-    if (!has_object) {
-      document.root().fail(has_type ? "object is missing" : "type is missing");
-    }
-    return line;
-  } catch (const FieldError& error) {
-    throw DecodeError(fmt::format("{} event", Kind<T>::kName),
-                      {},
-                      error.path,
-                      fmt::format("{} in {}", error.reason, in_quotes(text)));
-  }
-}
-
-template WatchLine<Service> decode_watch_line(std::string_view text);
-template WatchLine<EndpointSlice> decode_watch_line(std::string_view text);
-template WatchLine<Node> decode_watch_line(std::string_view text);
+template ObjectList<Service> decode_list(std::string_view document, Encoding encoding);
+template ObjectList<EndpointSlice> decode_list(std::string_view document, Encoding encoding);
+template ObjectList<Node> decode_list(std::string_view document, Encoding encoding);
 
 }  // namespace k8sclient

@@ -2,42 +2,21 @@
 
 #include <cstdint>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "k8sclient/objects/api_status.h"
+#include "k8sclient/objects/decode_error.h"
+#include "k8sclient/objects/encoding.h"
 #include "k8sclient/objects/item_splitter.h"
+#include "k8sclient/objects/proto_item_splitter.h"
 #include "k8sclient/objects/types.h"
 
 namespace k8sclient {
 
-// JSON of the Kubernetes API → types.h. Only the fields of those types are kept, others are
-// ignored; null counts as absent. All functions are pure and thread-safe.
-
-/// What is wrong with one object or document. what() is one line without control characters:
-/// `Service default/web: spec.ports[0].port: 70000 is not between 1 and 65535`.
-class DecodeError : public std::runtime_error {
- public:
-  DecodeError(std::string_view kind, ObjectName object, std::string path, std::string reason);
-
-  const std::string& kind() const { return kind_; }
-
-  /// Empty where the document gave no valid name.
-  const ObjectName& object() const { return object_; }
-
-  /// The field, such as `spec.ports[0].port`; empty for the document as a whole.
-  const std::string& path() const { return path_; }
-
-  /// What is wrong with it.
-  const std::string& reason() const { return reason_; }
-
- private:
-  std::string kind_;
-  ObjectName object_;
-  std::string path_;
-  std::string reason_;
-};
+// Documents of the Kubernetes API → types.h, in JSON or protobuf. Only the fields of those types
+// are kept, others are ignored; null counts as absent. All functions are pure and thread-safe.
 
 /// One object. Throws DecodeError for invalid JSON, another kind, a field of another type, a key
 /// that occurs twice, a name outside of the API's character set, a port out of range.
@@ -60,41 +39,32 @@ struct ObjectList {
 template <typename T>
 class ListDecoder {
  public:
-  /// Throws DecodeError when the text turns out not to be JSON.
-  void feed(std::string_view bytes);
+  /// `encoding` is the same each time. Throws DecodeError when the bytes turn out to be no document
+  /// of that encoding.
+  void feed(std::string_view bytes, Encoding encoding = Encoding::kJson);
 
   /// The list, when all has been fed. Throws DecodeError when it is another kind of list,
   /// incomplete or says no resource version.
   ObjectList<T> finish();
 
  private:
-  void add(std::string_view item);
+  template <typename Read>
+  void add(Read read);
 
-  ItemSplitter splitter_;
+  Encoding encoding_ = Encoding::kJson;
+  ItemSplitter json_items_;
+  ProtoItemSplitter proto_items_;
   std::size_t count_ = 0;
   ObjectList<T> list_;
 };
 
 /// A list of which all is there. Throws as ListDecoder does.
 template <typename T>
-ObjectList<T> decode_list(std::string_view json);
-
-/// The Status object with which the API server explains an error.
-struct ApiStatus {
-  int code = 0;
-  std::string reason;   // "Expired"
-  std::string message;  // for humans, one line
-  std::optional<int> retry_after_seconds;
-
-  bool operator==(const ApiStatus&) const = default;
-};
-
-/// Nothing if the text is not a Status object.
-std::optional<ApiStatus> decode_status(std::string_view json);
+ObjectList<T> decode_list(std::string_view document, Encoding encoding = Encoding::kJson);
 
 enum class WatchType { kAdded, kModified, kDeleted, kBookmark, kError };
 
-/// One line of a watch.
+/// One event of a watch: a line of JSON, or a frame of protobuf.
 template <typename T>
 struct WatchLine {
   WatchType type = WatchType::kError;
@@ -106,10 +76,10 @@ struct WatchLine {
   ApiStatus status;                  // of kError
 };
 
-/// Throws DecodeError when the line as a whole makes no sense: not JSON (cut off, HTML), unknown
-/// type, object of another kind. A malformed object of a known name is in `error` instead, so that
-/// the watch can go on behind it.
+/// Throws DecodeError when the event as a whole makes no sense: no document (cut off, HTML),
+/// unknown type, object of another kind. A malformed object of a known name is in `error` instead,
+/// so that the watch can go on behind it.
 template <typename T>
-WatchLine<T> decode_watch_line(std::string_view text);
+WatchLine<T> decode_watch_line(std::string_view event, Encoding encoding = Encoding::kJson);
 
 }  // namespace k8sclient

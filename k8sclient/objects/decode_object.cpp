@@ -23,6 +23,19 @@ void expect_text(const Json& value, std::string_view wanted) {
   }
 }
 
+void expect_kind(const Json& json, std::string_view kind) {
+  bool has_kind = false;
+  json.fields([&](std::string_view key, const Json& value) {
+    if (key == "kind") {
+      expect_text(value, kind);
+      has_kind = true;
+    }
+  });
+  if (!has_kind) {
+    json.fail("kind is missing");
+  }
+}
+
 template <typename T>
 void check_type(const Json& json, Place place) {
   bool has_kind = place != Place::kAlone;
@@ -39,12 +52,14 @@ void check_type(const Json& json, Place place) {
   }
 }
 
-template <typename T>
-T decode_object(const Json& item, Place place) {
-  const Json json = item.as_root();
+template <typename T, typename Value>
+T decode_object(const Value& item, Place place) {
+  const Value value = item.as_root();
   try {
-    check_type<T>(json, place);
-    T object = read_object<T>(json);
+    if constexpr (std::is_same_v<Value, Json>) {
+      check_type<T>(value, place);
+    }
+    T object = read_object<T>(value);
     if (object.name.name.empty()) {
       throw FieldError{"metadata.name", "is missing"};
     }
@@ -58,17 +73,20 @@ T decode_object(const Json& item, Place place) {
     }
     return object;
   } catch (const FieldError& error) {
-    ObjectName name = name_if_valid(json);
+    ObjectName name = name_if_valid(value);
     std::string path = name.name.empty() ? join_path(item.path(), error.path) : error.path;
     throw DecodeError(Kind<T>::kName, std::move(name), std::move(path), error.reason);
   }
 }
 
 template void check_type<Service>(const Json& json, Place place);
-template Service decode_object<Service>(const Json& item, Place place);
 template void check_type<EndpointSlice>(const Json& json, Place place);
-template EndpointSlice decode_object<EndpointSlice>(const Json& item, Place place);
 template void check_type<Node>(const Json& json, Place place);
-template Node decode_object<Node>(const Json& item, Place place);
+template Service decode_object(const Json& item, Place place);
+template Service decode_object(const Proto& item, Place place);
+template EndpointSlice decode_object(const Json& item, Place place);
+template EndpointSlice decode_object(const Proto& item, Place place);
+template Node decode_object(const Json& item, Place place);
+template Node decode_object(const Proto& item, Place place);
 
 }  // namespace k8sclient

@@ -3,8 +3,9 @@
 #include <string>
 #include <string_view>
 
-#include "k8sclient/objects/decode.h"
+#include "k8sclient/objects/decode_error.h"
 #include "k8sclient/objects/json.h"
+#include "k8sclient/objects/proto.h"
 #include "k8sclient/objects/types.h"
 
 namespace k8sclient {
@@ -37,17 +38,20 @@ struct Kind<Node> {
   static constexpr std::string_view kApiVersion = "v1";
 };
 
-/// Throws FieldError unless the object is of that kind.
+/// Throws FieldError unless the object is of that kind. In protobuf its document says that.
 template <typename T>
 void check_type(const Json& json, Place place);
 
-/// Throws DecodeError only; its path starts at the object, or at the document's root if the object
-/// has no valid name.
-template <typename T>
-T decode_object(const Json& item, Place place);
+/// `Value` is Json or Proto. Throws DecodeError only; its path starts at the object, or at the
+/// document's root if the object has no valid name.
+template <typename T, typename Value>
+T decode_object(const Value& item, Place place);
 
 /// "items[0]" and "metadata.name" → "items[0].metadata.name".
 std::string join_path(const std::string& left, const std::string& right);
+
+/// Throws FieldError unless the object says that it is of that kind.
+void expect_kind(const Json& json, std::string_view kind);
 
 /// Throws FieldError unless the value is that text.
 void expect_text(const Json& value, std::string_view wanted);

@@ -9,6 +9,7 @@ namespace k8sclient {
 namespace {
 
 constexpr std::size_t kMaxItem = 16U << 20U;
+constexpr std::size_t kMaxEnvelope = 1U << 20U;
 
 std::string_view without_trailing_blanks(std::string_view text) {
   return text.substr(0, text.find_last_not_of(" \t\r\n") + 1);
@@ -66,7 +67,10 @@ void ItemSplitter::feed(std::string_view bytes, const OnItem& on_item) {
   }
   (is_in_items_ ? item_ : envelope_).append(bytes.substr(start));
   if (item_.size() > kMaxItem) {
-    throw FieldError{"items", "an element is larger than 16 MB"};
+    throw FieldError{"items", "an element is larger than 16 MiB"};
+  }
+  if (envelope_.size() > kMaxEnvelope) {
+    throw FieldError{{}, "what is around the items is larger than 1 MiB"};
   }
 }
 

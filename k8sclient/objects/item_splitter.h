@@ -15,7 +15,7 @@ class ItemSplitter {
   using OnItem = std::function<void(std::string_view json)>;
 
   /// Calls on_item for each element that is complete. Throws FieldError when an element is larger
-  /// than 16 MB.
+  /// than 16 MiB, or the rest than 1 MiB.
   void feed(std::string_view bytes, const OnItem& on_item);
 
   /// The text without the elements: `{"kind":"ServiceList","items":[]}`.

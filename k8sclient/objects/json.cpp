@@ -39,16 +39,6 @@ std::string_view type_name(simdjson::dom::element value) {
   return "unknown";
 }
 
-bool is_control(char c) {
-  return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-}
-
-bool is_plain_key(std::string_view key) {
-  return !key.empty() && std::all_of(key.begin(), key.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-  });
-}
-
 }  // namespace
 
 bool SeenKeys::insert(std::string_view key) {
@@ -73,7 +63,7 @@ std::string_view Json::raw_text() const {
 
 std::string_view Json::text() const {
   const std::string_view text = raw_text();
-  if (std::any_of(text.begin(), text.end(), is_control)) {
+  if (has_control_characters(text)) {
     fail(in_quotes(text) + " has control characters");
   }
   return text;
@@ -115,24 +105,6 @@ simdjson::dom::array Json::array() const {
     fail_type("a list");
   }
   return array;
-}
-
-std::string Json::path() const {
-  if (parent_ == nullptr) {
-    return {};
-  }
-  const std::string parent = parent_->path();
-  if (index_ != kNoIndex) {
-    return fmt::format("{}[{}]", parent, index_);
-  }
-  if (!is_plain_key(key_)) {
-    return fmt::format("{}[{}]", parent, in_quotes(key_));
-  }
-  return parent.empty() ? std::string(key_) : fmt::format("{}.{}", parent, key_);
-}
-
-void Json::fail(std::string reason) const {
-  throw FieldError{path(), std::move(reason)};
 }
 
 void Json::fail_type(std::string_view wanted) const {

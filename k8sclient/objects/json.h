@@ -6,10 +6,12 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <simdjson.h>
 
 #include "k8sclient/objects/field_error.h"
+#include "k8sclient/objects/value_path.h"
 
 namespace k8sclient {
 
@@ -55,7 +57,7 @@ class Json {
   void fields(Visitor visit) const {
     SeenKeys seen;
     for (const auto field : object()) {
-      const Json child(field.value, this, field.key, kNoIndex);
+      const Json child(field.value, ValuePath(path_, field.key));
       if (!seen.insert(field.key)) {
         child.fail("occurs twice");
       }
@@ -70,7 +72,7 @@ class Json {
   void items(Visitor visit) const {
     std::int64_t index = 0;
     for (const auto item : array()) {
-      visit(Json(item, this, {}, index++));
+      visit(Json(item, ValuePath(path_, index++)));
     }
   }
 
@@ -78,24 +80,19 @@ class Json {
   Json as_root() const { return Json(value_); }
 
   /// Place in the document, such as `metadata.labels["a.b/c"]` or `spec.ports[0]`.
-  std::string path() const;
+  std::string path() const { return path_.text(); }
 
-  [[noreturn]] void fail(std::string reason) const;
+  [[noreturn]] void fail(std::string reason) const { throw FieldError{path(), std::move(reason)}; }
 
  private:
-  static constexpr std::int64_t kNoIndex = -1;
-
-  Json(simdjson::dom::element value, const Json* parent, std::string_view key, std::int64_t index)
-      : value_(value), parent_(parent), key_(key), index_(index) {}
+  Json(simdjson::dom::element value, ValuePath path) : value_(value), path_(path) {}
 
   simdjson::dom::object object() const;
   simdjson::dom::array array() const;
   [[noreturn]] void fail_type(std::string_view wanted) const;
 
   simdjson::dom::element value_;
-  const Json* parent_ = nullptr;
-  std::string_view key_;
-  std::int64_t index_ = kNoIndex;
+  ValuePath path_;
 };
 
 /// A parsed text.

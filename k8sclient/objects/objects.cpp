@@ -3,14 +3,16 @@
 #include <limits>
 #include <utility>
 
+#include "k8sclient/objects/json.h"
 #include "k8sclient/objects/object_name.h"
+#include "k8sclient/objects/proto.h"
 #include "k8sclient/objects/quote.h"
 
 namespace k8sclient {
 
 namespace {
 
-std::string_view text_that(bool (*is_valid)(std::string_view), const Json& value) {
+std::string_view text_that(bool (*is_valid)(std::string_view), const auto& value) {
   const std::string_view text = value.text();
   if (!is_valid(text)) {
     value.fail(in_quotes(text) + " is not a valid name");
@@ -18,16 +20,16 @@ std::string_view text_that(bool (*is_valid)(std::string_view), const Json& value
   return text;
 }
 
-std::vector<std::string> texts(const Json& list) {
+std::vector<std::string> texts(const auto& list) {
   std::vector<std::string> result;
-  list.items([&](const Json& item) { result.emplace_back(item.text()); });
+  list.items([&](const auto& item) { result.emplace_back(item.text()); });
   return result;
 }
 
-std::vector<SharedString> names_of(const Json& list) {
+std::vector<SharedString> names_of(const auto& list) {
   std::vector<SharedString> result;
-  list.items([&](const Json& item) {
-    item.fields([&](std::string_view key, const Json& value) {
+  list.items([&](const auto& item) {
+    item.fields([&](std::string_view key, const auto& value) {
       if (key == "name") {
         result.push_back(SharedString::intern(value.text()));
       }
@@ -36,9 +38,9 @@ std::vector<SharedString> names_of(const Json& list) {
   return result;
 }
 
-ServicePort read_service_port(const Json& json) {
+ServicePort read_service_port(const auto& json) {
   ServicePort port;
-  json.fields([&](std::string_view key, const Json& value) {
+  json.fields([&](std::string_view key, const auto& value) {
     if (key == "name") {
       port.name = value.text().empty() ? "" : text_that(is_dns_label, value);
     } else if (key == "protocol") {
@@ -55,11 +57,11 @@ ServicePort read_service_port(const Json& json) {
   return port;
 }
 
-std::vector<LoadBalancerIngress> read_ingress(const Json& status) {
+std::vector<LoadBalancerIngress> read_ingress(const auto& status) {
   std::vector<LoadBalancerIngress> result;
-  const auto read_one = [&](const Json& json) {
+  const auto read_one = [&](const auto& json) {
     LoadBalancerIngress ingress;
-    json.fields([&](std::string_view key, const Json& value) {
+    json.fields([&](std::string_view key, const auto& value) {
       if (key == "ip") {
         ingress.ip = value.text();
       } else if (key == "ipMode") {
@@ -68,9 +70,9 @@ std::vector<LoadBalancerIngress> read_ingress(const Json& status) {
     });
     result.push_back(std::move(ingress));
   };
-  status.fields([&](std::string_view key, const Json& value) {
+  status.fields([&](std::string_view key, const auto& value) {
     if (key == "loadBalancer") {
-      value.fields([&](std::string_view inner, const Json& list) {
+      value.fields([&](std::string_view inner, const auto& list) {
         if (inner == "ingress") {
           list.items(read_one);
         }
@@ -80,11 +82,11 @@ std::vector<LoadBalancerIngress> read_ingress(const Json& status) {
   return result;
 }
 
-std::optional<std::int32_t> read_client_ip_timeout(const Json& affinity_config) {
+std::optional<std::int32_t> read_client_ip_timeout(const auto& affinity_config) {
   std::optional<std::int32_t> timeout;
-  affinity_config.fields([&](std::string_view key, const Json& client_ip) {
+  affinity_config.fields([&](std::string_view key, const auto& client_ip) {
     if (key == "clientIP") {
-      client_ip.fields([&](std::string_view inner, const Json& value) {
+      client_ip.fields([&](std::string_view inner, const auto& value) {
         if (inner == "timeoutSeconds") {
           constexpr auto kMost = std::numeric_limits<std::int32_t>::max();
           timeout = static_cast<std::int32_t>(value.integer(0, kMost));
@@ -95,7 +97,7 @@ std::optional<std::int32_t> read_client_ip_timeout(const Json& affinity_config) 
   return timeout;
 }
 
-void read_spec_field(std::string_view key, const Json& value, Service& service) {
+void read_spec_field(std::string_view key, const auto& value, Service& service) {
   if (key == "type") {
     service.type = value.text();
   } else if (key == "clusterIP") {
@@ -119,12 +121,12 @@ void read_spec_field(std::string_view key, const Json& value, Service& service) 
   } else if (key == "healthCheckNodePort") {
     service.health_check_node_port = value.port();
   } else if (key == "ports") {
-    value.items([&](const Json& item) { service.ports.push_back(read_service_port(item)); });
+    value.items([&](const auto& item) { service.ports.push_back(read_service_port(item)); });
   }
 }
 
-void read_conditions(const Json& json, Endpoint& endpoint) {
-  json.fields([&](std::string_view key, const Json& value) {
+void read_conditions(const auto& json, Endpoint& endpoint) {
+  json.fields([&](std::string_view key, const auto& value) {
     if (key == "ready") {
       endpoint.ready = value.boolean();
     } else if (key == "serving") {
@@ -135,12 +137,12 @@ void read_conditions(const Json& json, Endpoint& endpoint) {
   });
 }
 
-Endpoint read_endpoint(const Json& json) {
+Endpoint read_endpoint(const auto& json) {
   Endpoint endpoint;
-  json.fields([&](std::string_view key, const Json& value) {
+  json.fields([&](std::string_view key, const auto& value) {
     if (key == "addresses") {
       bool is_first = true;
-      value.items([&](const Json& item) {
+      value.items([&](const auto& item) {
         const std::string_view address = item.text();
         if (std::exchange(is_first, false)) {
           endpoint.address = address;
@@ -151,7 +153,7 @@ Endpoint read_endpoint(const Json& json) {
     } else if (key == "nodeName") {
       endpoint.node_name = SharedString::intern(value.text());
     } else if (key == "hints") {
-      value.fields([&](std::string_view inner, const Json& list) {
+      value.fields([&](std::string_view inner, const auto& list) {
         if (inner == "forZones") {
           endpoint.zone_hints = names_of(list);
         } else if (inner == "forNodes") {
@@ -163,9 +165,9 @@ Endpoint read_endpoint(const Json& json) {
   return endpoint;
 }
 
-EndpointPort read_endpoint_port(const Json& json) {
+EndpointPort read_endpoint_port(const auto& json) {
   EndpointPort port;
-  json.fields([&](std::string_view key, const Json& value) {
+  json.fields([&](std::string_view key, const auto& value) {
     if (key == "name") {
       port.name = value.text().empty() ? "" : text_that(is_dns_label, value);
     } else if (key == "protocol") {
@@ -177,9 +179,9 @@ EndpointPort read_endpoint_port(const Json& json) {
   return port;
 }
 
-NodeAddress read_node_address(const Json& json) {
+NodeAddress read_node_address(const auto& json) {
   NodeAddress address;
-  json.fields([&](std::string_view key, const Json& value) {
+  json.fields([&](std::string_view key, const auto& value) {
     if (key == "type") {
       address.type = value.text();
     } else if (key == "address") {
@@ -191,15 +193,15 @@ NodeAddress read_node_address(const Json& json) {
 
 // Calls visit(key, value) for each label of an object's metadata.
 template <typename Visitor>
-void visit_labels(std::string_view key, const Json& value, Visitor visit) {
+void visit_labels(std::string_view key, const auto& value, Visitor visit) {
   if (key == "labels") {
     value.fields(visit);
   }
 }
 
-ObjectName read_name(const Json& metadata, bool (*is_valid)(std::string_view)) {
+ObjectName read_name(const auto& metadata, bool (*is_valid)(std::string_view)) {
   ObjectName name;
-  metadata.fields([&](std::string_view key, const Json& value) {
+  metadata.fields([&](std::string_view key, const auto& value) {
     if (key == "name") {
       name.name = text_that(is_valid, value);
     } else if (key == "namespace") {
@@ -209,38 +211,38 @@ ObjectName read_name(const Json& metadata, bool (*is_valid)(std::string_view)) {
   return name;
 }
 
-void read_metadata(const Json& metadata, Service& service) {
+void read_metadata(const auto& metadata, Service& service) {
   service.name = read_name(metadata, is_dns_label);
-  metadata.fields([&](std::string_view key, const Json& value) {
-    visit_labels(key, value, [&](std::string_view label, const Json&) {
+  metadata.fields([&](std::string_view key, const auto& value) {
+    visit_labels(key, value, [&](std::string_view label, const auto&) {
       service.has_service_proxy_name |= label == "service.kubernetes.io/service-proxy-name";
     });
   });
 }
 
-void read_metadata(const Json& metadata, EndpointSlice& slice) {
+void read_metadata(const auto& metadata, EndpointSlice& slice) {
   slice.name = read_name(metadata, is_dns_subdomain);
-  metadata.fields([&](std::string_view key, const Json& value) {
-    visit_labels(key, value, [&](std::string_view label, const Json& text) {
+  metadata.fields([&](std::string_view key, const auto& value) {
+    visit_labels(key, value, [&](std::string_view label, const auto& text) {
       slice.is_headless |= label == "service.kubernetes.io/headless";
       if (label == "kubernetes.io/service-name") {
         slice.service = SharedString::intern(text_that(is_label_value, text));
       }
     });
     if (key == "annotations") {
-      value.fields([&](std::string_view annotation, const Json& text) {
+      value.fields([&](std::string_view annotation, const auto& text) {
         if (annotation == "endpoints.kubernetes.io/last-change-trigger-time") {
-          slice.last_change_trigger_time = text.text();
+          slice.last_change_trigger_time = on_one_line(text.raw_text());
         }
       });
     }
   });
 }
 
-void read_metadata(const Json& metadata, Node& node) {
+void read_metadata(const auto& metadata, Node& node) {
   node.name = {{}, read_name(metadata, is_dns_subdomain).name};
-  metadata.fields([&](std::string_view key, const Json& value) {
-    visit_labels(key, value, [&](std::string_view label, const Json& text) {
+  metadata.fields([&](std::string_view key, const auto& value) {
+    visit_labels(key, value, [&](std::string_view label, const auto& text) {
       if (label == "topology.kubernetes.io/zone") {
         node.zone = text_that(is_label_value, text);
       }
@@ -252,12 +254,12 @@ void read_metadata(const Json& metadata, Node& node) {
   });
 }
 
-void read_node_spec(std::string_view key, const Json& value, Node& node) {
+void read_node_spec(std::string_view key, const auto& value, Node& node) {
   if (key == "podCIDRs") {
     node.pod_cidrs = texts(value);
   } else if (key == "taints") {
-    value.items([&](const Json& taint) {
-      taint.fields([&](std::string_view inner, const Json& text) {
+    value.items([&](const auto& taint) {
+      taint.fields([&](std::string_view inner, const auto& text) {
         if (inner == "key") {
           node.taint_keys.emplace_back(text.text());
         }
@@ -266,69 +268,75 @@ void read_node_spec(std::string_view key, const Json& value, Node& node) {
   }
 }
 
-}  // namespace
-
-template <>
-Service read_object(const Json& json) {
-  Service service;
-  json.fields([&](std::string_view key, const Json& value) {
+void read_fields(const auto& json, Service& service) {
+  json.fields([&](std::string_view key, const auto& value) {
     if (key == "metadata") {
       read_metadata(value, service);
     } else if (key == "spec") {
-      value.fields([&](std::string_view inner, const Json& field) {
+      value.fields([&](std::string_view inner, const auto& field) {
         read_spec_field(inner, field, service);
       });
     } else if (key == "status") {
       service.ingress = read_ingress(value);
     }
   });
-  return service;
 }
 
-template <>
-EndpointSlice read_object(const Json& json) {
-  EndpointSlice slice;
-  json.fields([&](std::string_view key, const Json& value) {
+void read_fields(const auto& json, EndpointSlice& slice) {
+  json.fields([&](std::string_view key, const auto& value) {
     if (key == "metadata") {
       read_metadata(value, slice);
     } else if (key == "addressType") {
       slice.address_type = value.text();
     } else if (key == "endpoints") {
-      value.items([&](const Json& item) { slice.endpoints.push_back(read_endpoint(item)); });
+      value.items([&](const auto& item) { slice.endpoints.push_back(read_endpoint(item)); });
       slice.endpoints.shrink_to_fit();
     } else if (key == "ports") {
-      value.items([&](const Json& item) { slice.ports.push_back(read_endpoint_port(item)); });
+      value.items([&](const auto& item) { slice.ports.push_back(read_endpoint_port(item)); });
     }
   });
-  return slice;
 }
 
-template <>
-Node read_object(const Json& json) {
-  Node node;
-  json.fields([&](std::string_view key, const Json& value) {
+void read_fields(const auto& json, Node& node) {
+  json.fields([&](std::string_view key, const auto& value) {
     if (key == "metadata") {
       read_metadata(value, node);
     } else if (key == "spec") {
       value.fields(
-          [&](std::string_view inner, const Json& field) { read_node_spec(inner, field, node); });
+          [&](std::string_view inner, const auto& field) { read_node_spec(inner, field, node); });
     } else if (key == "status") {
-      value.fields([&](std::string_view inner, const Json& list) {
+      value.fields([&](std::string_view inner, const auto& list) {
         if (inner == "addresses") {
-          list.items([&](const Json& item) { node.addresses.push_back(read_node_address(item)); });
+          list.items([&](const auto& item) { node.addresses.push_back(read_node_address(item)); });
         }
       });
     }
   });
-  return node;
 }
 
-ObjectName name_if_valid(const Json& json) {
+}  // namespace
+
+template <typename T, typename Value>
+T read_object(const Value& value) {
+  T object;
+  read_fields(value, object);
+  return object;
+}
+
+template Service read_object(const Json& value);
+template Service read_object(const Proto& value);
+template EndpointSlice read_object(const Json& value);
+template EndpointSlice read_object(const Proto& value);
+template Node read_object(const Json& value);
+template Node read_object(const Proto& value);
+
+template <typename Value>
+ObjectName name_if_valid(const Value& json) {
   ObjectName name;
   try {
-    json.fields([&](std::string_view key, const Json& metadata) {
+    json.fields([&](std::string_view key, const auto& metadata) {
       if (key == "metadata") {
-        metadata.fields([&](std::string_view inner, const Json& value) {
+        metadata.fields([&](std::string_view inner, const auto& value) {
           if (inner == "name" && is_dns_subdomain(value.text())) {
             name.name = value.text();
           } else if (inner == "namespace" && is_dns_label(value.text())) {
@@ -342,5 +350,8 @@ ObjectName name_if_valid(const Json& json) {
   }
   return name;
 }
+
+template ObjectName name_if_valid(const Json& json);
+template ObjectName name_if_valid(const Proto& json);
 
 }  // namespace k8sclient

@@ -36,7 +36,8 @@ Query services_query() {
   return {"services",
           "/api/v1/services",
           "!service.kubernetes.io/service-proxy-name",
-          "spec.clusterIP!=None"};
+          "spec.clusterIP!=None",
+          true};
 }
 
 Query endpoint_slices_query() {
@@ -64,6 +65,10 @@ std::string list_path(const Query& query,
     }
   }
   return path;
+}
+
+std::string newest_version_path(const Query& query) {
+  return start(query) + "limit=1";
 }
 
 std::string watch_path(const Query& query,

@@ -12,6 +12,9 @@ struct Query {
   std::string path;            // "/api/v1/services"
   std::string label_selector;  // empty: all
   std::string field_selector;
+  /// A server that refuses the field selector (that of Services before 1.31) is asked without it,
+  /// and what it would have left out is left out here.
+  bool is_field_selector_optional = false;
 
   bool operator==(const Query&) const = default;
 };
@@ -27,6 +30,9 @@ Query node_query(std::string_view node_name);
 std::string list_path(const Query& query,
                       std::string_view resource_version,
                       std::string_view continue_token);
+
+/// Path of a list that costs the server little and tells its newest resource version.
+std::string newest_version_path(const Query& query);
 
 /// Path of a watch of what happens after a version.
 std::string watch_path(const Query& query,

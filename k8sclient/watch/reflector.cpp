@@ -2,18 +2,21 @@
 
 #include "k8sclient/watch/reflector.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <random>
+#include <type_traits>
 #include <utility>
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "k8sclient/watch/answers.h"
+
 namespace k8sclient {
 
 namespace {
 
-constexpr int kGone = 410;
 constexpr std::string_view kTooLargeVersion = "Too large resource version";
 constexpr std::chrono::seconds kLongestRetryAfter{300};
 // A watch that the server ends sooner, with nothing in it, did not go well.
@@ -25,22 +28,18 @@ std::chrono::seconds random_watch_time(std::chrono::seconds shortest) {
       shortest.count(), 2 * shortest.count())(random));
 }
 
-// The server knows no streaming lists: it refuses the parameters, as up to 1.31 by default.
-bool refuses_streaming(const ApiError& error) {
-  return error.status() == 400 || error.status() == 422;
-}
+// Between two tries without a delay; what fails more often gets delays.
+constexpr std::chrono::seconds kCalm{5};
+constexpr int kSilentWatches = 2;
 
-[[noreturn]] void throw_status(const Query& query, const ApiStatus& status) {
-  std::optional<std::chrono::seconds> wait;
-  if (status.retry_after_seconds) {
-    wait = std::chrono::seconds(*status.retry_after_seconds);
+// What the selector spec.clusterIP!=None leaves out.
+template <typename T>
+bool is_headless(const T& object) {
+  if constexpr (std::is_same_v<T, Service>) {
+    return object.cluster_ip == "None";
+  } else {
+    return false;
   }
-  throw ApiError(
-      fmt::format(
-          "watch of {}: {} {}: {}", query.resource, status.code, status.reason, status.message),
-      status.code,
-      status.reason,
-      wait);
 }
 
 void sleep_for(std::chrono::milliseconds delay, const std::stop_token& stop) {
@@ -58,7 +57,7 @@ Reflector<T>::Reflector(Transport& transport, Query query, Sink sink, ReflectorS
       query_(std::move(query)),
       sink_(std::move(sink)),
       settings_(settings),
-      backoff_(settings.first_delay, settings.longest_delay) {
+      backoff_(settings.delays) {
   status_.resource = query_.resource;
 }
 
@@ -84,7 +83,9 @@ WatchStatus Reflector<T>::status() const {
 // One request or, for a list in pages, one list.
 template <typename T>
 void Reflector<T>::follow(const std::stop_token& stop) {
-  if (!position_.empty()) {
+  if (!position_.empty() && silent_watches_ >= kSilentWatches) {
+    verify_position(stop);
+  } else if (!position_.empty()) {
     watch(stop);
   } else if (can_stream_ && prefers_stream_) {
     stream(stop);
@@ -93,21 +94,66 @@ void Reflector<T>::follow(const std::stop_token& stop) {
   }
 }
 
+// A server that was restored from a backup accepts a watch at a version that it has not reached,
+// and says nothing until it has.
+template <typename T>
+void Reflector<T>::verify_position(const std::stop_token& stop) {
+  ListDecoder<T> decoder;
+  const auto on_bytes = [&](std::string_view bytes, Encoding encoding) {
+    decoder.feed(bytes, encoding);
+  };
+  transport_.read(request(newest_version_path(query_)), on_bytes, stop);
+  const std::string newest = decoder.finish().resource_version;
+  SPDLOG_WARN("{}: watches at {} stay silent, the server is at {}: listing anew",
+              query_.resource,
+              position_,
+              newest);
+  list_from_ = is_before(newest, position_) ? "" : position_;
+  position_.clear();
+  prefers_stream_ = false;
+  silent_watches_ = 0;
+}
+
+template <typename T>
+ReadRequest Reflector<T>::request(std::string path) const {
+  return {.path = std::move(path), .wanted = settings_.encoding};
+}
+
+template <typename T>
+bool Reflector<T>::drop_field_selector(const ApiError& error) {
+  constexpr int kBadRequest = 400;
+  if (error.status() != kBadRequest || !query_.is_field_selector_optional) {
+    return false;
+  }
+  SPDLOG_INFO("{}: the server refuses the selector {}, so it is applied here ({})",
+              query_.resource,
+              query_.field_selector,
+              error.what());
+  query_.field_selector.clear();
+  query_.is_field_selector_optional = false;
+  filters_here_ = true;
+  return true;
+}
+
 template <typename T>
 void Reflector<T>::stream(const std::stop_token& stop) {
   initial_.clear();
   is_initial_complete_ = false;
-  const auto on_line = [this](std::string_view text) {
-    auto line = decode_watch_line<T>(text);
+  const auto on_event = [this](std::string_view text, Encoding encoding) {
+    auto line = decode_watch_line<T>(text, encoding);
     if (line.type == WatchType::kError) {
       throw_status(query_, line.status);
     }
     is_initial_complete_ ? take_event(std::move(line)) : take_initial(std::move(line));
   };
   try {
-    transport_.watch(
-        streaming_list_path(query_, random_watch_time(settings_.watch_time)), on_line, stop);
+    transport_.watch(request(streaming_list_path(query_, random_watch_time(settings_.watch_time))),
+                     on_event,
+                     stop);
   } catch (const ApiError& error) {
+    if (refuses_field_selector(error) && drop_field_selector(error)) {
+      return;
+    }
     if (!refuses_streaming(error) || is_initial_complete_) {
       throw;
     }
@@ -126,9 +172,21 @@ void Reflector<T>::list_pages(const std::stop_token& stop) {
   std::string token;
   do {
     ListDecoder<T> decoder;
-    const auto on_bytes = [&decoder](std::string_view bytes) { decoder.feed(bytes); };
-    transport_.read(list_path(query_, list_from_, token), on_bytes, stop);
+    const auto on_bytes = [&decoder](std::string_view bytes, Encoding encoding) {
+      decoder.feed(bytes, encoding);
+    };
+    try {
+      transport_.read(request(list_path(query_, list_from_, token)), on_bytes, stop);
+    } catch (const ApiError& error) {
+      if (drop_field_selector(error)) {
+        return;
+      }
+      throw;
+    }
     ObjectList<T> page = decoder.finish();
+    if (filters_here_) {
+      std::erase_if(page.objects, is_headless<T>);
+    }
     for (const DecodeError& error : page.errors) {
       skip_malformed(error);
     }
@@ -144,16 +202,17 @@ template <typename T>
 void Reflector<T>::watch(const std::stop_token& stop) {
   const auto start = std::chrono::steady_clock::now();
   bool is_empty = true;
-  const auto on_line = [&](std::string_view text) {
-    auto line = decode_watch_line<T>(text);
+  const auto on_event = [&](std::string_view text, Encoding encoding) {
+    auto line = decode_watch_line<T>(text, encoding);
     if (line.type == WatchType::kError) {
       throw_status(query_, line.status);
     }
     is_empty = false;
     take_event(std::move(line));
   };
-  transport_.watch(
-      watch_path(query_, position_, random_watch_time(settings_.watch_time)), on_line, stop);
+  transport_.watch(request(watch_path(query_, position_, random_watch_time(settings_.watch_time))),
+                   on_event,
+                   stop);
   if (is_empty && std::chrono::steady_clock::now() - start < kShortestWatch) {
     throw TransportError("the server ended the watch at once");
   }
@@ -168,6 +227,8 @@ void Reflector<T>::take_initial(WatchLine<T> line) {
     case WatchType::kModified:
       if (line.error) {
         skip_malformed(*line.error);
+        initial_.erase(line.name);
+      } else if (filters_here_ && is_headless(*line.object)) {
         initial_.erase(line.name);
       } else {
         initial_.insert_or_assign(line.name, std::move(*line.object));
@@ -201,7 +262,8 @@ void Reflector<T>::take_event(WatchLine<T> line) {
   if (line.error) {
     skip_malformed(*line.error);
   }
-  if (line.object) {
+  silent_watches_ = 0;
+  if (line.object && !(filters_here_ && is_headless(*line.object))) {
     sink_(Changed<T>{std::move(*line.object)});
   } else if (!line.name.name.empty()) {
     sink_(Deleted{std::move(line.name)});
@@ -217,6 +279,16 @@ void Reflector<T>::deliver_list(std::vector<T> objects, std::string resource_ver
     const std::lock_guard lock(mutex_);
     status_.is_synced = true;
     ++status_.lists;
+    if (is_before(resource_version, status_.resource_version)) {
+      ++status_.went_back;
+      SPDLOG_ERROR(
+          "{}: the server went back from version {} to {}, as after a restore from a backup: what "
+          "it "
+          "forgot is removed here, too",
+          query_.resource,
+          status_.resource_version,
+          resource_version);
+    }
   }
   heard(resource_version);
 }
@@ -242,20 +314,45 @@ void Reflector<T>::skip_malformed(const DecodeError& error) {
 
 // Notes what went wrong; the delay before the next try.
 template <typename T>
-Backoff::Milliseconds Reflector<T>::failed(const std::exception& error) {
-  auto delay = backoff_.next();
-  if (const auto* answer = dynamic_cast<const ApiError*>(&error)) {
-    if (answer->retry_after()) {
-      delay = std::max<Backoff::Milliseconds>(delay,
-                                              std::min(*answer->retry_after(), kLongestRetryAfter));
-    }
-  }
+Milliseconds Reflector<T>::failed(const std::exception& error) {
+  const Milliseconds delay = delay_after(error);
+  count_silence(error);
   reposition(error);
   SPDLOG_WARN("{}: trying again in {} ms: {}", query_.resource, delay.count(), error.what());
   const std::lock_guard lock(mutex_);
   ++status_.failures;
   status_.last_error = error.what();
   return delay;
+}
+
+// None, once in a while, where the failure says that the server works: the position is too old, or
+// a watch that it had accepted broke off, which may have happened to this connection alone.
+template <typename T>
+Milliseconds Reflector<T>::delay_after(const std::exception& error) {
+  const auto* answer = dynamic_cast<const ApiError*>(&error);
+  if (answer != nullptr && answer->retry_after()) {
+    return backoff_.next(std::min(*answer->retry_after(), kLongestRetryAfter));
+  }
+  const bool is_interrupted = dynamic_cast<const Interrupted*>(&error) != nullptr;
+  if (position_.empty() || !(is_interrupted || (answer != nullptr && is_gone(*answer)))) {
+    return backoff_.next();
+  }
+  if (is_interrupted) {
+    backoff_.reset();
+  }
+  const auto now = std::chrono::steady_clock::now();
+  if (retried_at_once_ && now - *retried_at_once_ < kCalm) {
+    return backoff_.next();
+  }
+  retried_at_once_ = now;
+  return {};
+}
+
+template <typename T>
+void Reflector<T>::count_silence(const std::exception& error) {
+  if (!position_.empty() && dynamic_cast<const TooSilent*>(&error) != nullptr) {
+    ++silent_watches_;
+  }
 }
 
 // Where to go on after a failure: at the same position unless that cannot lead on.
@@ -267,15 +364,12 @@ void Reflector<T>::reposition(const std::exception& error) {
     return;
   }
   const auto* answer = dynamic_cast<const ApiError*>(&error);
-  const bool is_gone =
-      answer != nullptr &&
-      (answer->status() == kGone || answer->reason() == "Expired" || answer->reason() == "Gone");
   // A server that was restored from a backup is behind what we know.
   const bool is_ahead = std::string_view(error.what()).find(kTooLargeVersion) != std::string::npos;
   // The next try would meet the same event.
   const bool is_unreadable = dynamic_cast<const DecodeError*>(&error) != nullptr ||
                              dynamic_cast<const TooLarge*>(&error) != nullptr;
-  if (is_gone || is_ahead || is_unreadable) {
+  if ((answer != nullptr && is_gone(*answer)) || is_ahead || is_unreadable) {
     list_from_ = is_ahead ? "" : position_;
     position_.clear();
     prefers_stream_ = true;

@@ -18,8 +18,9 @@
 namespace k8sclient {
 
 struct ReflectorSettings {
-  Backoff::Milliseconds first_delay{800};
-  Backoff::Milliseconds longest_delay{30'000};
+  Delays delays;
+  /// What the server is asked for.
+  Encoding encoding = Encoding::kProtobuf;
   /// The server is asked to end each watch after a random time between this and its double.
   std::chrono::seconds watch_time{300};
 };
@@ -35,6 +36,7 @@ struct WatchStatus {
   std::uint64_t failures = 0;    // tries that failed
   std::uint64_t lists = 0;       // complete lists delivered, the first one included
   std::uint64_t malformed = 0;   // objects that were skipped
+  std::uint64_t went_back = 0;   // times that the server knew less than before (a restored backup)
   std::string resource_version;  // where a watch would go on
 };
 
@@ -44,7 +46,9 @@ struct WatchStatus {
 /// there has been deleted), in between Changed and Deleted, in the order of the server. A malformed
 /// object counts as absent. After each event the sink holds the state of one moment of the server.
 ///
-/// A connection that is dead without knowing it is noticed after TransportLimits::silence.
+/// A connection that is dead without knowing it is noticed after TransportLimits::silence. A watch
+/// that stays silent for that long twice, though the server answers, is not believed: the server
+/// is asked for its newest version, and all is listed anew.
 template <typename T>
 class Reflector {
  public:
@@ -65,6 +69,9 @@ class Reflector {
   void stream(const std::stop_token& stop);
   void list_pages(const std::stop_token& stop);
   void watch(const std::stop_token& stop);
+  void verify_position(const std::stop_token& stop);
+  bool drop_field_selector(const ApiError& error);
+  ReadRequest request(std::string path) const;
 
   void take_initial(WatchLine<T> line);
   void take_event(WatchLine<T> line);
@@ -72,15 +79,20 @@ class Reflector {
   void heard(const std::string& resource_version);
   void skip_malformed(const DecodeError& error);
 
-  Backoff::Milliseconds failed(const std::exception& error);
+  Milliseconds failed(const std::exception& error);
+  Milliseconds delay_after(const std::exception& error);
+  void count_silence(const std::exception& error);
   void reposition(const std::exception& error);
 
   Transport& transport_;
-  const Query query_;
+  Query query_;
   const Sink sink_;
   const ReflectorSettings settings_;
 
   Backoff backoff_;
+  std::optional<std::chrono::steady_clock::time_point> retried_at_once_;
+  bool filters_here_ = false;        // the field selector was dropped
+  int silent_watches_ = 0;           // one after the other
   bool can_stream_ = true;           // the server has not refused streaming lists
   bool prefers_stream_ = true;       // how to list next: a list that failed is tried the other way
   std::string list_from_ = "0";      // resource version to ask of the next list in pages

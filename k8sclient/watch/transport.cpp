@@ -8,12 +8,14 @@
 #include <fmt/format.h>
 #include <pplx/threadpool.h>
 
+#include "k8sclient/base/line_splitter.h"
 #include "k8sclient/identity/credentials.h"
-#include "k8sclient/identity/line_splitter.h"
 #include "k8sclient/identity/tls.h"
-#include "k8sclient/objects/decode.h"
+#include "k8sclient/objects/api_status.h"
 #include "k8sclient/objects/quote.h"
 #include "k8sclient/watch/exchange.h"
+#include "k8sclient/watch/frame_splitter.h"
+#include "k8sclient/watch/server_url.h"
 
 namespace k8sclient {
 
@@ -22,6 +24,9 @@ namespace {
 namespace http = web::http;
 
 constexpr auto kJson = "application/json";
+constexpr auto kTextPlain = "text/plain";
+constexpr auto kProtobuf = "application/vnd.kubernetes.protobuf";
+constexpr auto kProtobufOrJson = "application/vnd.kubernetes.protobuf,application/json";
 
 // cpprestsdk starts 40 threads by default; all they do here is to move bytes. If something else has
 // started the pool already, its size stands.
@@ -33,43 +38,6 @@ void size_thread_pool() {
     } catch (const std::exception&) {
     }
   });
-}
-
-web::uri parse_url(const std::string& text, std::string_view what) {
-  try {
-    web::uri url(text);
-    if (url.host().empty()) {
-      throw TransportError(fmt::format("{} {} has no host", what, text));
-    }
-    return url;
-  } catch (const web::uri_exception&) {
-    throw TransportError(fmt::format("{} {} is no valid URL", what, text));
-  }
-}
-
-// The host without the brackets of an IPv6 address.
-std::string bare_host(const web::uri& url) {
-  const std::string& host = url.host();
-  return host.starts_with('[') ? host.substr(1, host.size() - 2) : host;
-}
-
-// cpprestsdk hands the host to the resolver as it is, which takes no brackets.
-web::uri without_brackets(const web::uri& url) {
-  return web::uri_builder(url).set_host(bare_host(url)).to_uri();
-}
-
-web::web_proxy parse_proxy(const std::string& text) {
-  const web::uri url = parse_url(text, "proxy-url");
-  if (url.scheme() != "http") {
-    throw TransportError(fmt::format("proxy-url {} must start with http://", text));
-  }
-  web::web_proxy proxy(without_brackets(url));
-  if (const std::string& user = url.user_info(); !user.empty()) {
-    const auto colon = user.find(':');
-    const auto password = colon == std::string::npos ? std::string() : user.substr(colon + 1);
-    proxy.set_credentials({web::uri::decode(user.substr(0, colon)), web::uri::decode(password)});
-  }
-  return proxy;
 }
 
 class HttpTransport : public Transport {
@@ -90,8 +58,8 @@ class HttpTransport : public Transport {
     }
   }
 
-  void read(const std::string& path, const OnBytes& on_bytes, std::stop_token stop) override {
-    exchange({.path = path}, std::move(stop), on_bytes);
+  void read(const ReadRequest& request, const OnBytes& on_bytes, std::stop_token stop) override {
+    exchange(get_request(request), std::move(stop), on_bytes);
   }
 
   std::string get(const std::string& path, std::stop_token stop) override {
@@ -99,7 +67,7 @@ class HttpTransport : public Transport {
   }
 
   std::string get_text(const std::string& path, std::stop_token stop) override {
-    return whole({.path = path, .media_type = "text/plain"}, std::move(stop));
+    return whole({.path = path, .media_type = kTextPlain}, std::move(stop));
   }
 
   std::string post(const std::string& path,
@@ -118,13 +86,19 @@ class HttpTransport : public Transport {
                  std::move(stop));
   }
 
-  void watch(const std::string& path, const OnBytes& on_line, std::stop_token stop) override {
+  void watch(const ReadRequest& request, const OnBytes& on_event, std::stop_token stop) override {
     LineSplitter lines(limits_.line_bytes);
-    exchange({.path = path}, std::move(stop), [&](std::string_view bytes) {
-      lines.feed(bytes, on_line);
+    FrameSplitter frames(limits_.line_bytes);
+    exchange(get_request(request), std::move(stop), [&](std::string_view bytes, Encoding encoding) {
+      const auto on_one = [&](std::string_view event) { on_event(event, encoding); };
+      encoding == Encoding::kJson ? lines.feed(bytes, on_one) : frames.feed(bytes, on_one);
     });
     if (!lines.rest().empty()) {
-      on_line(lines.rest());
+      on_event(lines.rest(), Encoding::kJson);
+    }
+    if (!frames.is_complete()) {
+      throw Interrupted(fmt::format("GET {}: the answer ended in the middle of an event",
+                                    bare_path(request.path)));
     }
   }
 
@@ -134,12 +108,21 @@ class HttpTransport : public Transport {
     std::string path;
     std::string json = {};  // the body; none if empty
     std::string json_type = kJson;
-    std::string media_type = kJson;  // of the answer
+    std::string media_type = kJson;  // of the answer, as Accept says it
   };
 
+  static Request get_request(const ReadRequest& wanted) {
+    return {.path = wanted.path,
+            .media_type = wanted.wanted == Encoding::kProtobuf ? kProtobufOrJson : kJson};
+  }
+
   // For messages; the query is long and says little.
+  static std::string_view bare_path(std::string_view path) {
+    return path.substr(0, path.find('?'));
+  }
+
   static std::string name_of(const Request& request) {
-    return fmt::format("{} {}", request.method, request.path.substr(0, request.path.find('?')));
+    return fmt::format("{} {}", request.method, bare_path(request.path));
   }
 
   struct Client {
@@ -156,7 +139,7 @@ class HttpTransport : public Transport {
 
   std::string whole(const Request& request, std::stop_token stop) {
     std::string body;
-    exchange(request, std::move(stop), [&](std::string_view bytes) {
+    exchange(request, std::move(stop), [&](std::string_view bytes, Encoding) {
       if (body.size() + bytes.size() > limits_.body_bytes) {
         throw TooLarge(fmt::format("the answer is longer than {} bytes", limits_.body_bytes));
       }
@@ -181,13 +164,16 @@ class HttpTransport : public Transport {
         throw;
       }
       tell(method, std::to_string(exchange.response().status_code()), start);
-      if (exchange.response().status_code() / 100 != 2 ||
-          !is_of(exchange.response(), request.media_type)) {
+      if (exchange.response().status_code() / 100 != 2 || !is_wanted(request, exchange)) {
         refuse(request, identity, exchange, stop);
       }
-      drain(exchange.body(), stop, sink);
+      drain(exchange, stop, sink);
     } catch (const TooLarge& error) {
       throw TooLarge(fmt::format("{}: {}", what, error.what()));
+    } catch (const TooSilent& error) {
+      throw TooSilent(fmt::format("{}: {}", what, error.what()));
+    } catch (const Interrupted& error) {
+      throw Interrupted(fmt::format("{}: {}", what, error.what()));
     } catch (const TransportError& error) {
       throw TransportError(fmt::format("{}: {}", what, error.what()));
     } catch (const http::http_exception& error) {
@@ -195,11 +181,28 @@ class HttpTransport : public Transport {
     }
   }
 
+  static Encoding encoding_of(const Exchange& exchange) {
+    const std::string type = exchange.response().headers().content_type();
+    return type.starts_with(kProtobuf) ? Encoding::kProtobuf : Encoding::kJson;
+  }
+
+  static bool is_wanted(const Request& request, const Exchange& exchange) {
+    return request.media_type == kProtobufOrJson
+               ? is_of(exchange.response(), kProtobuf) || is_of(exchange.response(), kJson)
+               : is_of(exchange.response(), request.media_type);
+  }
+
   void await_head(Exchange& exchange,
                   const Client& client,
                   BodyBuffer::Clock::time_point give_up_at,
                   const std::stop_token& stop) const {
-    check(exchange.body().wait_for_head(give_up_at, stop), "no answer", limits_.head);
+    const auto interruption = exchange.body().wait_for_head(give_up_at, stop);
+    if (interruption == Interruption::kStopped) {
+      throw Stopped();
+    }
+    if (interruption == Interruption::kTooSilent) {
+      throw TransportError(too_long("no answer", limits_.head));
+    }
     if (exchange.body().is_finished() && !exchange.body().error().empty()) {
       const std::string refusal = client.tls ? client.tls->take_refusal() : "";
       throw TransportError(exchange.body().error() + (refusal.empty() ? "" : ": ") + refusal);
@@ -215,27 +218,28 @@ class HttpTransport : public Transport {
     }
   }
 
-  static void check(std::optional<Interruption> interruption,
-                    std::string_view what,
-                    std::chrono::milliseconds limit) {
-    if (interruption == Interruption::kStopped) {
-      throw Stopped();
-    }
-    if (interruption == Interruption::kTooSilent) {
-      throw TransportError(fmt::format("{} within {} ms", what, limit.count()));
-    }
+  static std::string too_long(std::string_view what, std::chrono::milliseconds limit) {
+    return fmt::format("{} within {} ms", what, limit.count());
   }
 
-  void drain(BodyBuffer& body, const std::stop_token& stop, const OnBytes& sink) const {
+  void drain(Exchange& exchange, const std::stop_token& stop, const OnBytes& sink) const {
+    BodyBuffer& body = exchange.body();
+    const Encoding encoding = encoding_of(exchange);
     while (true) {
       const auto give_up_at = BodyBuffer::Clock::now() + limits_.silence;
-      check(body.wait_for_bytes(give_up_at, stop), "not a byte", limits_.silence);
+      const auto interruption = body.wait_for_bytes(give_up_at, stop);
+      if (interruption == Interruption::kStopped) {
+        throw Stopped();
+      }
+      if (interruption == Interruption::kTooSilent) {
+        throw TooSilent(too_long("not a byte", limits_.silence));
+      }
       const bool is_finished = body.is_finished();  // first, so that no byte comes in between
       const std::string bytes = body.take();
       if (!bytes.empty()) {
-        sink(bytes);
+        sink(bytes, encoding);
       } else if (is_finished && !body.error().empty()) {
-        throw TransportError(body.error());
+        throw Interrupted(body.error());
       } else if (is_finished) {
         return;
       }
@@ -254,7 +258,7 @@ class HttpTransport : public Transport {
     }
     std::string body;
     try {
-      drain(exchange.body(), stop, [&](std::string_view bytes) {
+      drain(exchange, stop, [&](std::string_view bytes, Encoding) {
         body.append(bytes.substr(0, kEnough - body.size()));
         if (body.size() == kEnough) {
           throw TransportError("long enough");
@@ -264,7 +268,7 @@ class HttpTransport : public Transport {
       // What is there must do as an explanation.
     }
     auto wait = retry_after(exchange.response());
-    if (const auto explained = decode_status(body)) {
+    if (const auto explained = decode_status(body, encoding_of(exchange))) {
       if (!wait && explained->retry_after_seconds) {
         wait = std::chrono::seconds(*explained->retry_after_seconds);
       }
@@ -279,7 +283,7 @@ class HttpTransport : public Transport {
                                status,
                                exchange.response().reason_phrase(),
                                in_quotes(exchange.response().headers().content_type()),
-                               request.media_type == kJson ? "JSON" : "text"),
+                               request.media_type == kTextPlain ? "text" : "JSON"),
                    status,
                    {},
                    wait);

@@ -12,14 +12,22 @@
 
 #include "k8sclient/errors.h"
 #include "k8sclient/identity/kubeconfig.h"
+#include "k8sclient/objects/encoding.h"
 
 namespace k8sclient {
+
+/// A list or a watch to ask for, and what it is best written in. A server that answers in JSON all
+/// the same is understood.
+struct ReadRequest {
+  std::string path;
+  Encoding wanted = Encoding::kJson;
+};
 
 /// Requests to one API server. Thread-safe. Every call ends within a fraction of a second after
 /// `stop`, by Stopped. Paths start with '/' and have their query encoded.
 class Transport {
  public:
-  using OnBytes = std::function<void(std::string_view)>;
+  using OnBytes = std::function<void(std::string_view bytes, Encoding encoding)>;
 
   Transport() = default;
   Transport(const Transport&) = delete;
@@ -29,7 +37,7 @@ class Transport {
   /// Calls on_bytes, from the calling thread, with each piece of the answer as it arrives. Returns
   /// when the server has ended the answer in due form. Throws ApiError, TransportError, Stopped,
   /// and what on_bytes throws.
-  virtual void read(const std::string& path, const OnBytes& on_bytes, std::stop_token stop) = 0;
+  virtual void read(const ReadRequest& request, const OnBytes& on_bytes, std::stop_token stop) = 0;
 
   /// The whole answer. Throws as read() does.
   virtual std::string get(const std::string& path, std::stop_token stop) = 0;
@@ -37,8 +45,9 @@ class Transport {
   /// The same for an answer of text/plain, such as metrics.
   virtual std::string get_text(const std::string& path, std::stop_token stop) = 0;
 
-  /// Calls on_line with each line of the answer as it arrives and without its end. Else as read().
-  virtual void watch(const std::string& path, const OnBytes& on_line, std::stop_token stop) = 0;
+  /// Calls on_event with each event of the answer as it arrives: a line of JSON without its end, or
+  /// a frame of protobuf without its length. Else as read().
+  virtual void watch(const ReadRequest& request, const OnBytes& on_event, std::stop_token stop) = 0;
 
   /// Sends JSON; body of the answer. Throws as get() does.
   virtual std::string post(const std::string& path,
@@ -57,7 +66,7 @@ struct TransportLimits {
   /// Without a byte inside an answer. The API server sends a bookmark each minute, so a watch that
   /// is silent for longer is dead, even if its connection does not know it.
   std::chrono::milliseconds silence{90'000};
-  std::size_t line_bytes = 16U << 20U;
+  std::size_t line_bytes = 16U << 20U;  // or frame
   std::size_t body_bytes = 1U << 30U;
 };
 

@@ -37,14 +37,23 @@ void apply(Store& store, ClusterObjects objects) {
                             k8sclient::Listed<k8sclient::Service>{std::move(objects.services)});
 }
 
+// What the flag --kube-api-content-type asks for: protobuf, unless it names something else.
+k8sclient::Encoding wanted_encoding(const Config& config) {
+  return config.client_connection.content_type.find("protobuf") == std::string::npos
+             ? k8sclient::Encoding::kJson
+             : k8sclient::Encoding::kProtobuf;
+}
+
 template <typename T>
 std::unique_ptr<k8sclient::Reflector<T>> reflector(k8sclient::Transport& transport,
                                                    k8sclient::Query query,
-                                                   Store& store) {
+                                                   Store& store,
+                                                   const Config& config) {
   return std::make_unique<k8sclient::Reflector<T>>(
-      transport, std::move(query), [&store](k8sclient::Event<T> event) {
-        apply<T>(store, std::move(event));
-      });
+      transport,
+      std::move(query),
+      [&store](k8sclient::Event<T> event) { apply<T>(store, std::move(event)); },
+      k8sclient::ReflectorSettings{.encoding = wanted_encoding(config)});
 }
 
 }  // namespace
@@ -62,10 +71,12 @@ Feed::Feed(const Config& config,
 
 void Feed::watch_api(const Config& config, Store& store, k8sclient::OnRequest on_request) {
   transport_ = connect(config, std::move(on_request));
-  services_ = reflector<k8sclient::Service>(*transport_, k8sclient::services_query(), store);
-  slices_ =
-      reflector<k8sclient::EndpointSlice>(*transport_, k8sclient::endpoint_slices_query(), store);
-  node_ = reflector<k8sclient::Node>(*transport_, k8sclient::node_query(store.node_name()), store);
+  services_ =
+      reflector<k8sclient::Service>(*transport_, k8sclient::services_query(), store, config);
+  slices_ = reflector<k8sclient::EndpointSlice>(
+      *transport_, k8sclient::endpoint_slices_query(), store, config);
+  node_ = reflector<k8sclient::Node>(
+      *transport_, k8sclient::node_query(store.node_name()), store, config);
   threads_.emplace_back([this](std::stop_token stop) { services_->run(stop); });
   threads_.emplace_back([this](std::stop_token stop) { slices_->run(stop); });
   threads_.emplace_back([this](std::stop_token stop) { node_->run(stop); });

@@ -16,6 +16,7 @@ struct Request {
   std::string path;                                       // decoded, without the query
   std::map<std::string, std::string, std::less<>> query;  // decoded; of repeated keys, the last
   std::string host;            // the header of that name; may be empty in HTTP/1.0
+  std::string accept;          // likewise
   bool from_this_host = true;  // by a loopback address
 };
 

@@ -98,6 +98,7 @@ ParsedRequest taken_apart(const http::request_parser<http::empty_body>& parser) 
   WholeRequest whole{.request = {}, .keep_alive = head.keep_alive()};
   whole.request.method = view(head.method_string());
   whole.request.host = view(head[http::field::host]);
+  whole.request.accept = view(head[http::field::accept]);
   parse_target(view(head.target()), whole.request);
   return whole;
 }

@@ -37,24 +37,24 @@ bool is_allowed(std::string_view host, const std::set<std::string, std::less<>>&
 /// The newest pages of one handler.
 class KeptPages {
  public:
-  const Response* find(std::string_view target, TimePoint not_before) {
+  const Response* find(std::string_view key, TimePoint not_before) {
     std::erase_if(pages_, [&](const Page& page) { return page.made < not_before; });
     const auto page =
-        std::ranges::find(pages_, target, [](const Page& p) { return std::string_view(p.target); });
+        std::ranges::find(pages_, key, [](const Page& p) { return std::string_view(p.key); });
     return page == pages_.end() ? nullptr : &page->response;
   }
 
-  void keep(const std::string& target, TimePoint now, const Response& response) {
+  void keep(const std::string& key, TimePoint now, const Response& response) {
     constexpr std::size_t kMost = 16;
     if (pages_.size() >= kMost) {
       pages_.erase(pages_.begin());
     }
-    pages_.push_back({target, now, response});
+    pages_.push_back({key, now, response});
   }
 
  private:
   struct Page {
-    std::string target;
+    std::string key;
     TimePoint made;
     Response response;
   };
@@ -111,12 +111,13 @@ Handler kept_for(std::chrono::nanoseconds age, Handler handler, std::function<Ti
   const auto pages = std::make_shared<KeptPages>();
   return [=, handler = std::move(handler), now = std::move(now)](const Request& request) {
     const TimePoint time = now();
-    if (const Response* kept = pages->find(request.target, time - age)) {
+    const std::string key = request.target + "\n" + request.accept;
+    if (const Response* kept = pages->find(key, time - age)) {
       return *kept;
     }
     Response response = handler(request);
     if (response.status == 200) {
-      pages->keep(request.target, time, response);
+      pages->keep(key, time, response);
     }
     return response;
   };

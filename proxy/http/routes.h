@@ -35,8 +35,9 @@ Handler protected_from_rebinding(std::set<std::string, std::less<>> names, Handl
 /// The handler for requests from this host; others get 403.
 Handler for_this_host(Handler handler);
 
-/// The handler, asked once and then not again for `age` for the same target: who asks in between
-/// gets the same answer, not a copy. Of answers with 200 the newest 16 are kept. For one thread.
+/// The handler, asked once and then not again for `age` for the same target and type: who asks in
+/// between gets the same answer, not a copy. Of answers with 200 the newest 16 are kept. For one
+/// thread.
 Handler kept_for(
     std::chrono::nanoseconds age,
     Handler handler,

@@ -24,7 +24,7 @@ constexpr int kReadSize = 32 * 1024;
 }  // namespace
 
 NetlinkHandle open_nfnetlink() {
-  NetlinkHandle socket(mnl_socket_open(NETLINK_NETFILTER), &mnl_socket_close);
+  NetlinkHandle socket(mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC), &mnl_socket_close);
   if (!socket || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0) {
     throw_errno("cannot open a netlink socket for netfilter");
   }

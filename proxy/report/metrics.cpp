@@ -99,10 +99,17 @@ void add_watches(std::vector<MetricFamily>& families, const std::vector<WatchAge
                     "Time since the watch of a resource last showed a sign of life",
                     MetricType::Gauge,
                     {}};
+  MetricFamily backs{"iptproxy_watch_went_back_total",
+                     "Times that the API server knew less than before, as after a restore of etcd",
+                     MetricType::Counter,
+                     {}};
   for (const WatchAge& watch : watches) {
     ages.metric.push_back(sample(watch.seconds, {{"resource", watch.resource}}));
+    backs.metric.push_back(
+        sample(static_cast<double>(watch.went_back), {{"resource", watch.resource}}));
   }
   families.push_back(std::move(ages));
+  families.push_back(std::move(backs));
 }
 
 void add_rules(std::vector<MetricFamily>& families, const std::vector<RuleCount>& counts) {
@@ -123,8 +130,9 @@ void add_rules(std::vector<MetricFamily>& families, const std::vector<RuleCount>
 void add_traffic(std::vector<MetricFamily>& families, const std::vector<ServiceTraffic>& traffic) {
   MetricFamily packets{"iptproxy_service_packets_total",
                        "Packets that began a connection to a service port, by its rules' counters. "
-                       "Ports without any are left out, all if table nat is legacy and larger than "
-                       "32 MiB",
+                       "The 1,000 busiest have series of their own, all others one with empty "
+                       "labels. Ports without any are left out, all if table nat is legacy and "
+                       "larger than 32 MiB",
                        MetricType::Counter,
                        {}};
   MetricFamily bytes{"iptproxy_service_bytes_total",
@@ -132,11 +140,12 @@ void add_traffic(std::vector<MetricFamily>& families, const std::vector<ServiceT
                      MetricType::Counter,
                      {}};
   for (const ServiceTraffic& service : traffic) {
+    const bool is_rest = service.name.service.empty();  // of those without series of their own
     const std::vector<ClientMetric::Label> labels = {
         {"ip_family", std::string(rules::to_string(service.family))},
         {"namespace", service.name.name_space},
         {"port", service.name.port},
-        {"protocol", std::string(rules::to_string(service.name.protocol))},
+        {"protocol", is_rest ? "" : std::string(rules::to_string(service.name.protocol))},
         {"service", service.name.service}};
     packets.metric.push_back(sample(static_cast<double>(service.packets), labels));
     bytes.metric.push_back(sample(static_cast<double>(service.bytes), labels));

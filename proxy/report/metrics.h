@@ -43,8 +43,9 @@ struct RuleCount {
 std::vector<RuleCount> count_by_kind(const rules::Ruleset& ruleset);
 
 struct WatchAge {
-  std::string resource;  // "services"
-  double seconds = 0;    // since the last sign of life
+  std::string resource;         // "services"
+  double seconds = 0;           // since the last sign of life
+  std::uint64_t went_back = 0;  // times that the server knew less than before
 };
 
 /// What is looked up only when somebody asks.

@@ -10,11 +10,12 @@
 #include "proxy/backends/entrances.h"
 #include "proxy/config/file.h"
 #include "proxy/explain/explain.h"
+#include "proxy/host/node_addresses.h"
 #include "proxy/kernel/nfacct.h"
 #include "proxy/log/logging.h"
 #include "proxy/report/server_routes.h"
 #include "proxy/report/sync_metrics.h"
-#include "rules/topology.h"
+#include "rules/tables.h"
 
 namespace proxy {
 
@@ -22,36 +23,15 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using rules::Family;
-using rules::Table;
 
-constexpr std::size_t kRememberedSyncs = 300;
+/// For as long pages are made of the same look at everything.
+constexpr std::chrono::seconds kStateAge{1};
+
+/// Service ports with metrics of their own.
+constexpr std::size_t kMostTrafficSeries = 1000;
 
 double seconds(Clock::duration duration) {
   return std::chrono::duration<double>(duration).count();
-}
-
-std::vector<EndpointStatus> endpoint_statuses(const rules::ServicePort& port,
-                                              const rules::Context& context) {
-  const auto selection = rules::select_endpoints(port, context.node_name, context.zone);
-  const auto& used =
-      port.internal_policy == rules::TrafficPolicy::kLocal ? selection.local : selection.cluster;
-  std::vector<EndpointStatus> all;
-  all.reserve(port.endpoints.size());
-  for (const rules::Endpoint& endpoint : port.endpoints) {
-    all.push_back({.address = endpoint.address, .local = endpoint.local, .ready = endpoint.ready});
-  }
-  for (const std::uint32_t i : used) {
-    all[i].share = 1.0 / static_cast<double>(used.size());
-  }
-  return all;
-}
-
-std::optional<Counter> counter_of(const Traffic* traffic, const rules::ServicePortName& name) {
-  if (traffic == nullptr) {
-    return std::nullopt;
-  }
-  const auto found = traffic->find(name);
-  return found == traffic->end() ? Counter{} : found->second;
 }
 
 HealthState::Settings health_settings(const LocalNode& node) {
@@ -78,7 +58,8 @@ Reporter::Reporter(const LocalNode& node, Store& store, Feed& feed, Metrics& met
       traffic_([variant = node.iptables.variant](Family family) {
         return read_entrances(family, variant);
       }),
-      events_(make_events(feed, node)) {
+      events_(make_events(feed, node)),
+      traffic_series_(kMostTrafficSeries) {
   service_health_ = std::make_unique<ServiceHealth>(
       probes_,
       [this] { return health_.verdict(Moment::now()).healthy; },
@@ -104,13 +85,15 @@ void Reporter::serve() {
          [this](std::string_view error) { return health_server_failed(node_.name, error); });
   listen(pages_,
          node_.config.metrics_bind_address,
-         metrics_routes({.metrics = metrics_,
-                         .scrape = [this] { return scrape(); },
-                         .configuration = [this] { return to_json(*node_.current->get()); },
-                         .command_line = [this] { return command_line_json(node_.config); },
-                         .status = [this] { return status(); },
-                         .explain = [this](std::string_view service) { return explain(service); }},
-                        {node_.name, node_.host.name}),
+         metrics_routes(
+             {.metrics = metrics_,
+              .scrape = [this] { return scrape(); },
+              .configuration = [this] { return to_json(*node_.current->get()); },
+              .command_line = [this] { return command_line_json(node_.config); },
+              .status = [this](const StatusQuery& query) { return status_of(state(), query); },
+              .explain_service = [this](std::string_view service) { return explain(service); },
+              .explain_packet = [this](const rules::Packet& packet) { return explain(packet); }},
+             {node_.name, node_.host.name}),
          [this](std::string_view error) { return metrics_server_failed(node_.name, error); });
   if (events_) {
     events_->tell(proxy_started(node_.name));
@@ -165,12 +148,16 @@ FamilySync::Hooks Reporter::hooks(Family family) {
 
 void Reporter::on_sync(const SyncRecord& record) {
   count_sync(metrics_, record);
-  remember(record);
+  const bool is_first = history_.of(record.family).programmed.base() == nullptr;
+  history_.add(record);
   if (record.report.outcome == SyncReport::Outcome::kFailed) {
     health_.queued(record.family, Moment::now());
     return;
   }
   health_.synced(record.family, Moment::now());
+  if (is_first) {
+    traffic_.traffic(record.family, record.syncer.wanted());  // known when the first scrape comes
+  }
   service_health_->update(*record.update.snapshot, record.context.node_port_addresses);
   for (const rules::ServicePortName& name : record.report.quarantined) {
     const auto found = record.syncer.quarantine().find(name);
@@ -178,29 +165,6 @@ void Reporter::on_sync(const SyncRecord& record) {
       events_->tell(service_quarantined(node_.name, name, found->second.reason));
     }
   }
-}
-
-void Reporter::remember(const SyncRecord& record) {
-  const auto outcome =
-      record.report.outcome == SyncReport::Outcome::kFailed      ? SyncPoint::Outcome::kFailed
-      : record.report.outcome == SyncReport::Outcome::kUnchanged ? SyncPoint::Outcome::kUnchanged
-                                                                 : SyncPoint::Outcome::kApplied;
-  const std::lock_guard lock(mutex_);
-  FamilyView& view = views_[record.family];
-  view.syncs.push_back({std::chrono::system_clock::now(), seconds(record.took), outcome});
-  if (view.syncs.size() > kRememberedSyncs) {
-    view.syncs.pop_front();
-  }
-  view.ruleset = record.syncer.wanted();
-  if (outcome != SyncPoint::Outcome::kFailed) {
-    const bool is_first = view.programmed.base() == nullptr;
-    view.programmed = view.ruleset;
-    if (is_first) {
-      traffic_.traffic(record.family, view.programmed);  // known when the first scrape comes
-    }
-  }
-  view.quarantine = record.syncer.quarantine();
-  view.update = record.update;
 }
 
 void Reporter::look_for_rivals() {
@@ -240,7 +204,6 @@ void Reporter::tick() {
   }
   const auto update = store_.latest(Family::kIpv4);
   health_.set_node_eligible(update && update->node_facts().eligible);
-  const std::lock_guard lock(mutex_);
   std::uint64_t pending_services = 0;
   std::uint64_t pending_endpoints = 0;
   for (const Family family : node_.families) {
@@ -261,98 +224,75 @@ void Reporter::tick() {
   metrics_.sync_proxy_rules_endpoint_changes_pending.set(static_cast<double>(pending_endpoints));
 }
 
-Reporter::FamilyView Reporter::view(Family family) const {
-  const std::lock_guard lock(mutex_);
-  return views_[family];
-}
-
 std::vector<WatchAge> Reporter::watch_ages() const {
   std::vector<WatchAge> ages;
   for (const k8sclient::WatchStatus& watch : feed_.watches()) {
     if (watch.last_heard) {
-      ages.push_back({watch.resource, seconds(Clock::now() - *watch.last_heard)});
+      ages.push_back({watch.resource, seconds(Clock::now() - *watch.last_heard), watch.went_back});
     }
   }
   return ages;
 }
 
-Scrape Reporter::scrape() const {
-  Scrape scrape{.process = read_process_stats(),
-                .invalid_drops = accounted_packets(kInvalidDropsCounter),
-                .localhost_node_ports = accounted_packets(kLocalhostNodePortsCounter),
-                .watches = watch_ages()};
-  for (const Family family : node_.families) {
-    const FamilyView view = this->view(family);
-    const auto counts = count_by_kind(view.programmed);
-    scrape.rules.insert(scrape.rules.end(), counts.begin(), counts.end());
-    const auto traffic = this->traffic(family, view);
-    if (traffic == nullptr) {
-      continue;
-    }
-    for (const auto& [name, counter] : *traffic) {
-      if (counter.packets > 0) {
-        scrape.traffic.push_back({name, family, counter.packets, counter.bytes});
-      }
-    }
-  }
-  return scrape;
-}
-
-std::shared_ptr<const Traffic> Reporter::traffic(Family family, const FamilyView& view) const {
-  return traffic_.traffic(family, view.programmed);
-}
-
-Status Reporter::status() const {
-  const HealthVerdict verdict = health_.verdict(Moment::now());
+DaemonState Reporter::look() const {
   const Config& config = node_.config;
-  Status status{.version = IPTPROXY_VERSION,
-                .node_name = node_.name,
-                .cluster = config.sources.empty()
-                               ? "API server"
-                               : fmt::format("{}", fmt::join(config.sources, ", ")),
-                .started = started_,
-                .now = std::chrono::system_clock::now(),
-                .problems = verdict.problems};
-  for (const WatchAge& age : watch_ages()) {
-    const bool is_stale = age.seconds >= std::chrono::duration<double>(kWatchDeadline).count();
-    status.watches.push_back({age.resource, age.seconds, is_stale});
-  }
+  DaemonState state{.version = IPTPROXY_VERSION,
+                    .node_name = node_.name,
+                    .cluster = config.sources.empty()
+                                   ? "API server"
+                                   : fmt::format("{}", fmt::join(config.sources, ", ")),
+                    .backend = describe(node_.iptables),
+                    .running = std::chrono::duration_cast<std::chrono::seconds>(
+                        std::chrono::steady_clock::now() - started_),
+                    .now = std::chrono::system_clock::now(),
+                    .problems = health_.verdict(Moment::now()).problems,
+                    .watches = watch_ages()};
   for (const Family family : node_.families) {
-    const FamilyView view = this->view(family);
-    const auto traffic = this->traffic(family, view);
-    status.families.push_back({.family = family,
-                               .backend = describe(node_.iptables),
-                               .filter_rules = view.ruleset.rule_count(Table::kFilter),
-                               .nat_rules = view.ruleset.rule_count(Table::kNat),
-                               .counts_traffic = traffic != nullptr,
-                               .syncs = {view.syncs.begin(), view.syncs.end()}});
-    if (!view.update || !view.ruleset.context()) {
-      continue;
+    FamilyState of_family{.family = family, .syncs = history_.of(family)};
+    if (of_family.syncs.update) {
+      of_family.service_ports = rules::sorted_service_ports(*of_family.syncs.update->snapshot);
     }
-    for (const auto& [name, port] : rules::sorted_service_ports(*view.update->snapshot)) {
-      const auto quarantined = view.quarantine.find(name);
-      status.services.push_back({.name = name,
-                                 .family = family,
-                                 .cluster_address = {port->cluster_ip, port->port},
-                                 .node_port = port->node_port,
-                                 .endpoints = endpoint_statuses(*port, *view.ruleset.context()),
-                                 .traffic = counter_of(traffic.get(), name),
-                                 .quarantine_reason = quarantined == view.quarantine.end()
-                                                          ? ""
-                                                          : quarantined->second.reason});
-    }
+    of_family.traffic = traffic_.traffic(family, of_family.syncs.programmed);
+    state.families.push_back(std::move(of_family));
   }
-  return status;
+  return state;
+}
+
+const DaemonState& Reporter::state() {
+  const auto now = std::chrono::steady_clock::now();
+  if (!state_ || now - looked_at_ >= kStateAge) {
+    state_ = look();
+    looked_at_ = now;
+  }
+  return *state_;
+}
+
+Scrape Reporter::scrape() {
+  Scrape scrape = scrape_of(state());
+  scrape.process = read_process_stats();
+  scrape.invalid_drops = accounted_packets(kInvalidDropsCounter);
+  scrape.localhost_node_ports = accounted_packets(kLocalhostNodePortsCounter);
+  scrape.traffic = traffic_series_.of(std::move(scrape.traffic));
+  return scrape;
 }
 
 std::optional<std::string> Reporter::explain(std::string_view service) const {
   std::string text;
   for (const Family family : node_.families) {
-    for (const auto& explanation : explain_service(view(family).ruleset, service)) {
+    for (const auto& explanation : explain_service(history_.of(family).wanted, service)) {
       text += to_text(explanation, Colour::kNever);
     }
   }
   return text.empty() ? std::nullopt : std::optional(text);
+}
+
+std::optional<std::string> Reporter::explain(const rules::Packet& packet) const {
+  const auto family = packet.source.family();
+  if (std::ranges::find(node_.families, family) == node_.families.end()) {
+    return std::nullopt;
+  }
+  const auto tables = rules::to_tables(history_.of(family).wanted);
+  return to_text(explain_packet(tables, packet, interface_addresses()), Colour::kNever);
 }
 
 }  // namespace proxy

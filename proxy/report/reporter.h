@@ -1,9 +1,7 @@
 #pragma once
 
-#include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,9 +15,12 @@
 #include "proxy/report/health.h"
 #include "proxy/report/metrics.h"
 #include "proxy/report/service_health.h"
-#include "proxy/report/status.h"
+#include "proxy/report/status_of.h"
+#include "proxy/report/sync_history.h"
 #include "proxy/report/traffic.h"
+#include "proxy/report/traffic_series.h"
 #include "proxy/sync/family_sync.h"
+#include "rules/trace.h"
 
 namespace proxy {
 
@@ -42,41 +43,33 @@ class Reporter {
   void tick();
 
  private:
-  /// The newest of what one family's worker did.
-  struct FamilyView {
-    std::deque<SyncPoint> syncs;
-    rules::Ruleset ruleset;     // what is wanted
-    rules::Ruleset programmed;  // what was wanted by the last sync that succeeded
-    Quarantine quarantine;
-    std::optional<Store::Update> update;
-  };
-
   void on_sync(const SyncRecord& record);
   void look_for_rivals();
-  void remember(const SyncRecord& record);
   void listen(HttpServer& server,
               const std::string& address,
               Handler handler,
               const std::function<ClusterEvent(std::string_view)>& failed);
 
   std::vector<WatchAge> watch_ages() const;
-  Scrape scrape() const;
-  Status status() const;
+  DaemonState look() const;
+  const DaemonState& state();
+  Scrape scrape();
   std::optional<std::string> explain(std::string_view service) const;
-  FamilyView view(rules::Family family) const;
-  std::shared_ptr<const Traffic> traffic(rules::Family family, const FamilyView& view) const;
+  std::optional<std::string> explain(const rules::Packet& packet) const;
 
   const LocalNode& node_;
   Store& store_;
   Feed& feed_;
-  const std::chrono::system_clock::time_point started_ = std::chrono::system_clock::now();
+  const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   Metrics& metrics_;
   HealthState health_;
   mutable TrafficWatch traffic_;
   std::unique_ptr<ClusterEvents> events_;  // null without an API server
-  mutable std::mutex mutex_;               // of what follows
-  PerFamily<FamilyView> views_;
-  PerFamily<Store::ChangeCounts> counted_;
+  SyncHistory history_;
+  PerFamily<Store::ChangeCounts> counted_;  // of the main thread
+  std::optional<DaemonState> state_;        // of the pages' thread, as the next two
+  std::chrono::steady_clock::time_point looked_at_{};
+  TrafficSeries traffic_series_;
   std::vector<Rival> rivals_;  // of the main thread, as the next one
   std::chrono::steady_clock::time_point next_look_for_rivals_;
   // Last, so that no handler runs when the rest is gone. Probes never wait for a page.

@@ -2,12 +2,16 @@
 
 #include <chrono>
 #include <utility>
+#include <variant>
 
 #include <fmt/format.h>
 
+#include "proxy/explain/explain.h"
 #include "proxy/http/routes.h"
+#include "proxy/report/html_page.h"
 #include "proxy/report/status_json.h"
 #include "proxy/report/statusz.h"
+#include "proxy/text/html.h"
 #include "proxy/text/json.h"
 
 namespace proxy {
@@ -57,14 +61,67 @@ Response exposition(const MetricsPages& pages) {
       .body = pages.metrics.exposition(scrape)};
 }
 
-Response explanation(const MetricsPages& pages, const Request& request) {
-  const auto service = request.query.find("service");
-  if (service == request.query.end()) {
-    return text_response(400, "say which: /explain?service=NAMESPACE/NAME\n");
+std::string parameter(const Request& request, std::string_view name) {
+  const auto found = request.query.find(name);
+  return found == request.query.end() ? std::string() : found->second;
+}
+
+/// A page with a way back for browsers, plain text for all others.
+Response explanation_page(const Request& request, int status, const std::string& text) {
+  if (request.accept.find("text/html") == std::string::npos) {
+    return text_response(status, text);
   }
-  auto text = pages.explain(service->second);
-  return text ? text_response(200, std::move(*text))
-              : text_response(404, "no such Service: " + service->second + "\n");
+  Response page =
+      html_page({.title = "iptproxy explain"},
+                fmt::format("<p><a href=\"/statusz\">Back to the status page</a></p><pre>{}</pre>",
+                            html_escaped(text)));
+  page.status = status;
+  return page;
+}
+
+/// The packet that a request asks for, or what is wrong with it.
+std::variant<rules::Packet, std::string> packet_of(const Request& request) {
+  const std::string from = parameter(request, "from");
+  const std::string to = parameter(request, "to");
+  const auto source = rules::IpAddress::parse(from);
+  if (!source) {
+    return fmt::format("from: \"{}\" is not an IP address\n", from);
+  }
+  const auto destination = parse_destination(to);
+  if (!destination) {
+    return fmt::format("to: \"{}\" is not ADDRESS:PORT/PROTOCOL, such as 10.96.0.1:443/tcp\n", to);
+  }
+  if (source->family() != destination->first.address.family()) {
+    return "from and to are addresses of different families\n";
+  }
+  return rules::Packet{
+      .source = *source, .destination = destination->first, .protocol = destination->second};
+}
+
+Response packet_explanation(const MetricsPages& pages, const Request& request) {
+  const auto packet = packet_of(request);
+  if (const auto* error = std::get_if<std::string>(&packet)) {
+    return explanation_page(request, 400, *error);
+  }
+  const auto text = pages.explain_packet(std::get<rules::Packet>(packet));
+  return text ? explanation_page(request, 200, *text)
+              : explanation_page(request, 404, "this node does not serve that IP family\n");
+}
+
+Response explanation(const MetricsPages& pages, const Request& request) {
+  if (request.query.contains("from") || request.query.contains("to")) {
+    return packet_explanation(pages, request);
+  }
+  const std::string service = parameter(request, "service");
+  if (service.empty()) {
+    return explanation_page(
+        request,
+        400,
+        "say which: /explain?service=NAMESPACE/NAME or /explain?from=IP&to=IP:PORT/PROTOCOL\n");
+  }
+  const auto text = pages.explain_service(service);
+  return text ? explanation_page(request, 200, *text)
+              : explanation_page(request, 404, "no such Service: " + service + "\n");
 }
 
 Response counted(Response response, CounterFamily& counter) {
@@ -98,9 +155,11 @@ Handler metrics_routes(MetricsPages pages, std::set<std::string, std::less<>> na
           {"/version", {version}},
           {"/statusz", {for_this_host(kept([pages](const Request& request) {
              const auto format = request.query.find("format");
-             return format != request.query.end() && format->second == "json"
-                        ? json_response(to_json(pages.status()))
-                        : status_response(pages.status(), parse_status_query(request));
+             if (format != request.query.end() && format->second == "json") {
+               return json_response(to_json(pages.status({.filter = ServiceFilter::kQuarantined})));
+             }
+             const StatusQuery query = parse_status_query(request);
+             return status_page(pages.status(query), query);
            }))}},
           {"/explain", {for_this_host(kept([pages](const Request& request) {
              return explanation(pages, request);

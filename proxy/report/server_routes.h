@@ -10,6 +10,7 @@
 #include "proxy/report/health.h"
 #include "proxy/report/metrics.h"
 #include "proxy/report/status.h"
+#include "rules/trace.h"
 
 namespace proxy {
 
@@ -19,9 +20,11 @@ struct MetricsPages {
   std::function<Scrape()> scrape;
   std::function<std::string()> configuration;  // the effective KubeProxyConfiguration as JSON
   std::function<std::string()> command_line;   // what only the command line says, as JSON
-  std::function<Status()> status;
+  std::function<Status(const StatusQuery& query)> status;
   // Text for "namespace/name"; nothing if there is no such Service.
-  std::function<std::optional<std::string>(std::string_view service)> explain;
+  std::function<std::optional<std::string>(std::string_view service)> explain_service;
+  // Text for what becomes of a packet; nothing if its family is not served.
+  std::function<std::optional<std::string>(const rules::Packet& packet)> explain_packet;
 };
 
 /// The server of --metrics-bind-address: /healthz, /proxyMode, /metrics, /metrics/slis, /configz

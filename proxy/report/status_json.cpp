@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <iterator>
 
 #include "proxy/text/json.h"
 
@@ -10,8 +11,6 @@ namespace {
 
 using std::chrono::duration_cast;
 using std::chrono::milliseconds;
-
-constexpr std::size_t kMostQuarantined = 100;
 
 std::int64_t seconds_between(std::chrono::system_clock::time_point from,
                              std::chrono::system_clock::time_point to) {
@@ -74,30 +73,25 @@ std::string quarantined_json(const ServiceStatus& service) {
 
 std::string to_json(const Status& status) {
   std::vector<ServiceStatus> quarantined;
-  std::size_t count = 0;
-  for (const ServiceStatus& service : status.services) {
-    if (service.quarantine_reason.empty()) {
-      continue;
-    }
-    ++count;
-    if (quarantined.size() < kMostQuarantined) {
-      quarantined.push_back(service);
-    }
-  }
+  std::ranges::copy_if(
+      status.services, std::back_inserter(quarantined), [](const ServiceStatus& service) {
+        return !service.quarantine_reason.empty();
+      });
   return JsonObject()
       .text("version", status.version)
       .text("node", status.node_name)
       .text("cluster", status.cluster)
       .flag("healthy", status.problems.empty())
-      .number("runningSeconds", seconds_between(status.started, status.now))
+      .number("runningSeconds", status.running.count())
       .raw("problems",
            json_array(status.problems, [](const std::string& line) { return to_json(line); }))
       .raw("families",
            json_array(status.families,
                       [&](const FamilyStatus& family) { return family_json(family, status.now); }))
       .raw("watches", json_array(status.watches, watch_json))
-      .number("servicePorts", status.services.size())
-      .number("quarantinedCount", count)
+      .number("servicePorts", status.counts.all)
+      .number("withoutEndpointsCount", status.counts.without_endpoints)
+      .number("quarantinedCount", status.counts.quarantined)
       .raw("quarantined", json_array(quarantined, quarantined_json))
       .str();
 }

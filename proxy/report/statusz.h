@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cstddef>
 #include <string>
 
 #include "proxy/http/message.h"
@@ -8,21 +7,13 @@
 
 namespace proxy {
 
-/// What a visitor of the status page asked for.
-struct StatusQuery {
-  std::string text;  // services whose name or an address contains it; empty: all
-  bool quarantined_only = false;
-  std::size_t page = 1;  // from 1; beyond the end: the last one
-};
-
-/// From ?q=TEXT&quarantined=1&page=N; what makes no sense is ignored.
+/// From ?q=TEXT&show=without-endpoints|quarantined&page=N&refresh=1; what makes no sense is
+/// ignored.
 StatusQuery parse_status_query(const Request& request);
 
-/// The page for people: one HTML document without scripts or anything from elsewhere. Services are
-/// shown 50 at a time; each links to /explain?service=NAMESPACE/NAME. Pure.
-std::string status_page(const Status& status, const StatusQuery& query);
-
-/// The page as an answer, with headers that forbid it to load anything.
-Response status_response(const Status& status, const StatusQuery& query);
+/// The status page for people: whether all is well and why not, service ports (each links to
+/// /explain?service=NAMESPACE/NAME), a form that asks for a packet's way, plots. `query` is what
+/// `status` was made for. Pure.
+Response status_page(const Status& status, const StatusQuery& query);
 
 }  // namespace proxy

@@ -15,7 +15,7 @@ namespace {
 
 constexpr double kWidth = 640;
 constexpr double kHeight = 120;
-constexpr double kLeft = 44;  // room for the labels of the scale
+constexpr double kLeft = 84;  // room for the labels of the scale
 constexpr double kShortest = 0.001;
 constexpr double kLongest = 10;
 constexpr double kBar = 3;
@@ -46,7 +46,7 @@ std::string scale() {
         kWidth,
         y,
         kLeft - 4,
-        y + 4,
+        y + 5,
         mark.label);
   }
   return text;
@@ -68,10 +68,10 @@ const char* class_of(SyncPoint::Outcome outcome) {
 
 std::string sync_plot(const FamilyStatus& family, std::chrono::system_clock::time_point now) {
   std::string text = fmt::format(
-      "<svg class=\"plot\" viewBox=\"0 -8 {} {}\" role=\"img\" aria-label=\"Time taken by each {} "
+      "<svg class=\"plot\" viewBox=\"0 -16 {} {}\" role=\"img\" aria-label=\"Time taken by each {} "
       "sync\">{}",
       kWidth,
-      kHeight + 28,
+      kHeight + 40,
       rules::to_string(family.family),
       scale());
   if (!family.syncs.empty()) {
@@ -94,9 +94,9 @@ std::string sync_plot(const FamilyStatus& family, std::chrono::system_clock::tim
           sync.seconds * 1000);
     }
     text += fmt::format(
-        "<text x=\"{}\" y=\"{}\">{} ago</text>", kLeft, kHeight + 16, duration_text(now - first));
+        "<text x=\"{}\" y=\"{}\">{} ago</text>", kLeft, kHeight + 20, duration_text(now - first));
     text +=
-        fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"end\">now</text>", kWidth, kHeight + 16);
+        fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"end\">now</text>", kWidth, kHeight + 20);
   }
   return text + "</svg>";
 }

@@ -121,14 +121,18 @@ TEST_CASE("real API: the pages of a list add up", "[real-api]") {
                     {});
   }
   const auto query = k8sclient::endpoint_slices_query();
+  const auto encoding = GENERATE(k8sclient::Encoding::kJson, k8sclient::Encoding::kProtobuf);
 
   std::set<k8sclient::ObjectName> names;
   std::string token;
   int pages = 0;
   do {
     k8sclient::ListDecoder<EndpointSlice> decoder;
-    transport->read(k8sclient::list_path(query, "", token),
-                    [&](std::string_view bytes) { decoder.feed(bytes); },
+    transport->read({k8sclient::list_path(query, "", token), encoding},
+                    [&](std::string_view bytes, k8sclient::Encoding found) {
+                      CHECK(found == encoding);
+                      decoder.feed(bytes, found);
+                    },
                     {});
     const auto page = decoder.finish();
     for (const EndpointSlice& slice : page.objects) {

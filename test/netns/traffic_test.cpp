@@ -104,7 +104,7 @@ TEST_CASE("traffic: n datagrams to a Service are shown as n, whatever becomes of
   send(2, "10.96.0.10", 53);
 
   CHECK(eventually([&] { return page_has("metrics", sample("packets", "IPv4", 12)); }));
-  CHECK(page_has("statusz", "<td class=\"number\">12</td><td class=\"number\">360</td>"));
+  CHECK(page_has("statusz", "data-label=\"Connections\">12</td><td class=\"number\" data-label=\"Bytes\">360</td>"));
 }
 
 TEST_CASE("traffic: on a node without rules there is none, and looking creates no table",

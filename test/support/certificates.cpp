@@ -72,15 +72,21 @@ X509Pointer make(const Key& key, const std::string& name, long start) {
   return certificate;
 }
 
-Certificate issue_from(const Certificate& authority, const std::string& names, long start) {
+// Without `alternative_names` if they are empty.
+Certificate issue_from(const Certificate& authority,
+                       const std::string& name,
+                       const std::string& alternative_names,
+                       long start) {
   const X509Pointer issuer(
       ::PEM_read_bio_X509(open(authority.certificate).get(), nullptr, nullptr, nullptr));
   const Key issuer_key(
       ::PEM_read_bio_PrivateKey(open(authority.key).get(), nullptr, nullptr, nullptr));
   const Key key(::EVP_EC_gen("P-256"));
-  const auto certificate = make(key, names, start);
+  const auto certificate = make(key, name, start);
   ::X509_set_issuer_name(certificate.get(), ::X509_get_subject_name(issuer.get()));
-  extend(certificate.get(), issuer.get(), NID_subject_alt_name, names);
+  if (!alternative_names.empty()) {
+    extend(certificate.get(), issuer.get(), NID_subject_alt_name, alternative_names);
+  }
   ::X509_sign(certificate.get(), issuer_key.get(), ::EVP_sha256());
   return to_pem(certificate.get(), key.get());
 }
@@ -98,7 +104,7 @@ Certificate make_authority() {
 }
 
 Certificate issue(const Certificate& authority, const std::string& names) {
-  return issue_from(authority, names, -60);
+  return issue_from(authority, names, names, -60);
 }
 
 std::string encrypted(const Certificate& certificate, KeyForm form, const std::string& passphrase) {
@@ -117,7 +123,11 @@ std::string encrypted(const Certificate& certificate, KeyForm form, const std::s
 }
 
 Certificate issue_expired(const Certificate& authority, const std::string& names) {
-  return issue_from(authority, names, -2 * kDay);
+  return issue_from(authority, names, names, -2 * kDay);
+}
+
+Certificate issue_by_common_name(const Certificate& authority, const std::string& name) {
+  return issue_from(authority, name, {}, -60);
 }
 
 }  // namespace test

@@ -20,6 +20,10 @@ Certificate issue(const Certificate& authority, const std::string& names);
 /// The same, but of yesterday.
 Certificate issue_expired(const Certificate& authority, const std::string& names);
 
+/// A certificate that has a common name and no subject alternative name, as they were made until
+/// about 2017.
+Certificate issue_by_common_name(const Certificate& authority, const std::string& name);
+
 enum class KeyForm { kPkcs8, kTraditional };
 
 /// The certificate's key as PEM that needs the passphrase.

@@ -115,6 +115,36 @@ void FakeApi::refuse_streaming() {
   refuses_streaming_ = true;
 }
 
+void FakeApi::refuse_field_selectors() {
+  const std::lock_guard lock(mutex_);
+  refuses_field_selectors_ = true;
+}
+
+void FakeApi::refuse_protobuf() {
+  const std::lock_guard lock(mutex_);
+  refuses_protobuf_ = true;
+}
+
+void FakeApi::restore_backup(std::uint64_t version) {
+  const std::lock_guard lock(mutex_);
+  version_ = version;
+  for (auto& [name, resource] : resources_) {
+    while (!resource.history.empty() && resource.history.back().version > version) {
+      const Happening& last = resource.history.back();
+      if (last.before) {
+        resource.objects[last.name] = *last.before;
+      } else {
+        resource.objects.erase(last.name);
+      }
+      resource.history.pop_back();
+    }
+    for (Watch* watch : resource.watches) {
+      watch->faults.push_back(Fault::kEnd);
+    }
+  }
+  changed_.notify_all();
+}
+
 void FakeApi::set_page_size(std::size_t size) {
   const std::lock_guard lock(mutex_);
   page_size_ = size;
@@ -139,7 +169,7 @@ void FakeApi::bookmark() {
   ++version_;
   for (auto& [name, resource] : resources_) {
     for (Watch* watch : resource.watches) {
-      watch->wants_bookmark = true;
+      watch->wants_bookmark = watch->version <= version_;
     }
   }
   changed_.notify_all();
@@ -219,148 +249,6 @@ bool FakeApi::selects(const HttpRequest& request, const ObjectName& name, const 
     return object.fields.find(R"("clusterIP":"None")") == std::string::npos;
   }
   return field.empty() || (field.starts_with(kName) && field.substr(kName.size()) == name.name);
-}
-
-// What a watch sees of it: what comes to be selected was added, what ceases to be was deleted.
-std::string FakeApi::line_of(const Watch& watch,
-                             const Resource& resource,
-                             const Happening& happening) {
-  const bool was = happening.before && selects(watch.request, happening.name, *happening.before);
-  const bool is = happening.after && selects(watch.request, happening.name, *happening.after);
-  if (!was && !is) {
-    return {};
-  }
-  Object object = is ? *happening.after : *happening.before;
-  object.version = happening.version;
-  return event(was ? (is ? "MODIFIED" : "DELETED") : "ADDED",
-               render(resource, happening.name, object));
-}
-
-bool FakeApi::list(const HttpRequest& request, Resource& resource, HttpConnection& connection) {
-  std::string items;
-  std::string more;
-  std::uint64_t version = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    version = version_;
-    const auto start =
-        request.query.contains("continue") ? std::stoul(request.query.at("continue")) : 0UL;
-    std::size_t index = 0;
-    for (const auto& [name, object] : resource.objects) {
-      if (!selects(request, name, object)) {
-        continue;
-      }
-      if (index >= start && index < start + page_size_) {
-        items += (items.empty() ? "" : ",") + render(resource, name, object);
-      }
-      ++index;
-    }
-    if (start + page_size_ < index) {
-      more = fmt::format(",\"continue\":\"{}\"", start + page_size_);
-    }
-  }
-  connection.answer(
-      200,
-      "application/json",
-      fmt::format(
-          R"({{"kind":"{}List","apiVersion":"{}","metadata":{{"resourceVersion":"{}"{}}},"items":[{}]}})",
-          resource.kind,
-          resource.api_version,
-          version,
-          more,
-          items));
-  return true;
-}
-
-std::string FakeApi::bookmark_line(const Resource& resource, const std::string& annotations) const {
-  return event("BOOKMARK",
-               fmt::format(R"({{"kind":"{}","apiVersion":"{}","metadata":{{"resourceVersion":"{}",)"
-                           R"("creationTimestamp":null{}}}}})",
-                           resource.kind,
-                           resource.api_version,
-                           version_,
-                           annotations));
-}
-
-bool FakeApi::watch(const HttpRequest& request,
-                    Resource& resource,
-                    HttpConnection& connection,
-                    const std::stop_token& stop) {
-  const bool is_streaming = request.query.contains("sendInitialEvents");
-  Watch state{.request = request};
-  std::string initial;
-  {
-    const std::lock_guard lock(mutex_);
-    if (is_streaming && refuses_streaming_) {
-      connection.answer(
-          422, "application/json", status(422, "Invalid", "sendInitialEvents is forbidden"));
-      return true;
-    }
-    if (is_streaming) {
-      for (const auto& [name, object] : resource.objects) {
-        if (selects(request, name, object)) {
-          initial += event("ADDED", render(resource, name, object));
-        }
-      }
-      initial += bookmark_line(resource, R"(,"annotations":{"k8s.io/initial-events-end":"true"})");
-      state.version = version_;
-    } else {
-      state.version = std::stoull(request.query.at("resourceVersion"));
-      if (state.version < resource.compacted) {
-        connection.answer(
-            410, "application/json", status(410, "Expired", "too old resource version"));
-        return true;
-      }
-    }
-    resource.watches.push_back(&state);
-    changed_.notify_all();
-  }
-  connection.start_chunks();
-  if (!initial.empty()) {
-    connection.chunk(initial);
-  }
-  const bool stays_open = serve_watch(state, resource, connection, stop);
-  const std::lock_guard lock(mutex_);
-  std::erase(resource.watches, &state);
-  changed_.notify_all();
-  return stays_open;
-}
-
-bool FakeApi::serve_watch(Watch& watch,
-                          Resource& resource,
-                          HttpConnection& connection,
-                          const std::stop_token& stop) {
-  while (!stop.stop_requested() && !connection.is_closed()) {
-    std::string lines;
-    std::optional<Fault> fault;
-    {
-      std::unique_lock lock(mutex_);
-      changed_.wait_for(lock, stop, kTick, [&] {
-        return watch.wants_bookmark || !watch.faults.empty() ||
-               (!resource.history.empty() && resource.history.back().version > watch.version);
-      });
-      for (const Happening& happening : resource.history) {
-        if (happening.version > watch.version) {
-          lines += line_of(watch, resource, happening);
-          watch.version = happening.version;
-        }
-      }
-      if (std::exchange(watch.wants_bookmark, false)) {
-        lines += bookmark_line(resource, "");
-      }
-      if (!watch.faults.empty()) {
-        fault = watch.faults.front();
-        watch.faults.erase(watch.faults.begin());
-      }
-    }
-    if (!lines.empty()) {
-      connection.chunk(lines);
-    }
-    if (fault) {
-      return strike_watch(*fault, resource, connection, stop);
-    }
-  }
-  return false;
 }
 
 }  // namespace test

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "k8sclient/objects/encoding.h"
 #include "k8sclient/objects/types.h"
 #include "test/support/http_server.h"
 
@@ -79,6 +80,16 @@ class FakeApi {
   /// Forgets what happened so far: watches from before now are 410 Gone.
   void compact();
 
+  /// The field selectors of Services are refused, as before Kubernetes 1.31.
+  void refuse_field_selectors();
+
+  /// Everything is answered in JSON.
+  void refuse_protobuf();
+
+  /// The cluster is again as it was at that version, as from a backup of etcd. Live watches end;
+  /// those that go on at a later version hear nothing until that is reached.
+  void restore_backup(std::uint64_t version);
+
   /// Sends a bookmark to each live watch.
   void bookmark();
 
@@ -112,6 +123,7 @@ class FakeApi {
 
   struct Watch {
     HttpRequest request;
+    k8sclient::Encoding encoding = k8sclient::Encoding::kJson;
     std::uint64_t version = 0;  // sent so far
     bool wants_bookmark = false;
     std::vector<Fault> faults;
@@ -125,6 +137,18 @@ class FakeApi {
     std::uint64_t compacted = 0;
     std::deque<Fault> faults;
     std::vector<Watch*> watches;
+  };
+
+  struct Refusal {
+    int code = 0;
+    std::string reason;
+    std::string message;
+  };
+
+  /// What a live watch is about.
+  struct Subject {
+    const Resource& resource;
+    k8sclient::Encoding encoding = k8sclient::Encoding::kJson;
   };
 
   bool handle(const HttpRequest& request, HttpConnection& connection, const std::stop_token& stop);
@@ -142,7 +166,7 @@ class FakeApi {
                    HttpConnection& connection,
                    const std::stop_token& stop);
   bool strike_watch(Fault fault,
-                    Resource& resource,
+                    const Subject& subject,
                     HttpConnection& connection,
                     const std::stop_token& stop);
   void wait_for_end(HttpConnection& connection, const std::stop_token& stop);
@@ -155,7 +179,15 @@ class FakeApi {
   static std::string render(const Resource& resource,
                             const k8sclient::ObjectName& name,
                             const Object& object);
-  std::string bookmark_line(const Resource& resource, const std::string& annotations) const;
+  std::string bookmark_line(const Resource& resource,
+                            const std::string& annotations,
+                            k8sclient::Encoding encoding) const;
+  k8sclient::Encoding encoding_of(const HttpRequest& request) const;
+  std::optional<Refusal> refusal_of(const HttpRequest& request, const Resource& resource) const;
+  static void answer(HttpConnection& connection,
+                     int code,
+                     const std::string& json,
+                     k8sclient::Encoding encoding);
 
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;
@@ -163,6 +195,8 @@ class FakeApi {
   std::uint64_t version_ = 100;
   std::size_t page_size_ = 500;
   bool refuses_streaming_ = false;
+  bool refuses_field_selectors_ = false;
+  bool refuses_protobuf_ = false;
   std::vector<HttpRequest> requests_;
   std::unique_ptr<HttpServer> server_;
 };

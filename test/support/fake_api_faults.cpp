@@ -41,46 +41,54 @@ bool FakeApi::fail(Fault fault,
       return false;
     default:
       connection.start_chunks();
-      return strike_watch(fault, resource, connection, stop);
+      return strike_watch(fault, {resource}, connection, stop);
   }
 }
 
 // Faults in the middle of a watch.
 bool FakeApi::strike_watch(Fault fault,
-                           Resource& resource,
+                           const Subject& subject,
                            HttpConnection& connection,
                            const std::stop_token& stop) {
-  const std::string object = render(resource, {"x", "struck"}, {.version = resource_version()});
+  const bool is_json = subject.encoding == k8sclient::Encoding::kJson;
+  const std::string object =
+      render(subject.resource, {"x", "struck"}, {.version = resource_version()});
+  const auto send = [&](std::string_view type, std::string_view json) {
+    connection.chunk(event(type, json, subject.encoding));
+  };
   switch (fault) {
     case Fault::kSilence:
       wait_for_end(connection, stop);
       return false;
     case Fault::kCutObject:
-      connection.chunk(event("ADDED", object).substr(0, 60));
+      connection.chunk(event("ADDED", object, subject.encoding).substr(0, 60));
       return false;
     case Fault::kHalfLine:
-      connection.chunk(event("ADDED", object).substr(0, 60));
+      connection.chunk(event("ADDED", object, subject.encoding).substr(0, 60));
       break;
     case Fault::kGoneEvent:
-      connection.chunk(event("ERROR", status(410, "Expired", "too old resource version")));
+      send("ERROR", status(410, "Expired", "too old resource version"));
       break;
     case Fault::kErrorEvent:
-      connection.chunk(event("ERROR", status(500, "InternalError", "etcdserver: no leader")));
+      send("ERROR", status(500, "InternalError", "etcdserver: no leader"));
       break;
     case Fault::kUnknownType:
-      connection.chunk(event("RENAMED", object));
+      send("RENAMED", object);
       break;
     case Fault::kOtherKind:
-      connection.chunk(event("ADDED", R"({"kind":"Pod","apiVersion":"v1","metadata":{}})"));
+      send("ADDED", R"({"kind":"Pod","apiVersion":"v1","metadata":{}})");
       break;
     case Fault::kInvalidJson:
-      connection.chunk("{\"type\":\"ADDED\",\"object\":{nonsense}}\n");
+      connection.chunk(is_json ? "{\"type\":\"ADDED\",\"object\":{nonsense}}\n"
+                               : std::string("\0\0\0\3\x0a\x7f\x7f", 7));
       break;
-    case Fault::kDuplicateKey:
-      connection.chunk(event("ADDED", object).insert(1, "\"type\":\"DELETED\","));
+    case Fault::kDuplicateKey:  // in protobuf the last one counts, here an unknown one
+      connection.chunk(is_json ? event("ADDED", object).insert(1, "\"type\":\"DELETED\",")
+                               : std::string("\0\0\0\3\x0a\1?", 7));
       break;
     case Fault::kHugeObject:
-      connection.chunk(event("ADDED", "\"" + std::string(20'000'000, 'x') + "\""));
+      connection.chunk(is_json ? event("ADDED", "\"" + std::string(20'000'000, 'x') + "\"")
+                               : std::string("\1\x31\x2d\0", 4) + std::string(20'000'000, 'x'));
       break;
     default:
       break;

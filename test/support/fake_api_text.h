@@ -6,6 +6,9 @@
 
 #include <fmt/format.h>
 
+#include "k8sclient/objects/encoding.h"
+#include "test/support/proto_text.h"
+
 // What the parts of the fake API server share.
 
 namespace test {
@@ -22,9 +25,17 @@ inline std::string status(int code, std::string_view reason, std::string_view me
       code);
 }
 
-/// One line of a watch.
-inline std::string event(std::string_view type, std::string_view object) {
-  return fmt::format("{{\"type\":\"{}\",\"object\":{}}}\n", type, object);
+inline constexpr auto kJsonType = "application/json";
+inline constexpr auto kProtobufType = "application/vnd.kubernetes.protobuf";
+inline constexpr auto kProtobufStreamType = "application/vnd.kubernetes.protobuf;stream=watch";
+
+/// One event of a watch: a line, or a frame. `object` is JSON.
+inline std::string event(std::string_view type,
+                         std::string_view object,
+                         k8sclient::Encoding encoding = k8sclient::Encoding::kJson) {
+  return encoding == k8sclient::Encoding::kProtobuf
+             ? protobuf_frame(type, object)
+             : fmt::format("{{\"type\":\"{}\",\"object\":{}}}\n", type, object);
 }
 
 }  // namespace test

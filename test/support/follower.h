@@ -16,8 +16,8 @@ namespace test {
 struct Pace {
   k8sclient::TransportLimits limits{.head = std::chrono::milliseconds(500),
                                     .silence = std::chrono::milliseconds(1000)};
-  k8sclient::ReflectorSettings settings{.first_delay = std::chrono::milliseconds(10),
-                                        .longest_delay = std::chrono::milliseconds(50)};
+  k8sclient::ReflectorSettings settings{
+      .delays = {.first = std::chrono::milliseconds(10), .longest = std::chrono::milliseconds(50)}};
 };
 
 /// A reflector at work, in a thread of its own, and the cache that it fills.

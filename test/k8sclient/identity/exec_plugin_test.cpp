@@ -1,9 +1,18 @@
 #include "k8sclient/identity/exec_plugin.h"
 
-#include <catch2/catch.hpp>
+#include <atomic>
+#include <filesystem>
+#include <thread>
 
+#include <catch2/catch.hpp>
+#include <fcntl.h>
+
+#include "k8sclient/base/descriptor.h"
+#include "k8sclient/base/file.h"
+#include "k8sclient/errors.h"
 #include "k8sclient/identity/credentials.h"
-#include "k8sclient/watch/transport.h"
+#include "k8sclient/identity/pem.h"
+#include "test/support/eventually.h"
 #include "test/support/temporary_folder.h"
 
 using k8sclient::ApiServer;
@@ -88,7 +97,7 @@ TEST_CASE("exec plugin: it is told about the request and the cluster", "[k8sclie
   CHECK(k8sclient::load_pem({{}, seen}) ==
         R"({"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","spec":{)"
         R"("interactive":false,"cluster":{"server":"https://api:6443",)"
-        R"("insecure-skip-tls-verify":false,"tls-server-name":"na\u0022me",)"
+        R"("insecure-skip-tls-verify":false,"tls-server-name":"na\"me",)"
         R"("certificate-authority-data":"UEVN"}}})");
 }
 
@@ -137,4 +146,68 @@ TEST_CASE("exec plugin: its answer is kept until it expires or is refused", "[k8
     CHECK(token_of(credentials) == "1");
     CHECK(token_of(credentials) == "2");
   }
+}
+
+TEST_CASE("exec plugin: it inherits no descriptor of ours", "[k8sclient][exec]") {
+  const test::TemporaryFolder folder;
+  const auto seen = (folder.path() / "seen").string();
+  // As sockets of libraries are, which know nothing of close-on-exec.
+  const k8sclient::Descriptor open(::open("/dev/null", O_RDONLY));  // NOLINT: it is the point
+
+  k8sclient::run_exec_plugin(
+      server_with("ls /proc/self/fd > " + seen + "; echo '" + answer(R"("token":"t")") + "'"), {});
+
+  // The last one is the folder that is listed.
+  CHECK(k8sclient::read_file(seen) == "0\n1\n2\n3\n");
+}
+
+TEST_CASE("exec plugin: who waits for another's answer still hears that it is to stop",
+          "[k8sclient][exec]") {
+  const test::TemporaryFolder folder;
+  const auto started = folder.path() / "started";
+  Credentials credentials(server_with("touch " + started.string() + "; sleep 1000"));
+  const auto ask = [&](std::stop_token stop) {
+    CHECK_THROWS_AS(credentials.current(std::move(stop)), k8sclient::Stopped);
+  };
+  std::jthread first(ask);
+  REQUIRE(test::eventually([&] { return std::filesystem::exists(started); }));
+  std::jthread second(ask);
+
+  second.request_stop();
+  second.join();
+
+  first.request_stop();
+  first.join();
+}
+
+TEST_CASE("exec plugin: callers that come together get one answer, or one failure",
+          "[k8sclient][exec]") {
+  const test::TemporaryFolder folder;
+  const auto count = (folder.path() / "count").string();
+  const auto gate = folder.path() / "gate";
+  const bool is_good = GENERATE(true, false);
+  const std::string end = is_good ? "echo '" + answer(R"("token":"t")") + "'" : "exit 3";
+  Credentials credentials(server_with("echo x >> " + count + "; until test -e " + gate.string() +
+                                      "; do sleep 0.01; done; " + end));
+  std::atomic<int> waiting = 0;
+  std::vector<std::string> results(3);
+  {
+    std::vector<std::jthread> callers;
+    for (std::string& result : results) {
+      callers.emplace_back([&] {
+        ++waiting;
+        try {
+          result = credentials.current({}).token;
+        } catch (const TransportError& error) {
+          result = error.what();
+        }
+      });
+    }
+    CHECK(test::eventually([&] { return waiting == 3 && std::filesystem::exists(count); }));
+    folder.write("gate", "");
+  }
+
+  const std::string wanted = is_good ? "t" : "credential plugin sh: exited with status 3";
+  CHECK(results == std::vector<std::string>(3, wanted));
+  CHECK((!is_good || k8sclient::read_file(count) == "x\n"));
 }

@@ -112,15 +112,14 @@ TEST_CASE("kubeconfig: data in base64 is decoded", "[k8sclient][kubeconfig]") {
 TEST_CASE("kubeconfig: what cannot be used is refused with file, line and key",
           "[k8sclient][kubeconfig]") {
   const auto& [text, message] = GENERATE(table<std::string, std::string>({
-      {"", "config: must be one YAML document"},
+      {"", "config: is empty"},
       {"a: [", "config:1: "},
       {"[]", "config:1: must be a map"},
-      {"sever: x", "config:1: unknown key \"sever\""},
       {"kind: Pod", "config:1: kind: must be Config"},
-      {"kind: Config\nkind: Config", "config:2: kind: occurs twice"},
       {"a: &x 1\nb: *x", "config:1: anchors are not accepted"},
-      {"kind: Config\n---\nkind: Config", "config: must be one YAML document"},
       {"kind: Config", "config:1: current-context is missing"},
+      {"current-context: ''", "config:1: current-context is missing"},
+      {"current-context: 7", "config:1: current-context: must be text, is an integer"},
       {"current-context: x\ncontexts: [{name: c}]",
        "config:1: current-context: there is no context of name \"x\""},
       {"current-context: x\ncontexts: {}", "config:2: contexts: must be a list"},
@@ -128,7 +127,10 @@ TEST_CASE("kubeconfig: what cannot be used is refused with file, line and key",
        "config:4: contexts[1]: name \"x\" occurs twice"},
       {"current-context: x\ncontexts:\n- {name: x, context: {cluster: k}}\nclusters: []",
        "config:3: contexts[0].context: there is no cluster of name \"k\""},
-      {kubeconfig("    sever: x\n", ""), "config:8: clusters[0].cluster: unknown key \"sever\""},
+      {kubeconfig("    server: ftp://api\n", ""),
+       "config:8: clusters[0].cluster: server: must start with https:// or http://"},
+      {kubeconfig("    server: api/v1\n", ""),
+       "config:8: clusters[0].cluster: server: must be a URL or a host:port pair"},
       {kubeconfig("    insecure-skip-tls-verify: \"true\"\n", ""),
        "config:9: clusters[0].cluster.insecure-skip-tls-verify: must be true or false"},
       {kubeconfig("    certificate-authority-data: '***'\n", ""),
@@ -143,9 +145,10 @@ TEST_CASE("kubeconfig: what cannot be used is refused with file, line and key",
        "config:8: clusters[0].cluster: insecure-skip-tls-verify and a certificate authority"},
       {kubeconfig("", "    username: x\n"),
        "config:13: users[0].user.username: is not supported; use a token"},
-      {kubeconfig("", "    client-key-data: " + kPem + "\n"),
-       "config:12: users[0].user: client-key without client-certificate"},
-      {kubeconfig("", "    token: twice\n"), "config:13: users[0].user.token: occurs twice"},
+      {kubeconfig("", "    as-user-extra: {scopes: [view]}\n"),
+       "config:13: users[0].user.as-user-extra: is not supported; use a token"},
+      {kubeconfig("", "    client-certificate-data: " + kPem + "\n"),
+       "config:12: users[0].user: client-certificate without client-key"},
       {kubeconfig("", "    exec: {command: x}\n"),
        "config:13: users[0].user.exec: apiVersion is missing"},
       {kubeconfig("", "    exec: {apiVersion: client.authentication.k8s.io/v1alpha1}\n"),
@@ -154,6 +157,82 @@ TEST_CASE("kubeconfig: what cannot be used is refused with file, line and key",
   CAPTURE(text);
 
   CHECK_THAT(refusal(text), Catch::StartsWith(message));
+}
+
+TEST_CASE("kubeconfig: what client-go passes over is passed over, with a note",
+          "[k8sclient][kubeconfig]") {
+  const auto& [text, note] = GENERATE(table<std::string, std::string>({
+      {"sever: x\n" + kubeconfig("", ""), ":1: sever: unknown, ignored"},
+      {kubeconfig("    sever: x\n", ""), ":9: clusters[0].cluster.sever: unknown, ignored"},
+      {kubeconfig("", "    tokn: x\n"), ":13: users[0].user.tokn: unknown, ignored"},
+      {kubeconfig("",
+                  "    exec: {command: x, apiVersion: client.authentication.k8s.io/v1, y: 1}\n"),
+       ":13: users[0].user.exec.y: unknown, ignored"},
+      {"kind: Config\n" + kubeconfig("", ""), ":1: kind: occurs twice, the last one counts"},
+      {kubeconfig("", "    client-key-data: " + kPem + "\n"),
+       ":12: users[0].user: client-key without client-certificate, ignored"},
+  }));
+  CAPTURE(text);
+  const test::TemporaryFolder folder;
+  const auto file = folder.write("config", text);
+
+  const ApiServer server = read_kubeconfig(file);
+
+  CHECK(server.url == "https://api:6443");
+  CHECK(server.token == "secret");
+  CHECK(k8sclient::warnings(server) == std::vector<std::string>{file.string() + note});
+}
+
+TEST_CASE("kubeconfig: templates that leave things empty say nothing by that",
+          "[k8sclient][kubeconfig]") {
+  const test::TemporaryFolder folder;
+  const auto file = folder.write(
+      "config",
+      kubeconfig("    certificate-authority: ''\n    certificate-authority-data: \"\"\n"
+                 "    tls-server-name: ''\n    proxy-url: ''\n",
+                 "    client-certificate-data: ''\n    client-key-data: ''\n    tokenFile: ''\n"
+                 "    as: ''\n    as-groups: []\n    as-user-extra: {}\n    username: ''\n") +
+          "---\nkind: Pod\n");
+
+  CHECK(read_kubeconfig(file) == ApiServer{.url = "https://api:6443", .token = "secret"});
+}
+
+TEST_CASE("kubeconfig: blanks around a token are no part of it, the last token counts",
+          "[k8sclient][kubeconfig]") {
+  const test::TemporaryFolder folder;
+
+  CHECK(
+      read_kubeconfig(folder.write("config", kubeconfig("", "    token: \" abc \\n\"\n"))).token ==
+      "abc");
+}
+
+TEST_CASE("kubeconfig: a server is completed as client-go does", "[k8sclient][kubeconfig]") {
+  const auto& [server, url] = GENERATE(table<ApiServer, std::string>({
+      {{.url = "10.0.0.1:6443"}, "http://10.0.0.1:6443"},
+      {{.url = "api"}, "http://api"},
+      {{.url = "api/"}, "http://api/"},
+      {{.url = "10.0.0.1:6443", .ca = {.text = "x"}}, "https://10.0.0.1:6443"},
+      {{.url = "10.0.0.1:6443", .insecure_skip_tls_verify = true}, "https://10.0.0.1:6443"},
+      {{.url = "10.0.0.1:6443", .client_certificate = {.text = "x"}}, "https://10.0.0.1:6443"},
+      {{.url = "HTTPS://API:6443"}, "https://API:6443"},
+      {{.url = " https://api:6443/x "}, "https://api:6443/x"},
+  }));
+
+  CHECK(complete_url(server) == url);
+}
+
+TEST_CASE("kubeconfig: a token that goes over the wire as it is is warned of",
+          "[k8sclient][kubeconfig]") {
+  using k8sclient::warnings;
+  const std::string said =
+      "the token is sent to http://api:8080 without encryption: whoever is on the way can take it";
+
+  CHECK(warnings({.url = "http://api:8080", .token = "t"}) == std::vector{said});
+  CHECK(warnings({.url = "http://api:8080", .token_file = "/t"}) == std::vector{said});
+  CHECK(warnings({.url = "http://127.0.0.1:8080", .token = "t"}).empty());
+  CHECK(warnings({.url = "http://[::1]:8080", .token = "t"}).empty());
+  CHECK(warnings({.url = "http://api:8080"}).empty());
+  CHECK(warnings({.url = "https://api:8080", .token = "t"}).empty());
 }
 
 TEST_CASE("kubeconfig: insecure-skip-tls-verify is warned of, and nothing else",

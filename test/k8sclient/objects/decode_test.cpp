@@ -114,6 +114,17 @@ TEST_CASE("decode: an endpoint slice keeps the fields that are used", "[k8sclien
                                                             {std::nullopt, "TCP", std::nullopt}});
 }
 
+TEST_CASE("decode: a line break in an annotation spoils that annotation only",
+          "[k8sclient][decode]") {
+  const auto slice = decode_endpoint_slice(
+      R"({"kind": "EndpointSlice", "metadata": {"name": "web-1", "namespace": "shop", "annotations": {
+        "endpoints.kubernetes.io/last-change-trigger-time": "2024-01-02T03:04:05Z\nlevel=error"}},
+        "endpoints": [{"addresses": ["10.1.0.1"]}]})");
+
+  CHECK(slice.endpoints.size() == 1);
+  CHECK(slice.last_change_trigger_time == "2024-01-02T03:04:05Z\\x0alevel=error");
+}
+
 TEST_CASE("decode: a node keeps the fields that are used", "[k8sclient][decode]") {
   const Node node = decode_node(R"({
     "apiVersion": "v1", "kind": "Node",
@@ -271,7 +282,8 @@ TEST_CASE("decode: an answer that is not the list that was asked for is refused"
   }));
   CAPTURE(json);
 
-  CHECK_THAT(refusal(decode_list<Service>, json), Catch::StartsWith(message));
+  const auto decode = [](const std::string& text) { return decode_list<Service>(text); };
+  CHECK_THAT(refusal(decode, json), Catch::StartsWith(message));
 }
 
 TEST_CASE("decode: each type of watch line is understood", "[k8sclient][decode]") {
@@ -352,7 +364,8 @@ TEST_CASE("decode: a watch line that makes no sense is refused", "[k8sclient][de
   }));
   CAPTURE(json);
 
-  CHECK_THAT(refusal(decode_watch_line<Service>, json), Catch::StartsWith(message));
+  const auto decode = [](const std::string& text) { return decode_watch_line<Service>(text); };
+  CHECK_THAT(refusal(decode, json), Catch::StartsWith(message));
 }
 
 TEST_CASE("decode: a Status is recognised, anything else is none", "[k8sclient][decode]") {

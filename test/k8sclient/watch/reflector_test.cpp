@@ -200,7 +200,7 @@ TEST_CASE("reflector: a malformed object counts as absent, its neighbours do not
 
   api.put("services", kApi, port(443));
   CHECK(follower.shows({{kApi, 443}, {kWeb, 80}}));
-  api.put("services", kWeb, "\"spec\":[]");
+  api.put("services", kWeb, port(70001));
   CHECK(follower.shows({{kApi, 443}}));
 
   CHECK(follower.status().failures == 0);
@@ -225,8 +225,8 @@ TEST_CASE("reflector: its delays grow from failure to failure, and start over af
   const test::Follower<Service> follower(
       {.url = api.url()},
       k8sclient::services_query(),
-      {.settings = {.first_delay = std::chrono::milliseconds(10),
-                    .longest_delay = std::chrono::milliseconds(1000)}});
+      {.settings = {.delays = {.first = std::chrono::milliseconds(10),
+                               .longest = std::chrono::milliseconds(1000)}}});
   REQUIRE(follower.cache.wait([](const auto& objects) { return objects.empty(); }));
   REQUIRE(api.wait_for_watches("services", 1));
   api.strike("services", Fault::kCutObject);
@@ -260,11 +260,12 @@ TEST_CASE("reflector: stop ends it at once, be it in a watch or in a long delay"
   FakeApi api;
   api.fail_next("services", {fault});
   const auto transport = k8sclient::make_transport({.url = api.url()}, "test");
-  k8sclient::Reflector<Service> reflector(
-      *transport,
-      k8sclient::services_query(),
-      [](const k8sclient::Event<Service>&) {},
-      {.first_delay = std::chrono::hours(1), .longest_delay = std::chrono::hours(1)});
+  k8sclient::Reflector<Service> reflector(*transport,
+                                          k8sclient::services_query(),
+                                          [](const k8sclient::Event<Service>&) {},
+                                          {.delays = {.first = std::chrono::hours(1),
+                                                      .longest = std::chrono::hours(1),
+                                                      .longest_at_first = std::chrono::hours(1)}});
   std::jthread thread([&](std::stop_token stop) { reflector.run(std::move(stop)); });
   REQUIRE(api.wait_for_requests(1));
 
@@ -286,7 +287,7 @@ TEST_CASE("reflector: what the sink throws is tried again", "[k8sclient][reflect
                                               throw std::runtime_error("no memory");
                                             }
                                           },
-                                          {.first_delay = std::chrono::milliseconds(10)});
+                                          {.delays = {.first = std::chrono::milliseconds(10)}});
   const std::jthread thread([&](std::stop_token stop) { reflector.run(std::move(stop)); });
 
   CHECK(test::eventually([&] { return reflector.status().is_synced; }));

@@ -42,6 +42,23 @@ TEST_CASE("transport: the server is trusted only if authority, name and time are
   CHECK_THAT(failure({.url = expired.url(), .ca = {ca, {}}}), Catch::Contains("expired"));
 }
 
+TEST_CASE("transport: a server's common name is no name of it", "[k8sclient][transport]") {
+  const FakeApi api({.certificate = test::issue_by_common_name(authority(), "kubernetes")});
+
+  CHECK_THAT(
+      failure(
+          {.url = api.url(), .ca = {authority().certificate, {}}, .tls_server_name = "kubernetes"}),
+      Catch::Contains("hostname mismatch"));
+}
+
+TEST_CASE("transport: an empty file of authorities trusts nobody", "[k8sclient][transport]") {
+  const test::TemporaryFolder folder;
+  const auto file = folder.write("ca.pem", GENERATE("", "\n"));
+
+  CHECK(failure({.url = "https://127.0.0.1:1", .ca = {{}, file}}) ==
+        "GET /api/v1/services: " + file.string() + ": is empty");
+}
+
 TEST_CASE("transport: a client certificate is shown, and read again when its file changes",
           "[k8sclient][transport]") {
   const test::TemporaryFolder folder;

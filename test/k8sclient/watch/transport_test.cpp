@@ -11,6 +11,7 @@
 
 using k8sclient::ApiError;
 using k8sclient::ApiServer;
+using k8sclient::Encoding;
 using k8sclient::make_transport;
 using k8sclient::Stopped;
 using k8sclient::TooLarge;
@@ -226,8 +227,8 @@ TEST_CASE("transport: a watch hands over each line the moment it is complete",
   std::vector<std::string> lines;
 
   make_transport({.url = server.url()}, "test")
-      ->watch("/x",
-              [&](std::string_view line) {
+      ->watch({"/x"},
+              [&](std::string_view line, Encoding) {
                 lines.emplace_back(line);
                 ++lines_seen;
               },
@@ -240,9 +241,10 @@ TEST_CASE("transport: a line that is too long ends the watch", "[k8sclient][tran
   FakeApi api;
   api.fail_next("services", {Fault::kHugeObject});
 
-  CHECK_THROWS_AS(make_transport({.url = api.url()}, "test", {.line_bytes = 1 << 20})
-                      ->watch("/api/v1/services?watch=true", [](std::string_view) {}, {}),
-                  TooLarge);
+  CHECK_THROWS_AS(
+      make_transport({.url = api.url()}, "test", {.line_bytes = 1 << 20})
+          ->watch({"/api/v1/services?watch=true"}, [](std::string_view, Encoding) {}, {}),
+      TooLarge);
 }
 
 TEST_CASE("transport: text is taken where it is asked for, and only there",
@@ -285,8 +287,8 @@ TEST_CASE("transport: a slow reader holds the server up instead of filling memor
   int ahead = 0;
 
   make_transport({.url = server.url()}, "test")
-      ->watch("/x",
-              [&](std::string_view) {
+      ->watch({"/x"},
+              [&](std::string_view, Encoding) {
                 ++lines;
                 ahead = std::max(ahead, written - lines);
               },
@@ -331,6 +333,10 @@ TEST_CASE("transport: a proxy is asked for the server", "[k8sclient][transport]"
   CHECK(last.path == "api:6443");
   CHECK_THROWS_WITH(make_transport({.url = "http://x", .proxy_url = "socks5://x:1"}, ""),
                     "proxy-url socks5://x:1 must start with http://");
+  CHECK_THROWS_WITH(make_transport({.url = "http://x", .proxy_url = "socks5://me:pass@x:1"}, ""),
+                    "proxy-url socks5://…@x:1 must start with http://");
+  CHECK_THROWS_WITH(make_transport({.url = "http://x", .proxy_url = "http://me:p%ss@w@x:1"}, ""),
+                    "proxy-url http://…@x:1 is no valid URL");
 }
 
 TEST_CASE("transport: an address that makes no sense is refused", "[k8sclient][transport]") {

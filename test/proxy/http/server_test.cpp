@@ -104,7 +104,8 @@ TEST_CASE("http server: requests may come in pieces or several at once", "[proxy
   const Client client(server.port(kAnyPort).value());
 
   REQUIRE(client.send("GET /a HT"));
-  REQUIRE(client.send("TP/1.1\r\nHost: x\r\n\r\nPUT /b HTTP/1.1\r\nHost: x\r\n\r\nGET /c HTTP/1.0\r\n\r\n"));
+  REQUIRE(client.send(
+      "TP/1.1\r\nHost: x\r\n\r\nPUT /b HTTP/1.1\r\nHost: x\r\n\r\nGET /c HTTP/1.0\r\n\r\n"));
 
   const std::string answers = client.receive();
   CHECK_THAT(answers,

@@ -114,11 +114,13 @@ TEST_CASE("metrics: traffic of Services and ages of watches are looked up at a s
   const Metrics metrics;
 
   const std::string text = metrics.exposition(
-      {.watches = {{"services", 12.5}},
+      {.watches = {{"services", 12.5, 2}},
        .traffic = {{{"ns", "dns", "p\"53", rules::Protocol::kUdp}, Family::kIpv4, 3, 180}}});
 
   CHECK(lines_of(text, "iptproxy_watch_age_seconds").back() ==
         R"(iptproxy_watch_age_seconds{resource="services"} 12.5)");
+  CHECK(lines_of(text, "iptproxy_watch_went_back_total").back() ==
+        R"(iptproxy_watch_went_back_total{resource="services"} 2)");
   CHECK(lines_of(text, "iptproxy_service_bytes_total").back() ==
         R"(iptproxy_service_bytes_total{ip_family="IPv4",namespace="ns",port="p\"53",)"
         R"(protocol="udp",service="dns"} 180)");

@@ -35,10 +35,17 @@ TEST_CASE("server routes: the metrics server has kube-proxy's pages", "[proxy][r
        .scrape = [] { return proxy::Scrape{.process = {.start_time = 1'700'000'000.5}}; },
        .configuration = [] { return std::string(R"({"kind":"KubeProxyConfiguration"})"); },
        .command_line = [] { return std::string(R"({"sources":[]})"); },
-       .status = [] { return proxy::Status{.node_name = "worker-1"}; },
-       .explain =
+       .status =
+           [](const proxy::StatusQuery& query) {
+             return proxy::Status{.node_name = "worker-1 " + query.text};
+           },
+       .explain_service =
            [](std::string_view service) {
              return service == "ns/svc" ? std::optional<std::string>("goes to") : std::nullopt;
+           },
+       .explain_packet =
+           [](const rules::Packet& packet) {
+             return std::optional("to " + rules::to_string(packet.destination));
            }});
 
   CHECK_THAT(handler(get("/metrics/slis")).body.text(), !Catch::Contains("kubernetes_healthcheck"));
@@ -67,7 +74,7 @@ TEST_CASE("server routes: the metrics server has kube-proxy's pages", "[proxy][r
         "text/plain; version=0.0.4; charset=utf-8; escaping=underscores");
   CHECK(header(exposition, "Process-Start-Time-Unix") == "1700000000");
   CHECK_THAT(exposition.body.text(), Catch::Contains("kubernetes_build_info{"));
-  CHECK_THAT(handler(get("/statusz")).body.text(), Catch::Contains("worker-1"));
+  CHECK_THAT(handler(get("/statusz", {{"q", "dns"}})).body.text(), Catch::Contains("worker-1 dns"));
   CHECK(handler(get("/explain", {{"service", "ns/svc"}})).body.text() == "goes to");
   CHECK(handler(get("/explain", {{"service", "ns/other"}})).status == 404);
   CHECK(handler(get("/explain")).status == 400);
@@ -75,16 +82,52 @@ TEST_CASE("server routes: the metrics server has kube-proxy's pages", "[proxy][r
   CHECK(handler(get("/configz/")).status == 404);
 }
 
+TEST_CASE("server routes: a packet's way is asked for, by browsers with a way back",
+          "[proxy][routes]") {
+  proxy::Metrics metrics;
+  const auto handler = proxy::metrics_routes(
+      {.metrics = metrics,
+       .scrape = {},
+       .configuration = {},
+       .status = {},
+       .explain_service = [](std::string_view) { return std::optional<std::string>("<svc>"); },
+       .explain_packet = [](const rules::Packet& packet) -> std::optional<std::string> {
+         if (packet.source.family() == rules::Family::kIpv6) {
+           return std::nullopt;
+         }
+         return rules::to_string(packet.source) + " to " + rules::to_string(packet.destination);
+       }});
+  const auto ask = [&](const char* from, const char* to) {
+    return handler(get("/explain", {{"from", from}, {"to", to}}));
+  };
+
+  CHECK(ask("10.0.0.1", "10.96.0.1:53/udp").body.text() == "10.0.0.1 to 10.96.0.1:53");
+  CHECK(ask("fd00::1", "[fd00::2]:53/udp").status == 404);
+  CHECK(ask("10.0.0.1", "[fd00::2]:53/udp").status == 400);
+  CHECK(ask("10.0.0", "10.96.0.1:53/udp").status == 400);
+  CHECK_THAT(ask("10.0.0.1", "dns").body.text(), Catch::StartsWith("to: \"dns\" is not"));
+  CHECK(handler(get("/explain", {{"from", "10.0.0.1"}})).status == 400);
+
+  Request browser = get("/explain", {{"service", "ns/svc"}});
+  browser.accept = "text/html,*/*;q=0.8";
+  const Response page = handler(browser);
+  CHECK(header(page, "Content-Type") == "text/html; charset=utf-8");
+  CHECK_THAT(page.body.text(),
+             Catch::Contains("<a href=\"/statusz\">Back to the status page</a>") &&
+                 Catch::Contains("&lt;svc&gt;"));
+}
+
 TEST_CASE("server routes: only kube-proxy's pages leave the host, configz excepted",
           "[proxy][routes]") {
   proxy::Metrics metrics;
-  const auto handler =
-      proxy::metrics_routes({.metrics = metrics,
-                             .scrape = [] { return proxy::Scrape{}; },
-                             .configuration = [] { return std::string("{}"); },
-                             .status = [] { return proxy::Status{}; },
-                             .explain = [](std::string_view) { return std::string("text"); }},
-                            {"worker-1"});
+  const auto handler = proxy::metrics_routes(
+      {.metrics = metrics,
+       .scrape = [] { return proxy::Scrape{}; },
+       .configuration = [] { return std::string("{}"); },
+       .status = [](const proxy::StatusQuery&) { return proxy::Status{}; },
+       .explain_service = [](std::string_view) { return std::optional<std::string>("text"); },
+       .explain_packet = {}},
+      {"worker-1"});
   const auto status = [&](Request request, const std::string& host, bool from_this_host) {
     request.host = host;
     request.from_this_host = from_this_host;

@@ -1,10 +1,10 @@
-#include "proxy/text/rfc3339.h"
+#include "k8sclient/base/rfc3339.h"
 
 #include <algorithm>
 
 #include <fmt/format.h>
 
-namespace proxy {
+namespace k8sclient {
 
 namespace {
 
@@ -59,7 +59,7 @@ class Scanner {
   std::string_view rest_;
 };
 
-// "YYYY-MM-DD", of a year that 64 bits of nanoseconds can hold.
+// "YYYY-MM-DD".
 std::optional<std::chrono::sys_days> parse_date(Scanner& scanner) {
   const auto year = scanner.number(4);
   const bool first_dash = scanner.skip('-');
@@ -72,10 +72,7 @@ std::optional<std::chrono::sys_days> parse_date(Scanner& scanner) {
   const std::chrono::year_month_day date{std::chrono::year(*year),
                                          std::chrono::month(static_cast<unsigned>(*month)),
                                          std::chrono::day(static_cast<unsigned>(*day))};
-  constexpr int kFirstYear = 1678;
-  constexpr int kLastYear = 2261;
-  const bool fits = *year >= kFirstYear && *year <= kLastYear;
-  return date.ok() && fits ? std::optional(std::chrono::sys_days(date)) : std::nullopt;
+  return date.ok() ? std::optional(std::chrono::sys_days(date)) : std::nullopt;
 }
 
 // "YYYY-MM-DDThh:mm:ss".
@@ -118,9 +115,12 @@ std::optional<std::chrono::minutes> parse_offset(Scanner& scanner) {
   return behind ? std::optional(-*behind) : std::nullopt;
 }
 
-}  // namespace
+struct Time {
+  std::chrono::sys_seconds seconds;
+  std::chrono::nanoseconds fraction;
+};
 
-std::optional<std::chrono::system_clock::time_point> parse_rfc3339(std::string_view text) {
+std::optional<Time> parse(std::string_view text) {
   Scanner scanner(text);
   const auto date = parse_date(scanner);
   const bool separator = scanner.skip('T');
@@ -135,7 +135,25 @@ std::optional<std::chrono::system_clock::time_point> parse_rfc3339(std::string_v
   if (!fraction || !offset || !scanner.at_end()) {
     return std::nullopt;
   }
-  return *date + *minutes - *offset + std::chrono::seconds(*seconds) + *fraction;
+  return Time{*date + *minutes - *offset + std::chrono::seconds(*seconds), *fraction};
+}
+
+}  // namespace
+
+std::optional<std::chrono::system_clock::time_point> parse_rfc3339(std::string_view text) {
+  // What 64 bits of nanoseconds can hold.
+  constexpr std::chrono::sys_days kFirst = std::chrono::January / 1 / 1678;
+  constexpr std::chrono::sys_days kEnd = std::chrono::January / 1 / 2262;
+  const auto time = parse(text);
+  if (!time || time->seconds < kFirst || time->seconds >= kEnd) {
+    return std::nullopt;
+  }
+  return time->seconds + time->fraction;
+}
+
+std::optional<std::chrono::sys_seconds> parse_rfc3339_seconds(std::string_view text) {
+  const auto time = parse(text);
+  return time ? std::optional(time->seconds) : std::nullopt;
 }
 
 std::string to_rfc3339(std::chrono::system_clock::time_point time) {
@@ -155,4 +173,4 @@ std::string to_micro_time(std::chrono::system_clock::time_point time) {
   return fmt::format("{}.{:06}Z", up_to_seconds(seconds), rest.count());
 }
 
-}  // namespace proxy
+}  // namespace k8sclient

@@ -1,4 +1,4 @@
-#include "proxy/host/file.h"
+#include "k8sclient/base/file.h"
 
 #include <array>
 #include <cerrno>
@@ -7,9 +7,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "proxy/host/descriptor.h"
+#include "k8sclient/base/descriptor.h"
 
-namespace proxy {
+namespace k8sclient {
 namespace {
 
 Descriptor open_file(const std::string& path, int flags) {
@@ -58,4 +58,4 @@ void write_file(const std::string& path, std::string_view text) {
   }
 }
 
-}  // namespace proxy
+}  // namespace k8sclient

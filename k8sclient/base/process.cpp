@@ -1,9 +1,10 @@
-#include "proxy/host/process.h"
+#include "k8sclient/base/process.h"
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <map>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -16,9 +17,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "proxy/host/descriptor.h"
+#include "k8sclient/base/descriptor.h"
+#include "k8sclient/base/line_splitter.h"
+#include "k8sclient/errors.h"
 
-namespace proxy {
+namespace k8sclient {
 
 namespace {
 
@@ -26,6 +29,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kMaxError = std::size_t{64} * 1024;
 constexpr std::size_t kChunk = std::size_t{64} * 1024;
+constexpr std::size_t kUnbounded = std::numeric_limits<std::size_t>::max();
 
 struct Channel {
   Descriptor ours;
@@ -43,6 +47,37 @@ Channel make_channel() {
   return channel;
 }
 
+/// A null-terminated array of the strings, as exec wants it; valid as long as they are.
+std::vector<char*> pointers(std::vector<std::string>& strings) {
+  std::vector<char*> result;
+  result.reserve(strings.size() + 1);
+  for (std::string& text : strings) {
+    result.push_back(text.data());
+  }
+  result.push_back(nullptr);
+  return result;
+}
+
+/// Our environment with variables added or replaced, as NAME=value.
+std::vector<std::string> with_ours(
+    const std::vector<std::pair<std::string, std::string>>& environment) {
+  std::map<std::string, std::string, std::less<>> variables;
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    const std::string_view text(*variable);
+    const std::size_t name_end = std::min(text.find('='), text.size());
+    variables.emplace(text.substr(0, name_end), text.substr(name_end));
+  }
+  for (const auto& [name, value] : environment) {
+    variables[name] = "=" + value;
+  }
+  std::vector<std::string> result;
+  result.reserve(variables.size());
+  for (const auto& [name, value] : variables) {
+    result.push_back(name + value);
+  }
+  return result;
+}
+
 /// How the child starts: its descriptors and signals.
 class SpawnSettings {
  public:
@@ -58,7 +93,8 @@ class SpawnSettings {
     posix_spawnattr_setsigmask(&attributes_, &signals);
     sigaddset(&signals, SIGPIPE);
     posix_spawnattr_setsigdefault(&attributes_, &signals);
-    posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    posix_spawnattr_setflags(
+        &attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
   }
 
   SpawnSettings(const SpawnSettings&) = delete;
@@ -69,17 +105,16 @@ class SpawnSettings {
     posix_spawnattr_destroy(&attributes_);
   }
 
-  pid_t spawn(const std::vector<std::string>& argv) const {
-    std::vector<std::string> copy = argv;
-    std::vector<char*> pointers;
-    pointers.reserve(copy.size() + 1);
-    for (std::string& argument : copy) {
-      pointers.push_back(argument.data());
-    }
-    pointers.push_back(nullptr);
+  pid_t spawn(const Command& command) const {
+    std::vector<std::string> argv = command.argv;
+    std::vector<std::string> environment = with_ours(command.environment);
     pid_t pid = 0;
-    const int error =
-        posix_spawnp(&pid, pointers[0], &actions_, &attributes_, pointers.data(), environ);
+    const int error = posix_spawnp(&pid,
+                                   argv[0].c_str(),
+                                   &actions_,
+                                   &attributes_,
+                                   pointers(argv).data(),
+                                   pointers(environment).data());
     if (error != 0) {
       throw std::system_error(error, std::generic_category(), "cannot run " + argv[0]);
     }
@@ -91,7 +126,7 @@ class SpawnSettings {
   posix_spawnattr_t attributes_{};
 };
 
-/// A child that is killed, if it still runs, and reaped when this goes out of scope.
+/// A child that is killed with its group, if it still runs, and reaped when this goes out of scope.
 class Child {
  public:
   explicit Child(pid_t pid)
@@ -111,6 +146,9 @@ class Child {
   /// Becomes readable when the child has ended.
   int descriptor() const { return descriptor_.get(); }
 
+  /// With all that it started. Until wait() returns, its number is not given to another.
+  void kill() const { ::kill(-pid_, SIGKILL); }
+
   int wait() {
     int status = 0;
     while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
@@ -122,44 +160,13 @@ class Child {
  private:
   void end() {
     if (pid_ > 0) {
-      kill(pid_, SIGKILL);
+      kill();
       wait();
     }
   }
 
   pid_t pid_;
   Descriptor descriptor_;
-};
-
-/// Cuts a stream into lines.
-class LineSplitter {
- public:
-  explicit LineSplitter(const std::function<void(std::string_view)>& sink) : sink_(sink) {}
-
-  void feed(std::string_view chunk) {
-    for (std::size_t end = chunk.find('\n'); end != std::string_view::npos;
-         end = chunk.find('\n')) {
-      if (rest_.empty()) {
-        sink_(chunk.substr(0, end));
-      } else {
-        rest_ += chunk.substr(0, end);
-        sink_(rest_);
-        rest_.clear();
-      }
-      chunk.remove_prefix(end + 1);
-    }
-    rest_ += chunk;
-  }
-
-  void finish() {
-    if (!rest_.empty()) {
-      sink_(rest_);
-    }
-  }
-
- private:
-  const std::function<void(std::string_view)>& sink_;
-  std::string rest_;
 };
 
 /// The parent's side of a running child: feeds its input, drains its outputs, watches for its end.
@@ -171,7 +178,7 @@ class Conversation {
         input_(std::move(input)),
         output_(std::move(output)),
         error_(std::move(error)),
-        lines_(command.on_line) {}
+        lines_(kUnbounded) {}
 
   /// False if the deadline passed first.
   bool run(const Child& child) {
@@ -199,8 +206,8 @@ class Conversation {
       drain_output();
       drain_error();
     }
-    if (command_.on_line) {
-      lines_.finish();
+    if (command_.on_line && !lines_.rest().empty()) {
+      command_.on_line(lines_.rest());
     }
     return true;
   }
@@ -223,9 +230,12 @@ class Conversation {
   void drain_output() {
     while (const auto chunk = receive(output_)) {
       if (command_.on_line) {
-        lines_.feed(*chunk);
-      } else {
+        lines_.feed(*chunk, command_.on_line);
+      } else if (chunk->size() <= command_.max_output - result_.output.size()) {
         result_.output += *chunk;
+      } else {
+        throw std::system_error(std::make_error_code(std::errc::message_size),
+                                "the output of " + command_.argv[0]);
       }
     }
   }
@@ -267,17 +277,24 @@ ProcessResult run(const Command& command) {
   Channel input = make_channel();
   Channel output = make_channel();
   Channel error = make_channel();
-  Child child(SpawnSettings(input, output, error).spawn(command.argv));
+  Child child(SpawnSettings(input, output, error).spawn(command));
   input.theirs = Descriptor();
   output.theirs = Descriptor();
   error.theirs = Descriptor();
 
   Conversation conversation(
       command, std::move(input.ours), std::move(output.ours), std::move(error.ours));
-  const bool ended = conversation.run(child);
+  bool ended = false;
+  {
+    const std::stop_callback kill_it(command.stop, [&child] { child.kill(); });
+    ended = conversation.run(child);
+  }
+  if (command.stop.stop_requested()) {
+    throw Stopped();
+  }
   ProcessResult result = std::move(conversation).take_result();
   result.status = ended ? child.wait() : ProcessResult::kTimedOut;
   return result;
 }
 
-}  // namespace proxy
+}  // namespace k8sclient

@@ -1,4 +1,4 @@
-#include "k8sclient/identity/line_splitter.h"
+#include "k8sclient/base/line_splitter.h"
 
 #include <utility>
 

@@ -1,0 +1,219 @@
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "test/support/fake_api.h"
+#include "test/support/fake_api_text.h"
+#include "test/support/proto_text.h"
+
+// Lists and watches.
+
+namespace test {
+
+using k8sclient::Encoding;
+using k8sclient::ObjectName;
+
+// What a watch sees of it: what comes to be selected was added, what ceases to be was deleted.
+std::string FakeApi::line_of(const Watch& watch,
+                             const Resource& resource,
+                             const Happening& happening) {
+  const bool was = happening.before && selects(watch.request, happening.name, *happening.before);
+  const bool is = happening.after && selects(watch.request, happening.name, *happening.after);
+  if (!was && !is) {
+    return {};
+  }
+  Object object = is ? *happening.after : *happening.before;
+  object.version = happening.version;
+  return event(was ? (is ? "MODIFIED" : "DELETED") : "ADDED",
+               render(resource, happening.name, object),
+               watch.encoding);
+}
+
+k8sclient::Encoding FakeApi::encoding_of(const HttpRequest& request) const {
+  const auto accept = request.headers.find("accept");
+  const bool is_wanted = accept != request.headers.end() && !refuses_protobuf_ &&
+                         accept->second.find("protobuf") != std::string::npos;
+  return is_wanted ? Encoding::kProtobuf : Encoding::kJson;
+}
+
+// What the server cannot do, as a Status; nothing if it can do it all. Called under the lock.
+std::optional<FakeApi::Refusal> FakeApi::refusal_of(const HttpRequest& request,
+                                                    const Resource& resource) const {
+  const auto value = [&](const char* key) {
+    const auto found = request.query.find(key);
+    return found == request.query.end() ? std::string() : found->second;
+  };
+  if (refuses_field_selectors_ && value("fieldSelector").starts_with("spec.")) {
+    return Refusal{400, "BadRequest", "field label not supported: spec.clusterIP"};
+  }
+  if (!value("sendInitialEvents").empty() && refuses_streaming_) {
+    return Refusal{422, "Invalid", "sendInitialEvents is forbidden"};
+  }
+  const std::string version = value("resourceVersion");
+  const bool is_watch = !value("watch").empty();
+  if (is_watch && !version.empty() && std::stoull(version) < resource.compacted) {
+    return Refusal{410, "Expired", "too old resource version"};
+  }
+  if (!is_watch && !version.empty() && std::stoull(version) > version_) {
+    return Refusal{504, "Timeout", "Too large resource version: " + version};
+  }
+  return std::nullopt;
+}
+
+void FakeApi::answer(HttpConnection& connection,
+                     int code,
+                     const std::string& json,
+                     Encoding encoding) {
+  if (encoding == Encoding::kProtobuf) {
+    connection.answer(code, kProtobufType, to_protobuf(json));
+  } else {
+    connection.answer(code, kJsonType, json);
+  }
+}
+
+bool FakeApi::list(const HttpRequest& request, Resource& resource, HttpConnection& connection) {
+  std::string items;
+  std::string more;
+  std::optional<Refusal> refusal;
+  std::uint64_t version = 0;
+  Encoding encoding = Encoding::kJson;
+  {
+    const std::lock_guard lock(mutex_);
+    version = version_;
+    encoding = encoding_of(request);
+    refusal = refusal_of(request, resource);
+    const auto start =
+        request.query.contains("continue") ? std::stoul(request.query.at("continue")) : 0UL;
+    const auto limit =
+        request.query.contains("limit") ? std::stoul(request.query.at("limit")) : 0UL;
+    const std::size_t page = limit == 0 ? page_size_ : std::min<std::size_t>(page_size_, limit);
+    std::size_t index = 0;
+    for (const auto& [name, object] : resource.objects) {
+      if (!selects(request, name, object)) {
+        continue;
+      }
+      if (index >= start && index < start + page) {
+        items += (items.empty() ? "" : ",") + render(resource, name, object);
+      }
+      ++index;
+    }
+    if (start + page < index) {
+      more = fmt::format(",\"continue\":\"{}\"", start + page);
+    }
+  }
+  if (refusal) {
+    answer(connection,
+           refusal->code,
+           status(refusal->code, refusal->reason, refusal->message),
+           encoding);
+    return true;
+  }
+  answer(
+      connection,
+      200,
+      fmt::format(
+          R"({{"kind":"{}List","apiVersion":"{}","metadata":{{"resourceVersion":"{}"{}}},"items":[{}]}})",
+          resource.kind,
+          resource.api_version,
+          version,
+          more,
+          items),
+      encoding);
+  return true;
+}
+
+std::string FakeApi::bookmark_line(const Resource& resource,
+                                   const std::string& annotations,
+                                   Encoding encoding) const {
+  return event("BOOKMARK",
+               fmt::format(R"({{"kind":"{}","apiVersion":"{}","metadata":{{"resourceVersion":"{}",)"
+                           R"("creationTimestamp":null{}}}}})",
+                           resource.kind,
+                           resource.api_version,
+                           version_,
+                           annotations),
+               encoding);
+}
+
+bool FakeApi::watch(const HttpRequest& request,
+                    Resource& resource,
+                    HttpConnection& connection,
+                    const std::stop_token& stop) {
+  Watch state{.request = request};
+  std::string initial;
+  {
+    const std::lock_guard lock(mutex_);
+    state.encoding = encoding_of(request);
+    if (const auto refusal = refusal_of(request, resource)) {
+      answer(connection,
+             refusal->code,
+             status(refusal->code, refusal->reason, refusal->message),
+             state.encoding);
+      return true;
+    }
+    if (request.query.contains("sendInitialEvents")) {
+      for (const auto& [name, object] : resource.objects) {
+        if (selects(request, name, object)) {
+          initial += event("ADDED", render(resource, name, object), state.encoding);
+        }
+      }
+      initial += bookmark_line(
+          resource, R"(,"annotations":{"k8s.io/initial-events-end":"true"})", state.encoding);
+      state.version = version_;
+    } else {
+      state.version = std::stoull(request.query.at("resourceVersion"));
+    }
+    resource.watches.push_back(&state);
+    changed_.notify_all();
+  }
+  const bool is_json = state.encoding == Encoding::kJson;
+  connection.start_chunks(is_json ? kJsonType : kProtobufStreamType);
+  if (!initial.empty()) {
+    connection.chunk(initial);
+  }
+  const bool stays_open = serve_watch(state, resource, connection, stop);
+  const std::lock_guard lock(mutex_);
+  std::erase(resource.watches, &state);
+  changed_.notify_all();
+  return stays_open;
+}
+
+bool FakeApi::serve_watch(Watch& watch,
+                          Resource& resource,
+                          HttpConnection& connection,
+                          const std::stop_token& stop) {
+  while (!stop.stop_requested() && !connection.is_closed()) {
+    std::string lines;
+    std::optional<Fault> fault;
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait_for(lock, stop, kTick, [&] {
+        return watch.wants_bookmark || !watch.faults.empty() ||
+               (!resource.history.empty() && resource.history.back().version > watch.version);
+      });
+      for (const Happening& happening : resource.history) {
+        if (happening.version > watch.version) {
+          lines += line_of(watch, resource, happening);
+          watch.version = happening.version;
+        }
+      }
+      if (std::exchange(watch.wants_bookmark, false)) {
+        lines += bookmark_line(resource, "", watch.encoding);
+      }
+      if (!watch.faults.empty()) {
+        fault = watch.faults.front();
+        watch.faults.erase(watch.faults.begin());
+      }
+    }
+    if (!lines.empty()) {
+      connection.chunk(lines);
+    }
+    if (fault) {
+      return strike_watch(*fault, {resource, watch.encoding}, connection, stop);
+    }
+  }
+  return false;
+}
+
+}  // namespace test
