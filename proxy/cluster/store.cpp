@@ -5,6 +5,8 @@
 #include <unordered_set>
 #include <variant>
 
+#include "proxy/cluster/service_parts.h"
+
 namespace proxy {
 
 namespace {
