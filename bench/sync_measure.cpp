@@ -25,7 +25,8 @@ std::unique_ptr<proxy::Backend> backend_of(Way way) {
   proxy::IptablesChoice choice;
   choice.variant = variant_of(way) == "nft" ? proxy::Variant::kNft : proxy::Variant::kLegacy;
   choice.in_process = way == Way::kLibiptc || way == Way::kNetlink;
-  return proxy::make_backend(rules::Family::kIpv4, choice);
+  static proxy::ForeignChanges unwatched;
+  return proxy::make_backend(rules::Family::kIpv4, choice, unwatched);
 }
 
 void require(const std::optional<proxy::ApplyError>& error) {

@@ -31,7 +31,7 @@ bool InstalledReader::looks_at(const ChainId& chain) {
 void InstalledReader::chain(const ChainId& chain) {
   if (keeps(chain)) {
     digests_.try_emplace(chain);
-    if (detail_ == Detail::kContents && is_shared_chain(chain)) {
+    if (detail_ != Detail::kNames && is_shared_chain(chain)) {
       installed_.shared.try_emplace(chain);
     }
   }
@@ -39,7 +39,7 @@ void InstalledReader::chain(const ChainId& chain) {
 
 void InstalledReader::rule(const ChainId& chain, const Rule& rule) {
   if (const auto found = digests_.find(chain); found != digests_.end()) {
-    if (detail_ == Detail::kContents) {
+    if (detail_ != Detail::kNames) {
       found->second.add(digest(rule));
       if (const auto shared = installed_.shared.find(chain); shared != installed_.shared.end()) {
         shared->second.push_back(rule);
@@ -48,8 +48,13 @@ void InstalledReader::rule(const ChainId& chain, const Rule& rule) {
     return;
   }
   const ChainName* target = jump_target(rule);
-  if (target != nullptr && is_built_in(chain.name.view()) && keeps({chain.table, *target})) {
+  if (target == nullptr || !keeps({chain.table, *target})) {
+    return;
+  }
+  if (is_built_in(chain.name.view())) {
     installed_.hooks.push_back({chain, rule});
+  } else if (detail_ == Detail::kHolders) {
+    installed_.holders.push_back({chain, rule});
   }
 }
 
@@ -60,7 +65,7 @@ void InstalledReader::unreadable_rule(const ChainId& chain) {
 Installed InstalledReader::finish() && {
   installed_.chains.reserve(digests_.size());
   for (const auto& [chain, content] : digests_) {
-    const bool known = detail_ == Detail::kContents && !unreadable_.contains(chain);
+    const bool known = detail_ != Detail::kNames && !unreadable_.contains(chain);
     installed_.chains.emplace(chain, known ? content.value() : Digest::kUnknown);
   }
   for (const ChainId& chain : unreadable_) {
@@ -74,7 +79,8 @@ Installed InstalledReader::finish() && {
 }
 
 bool is_same_reading(const Installed& left, const Installed& right) {
-  return left.chains == right.chains && left.shared == right.shared && left.hooks == right.hooks;
+  return left.chains == right.chains && left.shared == right.shared && left.hooks == right.hooks &&
+         left.holders == right.holders;
 }
 
 Installed refreshed(Installed believed, const std::set<ChainId>& chains, Installed found) {
@@ -114,7 +120,7 @@ void SaveTextReader::line(std::string_view text) {
   const ChainId chain{*table_, ChainName(line.name)};
   if (line.kind == SaveLine::Kind::kChain) {
     reader_.chain(chain);
-  } else if (line.kind == SaveLine::Kind::kRule && InstalledReader::looks_at(chain)) {
+  } else if (line.kind == SaveLine::Kind::kRule && reader_.wants(chain)) {
     if (const auto rule = parse_rule(line.rest, family_)) {
       reader_.rule(chain, *rule);
     } else {

@@ -21,10 +21,12 @@ struct Installed {
       shared;                     // content of shared chains as read; they are in `chains`, too
   std::vector<Base::Hook> hooks;  // rules of built-in chains that jump to a chain of ours, as read;
                                   // beside a base, its own count
+  std::vector<Base::Hook> holders;  // of kHolders: rules in chains of others that jump to a chain
+                                    // of ours, which cannot be removed as long as they do
 };
 
-/// Names only (content kUnknown, hence rewritten), or everything.
-enum class Detail { kNames, kContents };
+/// Names only (content kUnknown, hence rewritten), or everything; or also who holds it.
+enum class Detail { kNames, kContents, kHolders };
 
 /// Builds an Installed from what a backend reads, in any order of chains, rules of a chain in
 /// order. Chains that are not ours are ignored, whatever is fed. A backend feeds each declared
@@ -37,8 +39,11 @@ class InstalledReader {
   /// kubelet.
   static bool keeps(const ChainId& chain);
 
-  /// Chains whose rules are looked at, which are built-in ones as well. Others need not be fed.
+  /// Chains whose rules are looked at whatever the detail, which are built-in ones as well.
   static bool looks_at(const ChainId& chain);
+
+  /// Chains whose rules this reader looks at. Others need not be fed.
+  bool wants(const ChainId& chain) const { return detail_ == Detail::kHolders || looks_at(chain); }
 
   void chain(const ChainId& chain);
   void rule(const ChainId& chain, const Rule& rule);

@@ -102,13 +102,14 @@ ApplyError explain_restore_failure(int status,
   return result;
 }
 
-RestoreBackend::RestoreBackend(Settings settings)
-    : settings_(std::move(settings)),
+RestoreBackend::RestoreBackend(Settings settings, ForeignChanges& foreign_changes)
+    : settings_(settings),
+      foreign_changes_(foreign_changes),
       save_(program(settings_.family, settings_.variant, "-save")),
       restore_(program(settings_.family, settings_.variant, "-restore")) {}
 
 rules::Installed RestoreBackend::read(rules::Detail detail) {
-  settings_.hooks.before_reading();
+  foreign_changes_.before_reading();
   if (settings_.variant == Variant::kNft) {
     NftReading reading = read_nft_tables(settings_.family, detail);
     if (reading.is_in_our_words) {
@@ -146,15 +147,16 @@ rules::Installed RestoreBackend::read_text(rules::Detail detail) const {
 
 std::optional<ApplyError> RestoreBackend::apply(const rules::Changes& changes) {
   std::optional<ApplyError> error;
-  settings_.hooks.before_change();
   rules::make_batches(changes,
                       settings_.family,
                       settings_.variant == Variant::kNft ? nft_limits(changes) : kNoLimits,
                       [&](const rules::RestoreBatch& batch) {
+                        // Batch by batch, so that what one announces is taken in before the
+                        // announcements of the next come on top of it.
+                        const OwnCommit commit(foreign_changes_);
                         error = restore(batch);
                         return !error;
                       });
-  settings_.hooks.after_change();
   return error;
 }
 

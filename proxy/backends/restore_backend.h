@@ -5,6 +5,7 @@
 #include <string>
 
 #include "proxy/tables/backend.h"
+#include "proxy/tables/foreign_changes.h"
 #include "proxy/tables/iptables.h"
 #include "rules/restore_text.h"
 
@@ -21,10 +22,10 @@ class RestoreBackend : public Backend {
     Variant variant = Variant::kNft;
     std::chrono::seconds lock_wait{5};
     std::chrono::seconds deadline{300};  // of each program that is run
-    BackendHooks hooks = {};
   };
 
-  explicit RestoreBackend(Settings settings);
+  /// `foreign_changes` must outlive it.
+  RestoreBackend(Settings settings, ForeignChanges& foreign_changes);
 
   rules::Installed read(rules::Detail detail) override;
 
@@ -38,6 +39,7 @@ class RestoreBackend : public Backend {
   std::optional<ApplyError> restore(const rules::RestoreBatch& batch) const;
 
   Settings settings_;
+  ForeignChanges& foreign_changes_;
   std::string save_;
   std::string restore_;
 };

@@ -30,6 +30,11 @@ void add_kube_chain(std::string_view name, std::vector<std::string>& chains) {
   }
 }
 
+std::string one_line(std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text;
+}
+
 /// The chains that mean something, asked for by name: a node may have a hundred thousand others.
 void collect_nft_chains(rules::Family family, std::vector<std::string>& chains) {
   NfnetlinkSocket socket;
@@ -87,8 +92,7 @@ IptablesTraces::OfVariant look_for(Variant variant) {
       }
     }
   } catch (const std::runtime_error& error) {
-    found.unreadable = error.what();
-    std::replace(found.unreadable.begin(), found.unreadable.end(), '\n', ' ');
+    found.unreadable = one_line(error.what());
   }
   return found;
 }
@@ -216,22 +220,43 @@ std::string describe(const IptablesChoice& choice) {
   return choice.variant == Variant::kLegacy ? "libiptc (legacy)" : "netlink (nft)";
 }
 
+std::optional<std::string> why_unusable(rules::Family family, const IptablesChoice& choice) {
+  try {
+    if (choice.in_process) {
+      if (choice.variant == Variant::kLegacy) {
+        XtablesSocket(family).shape(rules::Table::kNat);
+      }
+      return std::nullopt;
+    }
+    const std::string save = program(family, choice.variant, "-save");
+    const ProcessResult result =
+        run({.argv = {save, "-t", "nat"}, .on_line = [](std::string_view) {}});
+    if (result.status == 0) {
+      return std::nullopt;
+    }
+    return fmt::format(
+        "{} -t nat failed with status {}: {}", save, result.status, one_line(result.error));
+  } catch (const std::system_error& error) {
+    return error.what();
+  }
+}
+
 std::unique_ptr<Backend> make_backend(rules::Family family,
                                       const IptablesChoice& choice,
-                                      BackendHooks hooks) {
+                                      ForeignChanges& foreign_changes) {
   if (!choice.in_process) {
-    return std::make_unique<RestoreBackend>(RestoreBackend::Settings{
-        .family = family, .variant = choice.variant, .hooks = std::move(hooks)});
+    return std::make_unique<RestoreBackend>(
+        RestoreBackend::Settings{.family = family, .variant = choice.variant}, foreign_changes);
   }
   if (choice.variant == Variant::kNft) {
-    return std::make_unique<NftBackend>(NftBackend::Settings{
-        .family = family, .commits = choice.commits, .hooks = std::move(hooks)});
+    return std::make_unique<NftBackend>(
+        NftBackend::Settings{.family = family, .commits = choice.commits}, foreign_changes);
   }
-  IptcBackend::Settings settings{.family = family, .lock = choice.lock, .hooks = std::move(hooks)};
+  IptcBackend::Settings settings{.family = family, .lock = choice.lock};
   if (!may_use_libiptc(family)) {
     settings.libiptc_rules = 0;
   }
-  return std::make_unique<IptcBackend>(std::move(settings));
+  return std::make_unique<IptcBackend>(std::move(settings), foreign_changes);
 }
 
 }  // namespace proxy

@@ -10,6 +10,7 @@
 #include "proxy/legacy/xtables_lock.h"
 #include "proxy/nft/commits.h"
 #include "proxy/tables/backend.h"
+#include "proxy/tables/foreign_changes.h"
 #include "proxy/tables/iptables.h"
 
 namespace proxy {
@@ -60,9 +61,14 @@ IptablesChoice choose_iptables(IptablesBackend option, const IptablesTraces& tra
 /// "libiptc (legacy)", "netlink (nft)" or "iptables-nft-restore".
 std::string describe(const IptablesChoice& choice);
 
-/// Legacy in process does without libiptc where that is not permitted.
+/// Why a family's table nat cannot be used through that choice, in one line: no program, or nothing
+/// in the kernel. Nothing if it can. May make the kernel create the table.
+std::optional<std::string> why_unusable(rules::Family family, const IptablesChoice& choice);
+
+/// Legacy in process does without libiptc where that is not permitted. `foreign_changes` must
+/// outlive it.
 std::unique_ptr<Backend> make_backend(rules::Family family,
                                       const IptablesChoice& choice,
-                                      BackendHooks hooks = {});
+                                      ForeignChanges& foreign_changes);
 
 }  // namespace proxy

@@ -5,7 +5,7 @@
 #include <unordered_set>
 #include <variant>
 
-#include "rules/rule_bound.h"
+#include "proxy/cluster/service_parts.h"
 
 namespace proxy {
 
@@ -68,88 +68,79 @@ Store::Store(TranslateOptions options, Time started)
 
 Warnings Store::apply(k8sclient::Event<k8sclient::Service> event) {
   Batch<k8sclient::Service> batch = batch_of(std::move(event), options_);
-  {
-    const std::lock_guard lock(mutex_);
-    if (batch.is_list) {
-      batch.absent = gone(batch, known_services());
-      mark_listed(&Listings::services);
-    }
-    for (auto& [name, translation] : batch.present) {
-      put_service(name, std::move(translation));
-    }
-    for (const ObjectName& name : batch.absent) {
-      put_service(name, {});
-    }
+  const std::lock_guard writing(writing_);
+  if (batch.is_list) {
+    batch.absent = gone(batch, known_services());
   }
-  changed_.notify_all();
+  ForEachFamily consequences;
+  for (auto& [name, translation] : batch.present) {
+    put_service(name, std::move(translation), consequences);
+  }
+  for (const ObjectName& name : batch.absent) {
+    put_service(name, {}, consequences);
+  }
+  publish(consequences, batch.is_list ? &Listings::services : nullptr);
   return std::move(batch.warnings);
 }
 
 Warnings Store::apply(k8sclient::Event<k8sclient::EndpointSlice> event) {
   Batch<k8sclient::EndpointSlice> batch = batch_of(std::move(event), options_);
-  {
-    const std::lock_guard lock(mutex_);
-    if (batch.is_list) {
-      batch.absent = gone(batch, slices_.names());
-      mark_listed(&Listings::slices);
-    }
-    Touched touched;
-    for (auto& [name, translation] : batch.present) {
-      if (translation.slice) {
-        put_slice(name, std::move(*translation.slice), touched);
-      } else {
-        remove_slice(name, touched);
-      }
-    }
-    for (const ObjectName& name : batch.absent) {
-      remove_slice(name, touched);
-    }
-    for (const auto& [service, family] : touched) {
-      update_endpoints(service, family);
+  const std::lock_guard writing(writing_);
+  if (batch.is_list) {
+    batch.absent = gone(batch, slices_.names());
+  }
+  ForEachFamily consequences;
+  Touched touched;
+  for (auto& [name, translation] : batch.present) {
+    if (translation.slice) {
+      put_slice(name, std::move(*translation.slice), touched, consequences);
+    } else {
+      remove_slice(name, touched, consequences);
     }
   }
-  changed_.notify_all();
+  for (const ObjectName& name : batch.absent) {
+    remove_slice(name, touched, consequences);
+  }
+  for (const auto& [service, family] : touched) {
+    update_endpoints(service, family, consequences[family]);
+  }
+  publish(consequences, batch.is_list ? &Listings::slices : nullptr);
   return std::move(batch.warnings);
 }
 
 Warnings Store::apply(k8sclient::Event<k8sclient::Node> event) {
   std::vector<k8sclient::Node> nodes;
-  const auto* listed = std::get_if<k8sclient::Listed<k8sclient::Node>>(&event);
+  auto* listed = std::get_if<k8sclient::Listed<k8sclient::Node>>(&event);
   if (listed != nullptr) {
-    nodes = listed->objects;
-  } else if (const auto* changed = std::get_if<k8sclient::Changed<k8sclient::Node>>(&event)) {
-    nodes.push_back(changed->object);
+    nodes = std::move(listed->objects);
+  } else if (auto* changed = std::get_if<k8sclient::Changed<k8sclient::Node>>(&event)) {
+    nodes.push_back(std::move(changed->object));
   }
-  const auto ours = std::ranges::find(
-      nodes, options_.node_name, [](const k8sclient::Node& n) -> const auto& {
-        return n.name.name;
-      });
-  Warnings warnings;
-  {
-    const std::lock_guard lock(mutex_);
-    if (ours != nodes.end() && !(node_ && *node_ == *ours)) {
-      node_ = std::make_shared<const k8sclient::Node>(*ours);
-      warnings = translate(*ours).warnings;
-      for (const Family family : kFamilies) {
-        ++families_[family].revision;
-      }
-    }
-    if (listed != nullptr) {
-      mark_listed(&Listings::node);
-    }
+  const auto ours = std::ranges::find_if(
+      nodes, [&](const k8sclient::Node& n) { return n.name.name == options_.node_name; });
+  std::optional<NodeTranslation> translation;
+  if (ours != nodes.end()) {
+    translation = translate(*ours);
   }
-  changed_.notify_all();
-  return warnings;
+  const std::lock_guard lock(mutex_);
+  if (translation && !(node_ && *node_ == translation->node)) {
+    node_ = std::make_shared<const NodeFacts>(std::move(translation->node));
+    renew_all();
+  }
+  if (listed != nullptr) {
+    mark_listed(&Listings::node);
+  }
+  wake_waiting();
+  if (!translation || translation->warnings == node_warnings_) {
+    return {};
+  }
+  return node_warnings_ = std::move(translation->warnings);
 }
 
 void Store::wake() {
-  {
-    const std::lock_guard lock(mutex_);
-    for (const Family family : kFamilies) {
-      ++families_[family].revision;
-    }
-  }
-  changed_.notify_all();
+  const std::lock_guard lock(mutex_);
+  renew_all();
+  wake_waiting();
 }
 
 bool Store::complete() const {
@@ -159,16 +150,29 @@ bool Store::complete() const {
 
 std::optional<Store::Update> Store::wait(Family family,
                                          std::uint64_t seen_revision,
-                                         Deadline deadline,
+                                         const Until& until,
                                          const std::stop_token& stop) {
-  std::unique_lock lock(mutex_);
-  const bool is_news = changed_.wait_until(lock, stop, deadline, [&] {
-    return is_complete() && families_[family].revision != seen_revision;
-  });
-  if (!is_news || stop.stop_requested()) {
-    return std::nullopt;
+  const Waker waker;
+  const Waiting waiting(*this, waker);
+  const std::stop_callback on_stop(stop, [&waker] { waker.wake(); });
+  std::vector<int> descriptors(until.readable.begin(), until.readable.end());
+  descriptors.push_back(waker.descriptor());
+  for (bool is_over = false;;) {
+    if (stop.stop_requested()) {
+      return std::nullopt;
+    }
+    {
+      const std::lock_guard lock(mutex_);
+      if (is_complete() && families_[family].revision != seen_revision) {
+        return update_of(family);
+      }
+    }
+    if (is_over) {
+      return std::nullopt;
+    }
+    await_readable(descriptors, until.deadline);
+    is_over = !waker.take();
   }
-  return update_of(family);
 }
 
 std::optional<Store::Update> Store::latest(Family family) {
@@ -182,9 +186,8 @@ std::optional<Store::Update> Store::latest(Family family) {
 std::vector<Store::Time> Store::begin_sync(Family family, std::uint64_t revision) {
   const std::lock_guard lock(mutex_);
   FamilyState& state = families_[family];
-  state.changes.services_pending = 0;
-  state.changes.endpoints_pending = 0;
-
+  state.counts.services_pending = 0;
+  state.counts.endpoints_pending = 0;
   std::vector<Time> result;
   for (auto& [service, triggers] : state.triggers) {
     std::erase_if(triggers, [&](const Trigger& trigger) {
@@ -196,31 +199,95 @@ std::vector<Store::Time> Store::begin_sync(Family family, std::uint64_t revision
     });
   }
   std::erase_if(state.triggers, [](const auto& entry) { return entry.second.empty(); });
+  state.trigger_count -= result.size();
   return result;
 }
 
 void Store::give_back(Family family, const std::vector<Time>& trigger_times) {
   const std::lock_guard lock(mutex_);
-  // Filed under no Service: deletions since then do not concern them.
-  auto& triggers = families_[family].triggers[ObjectName{}];
   for (const Time time : trigger_times) {
-    triggers.push_back({.revision = 0, .time = time});
+    // Filed under no Service: deletions since then do not concern them.
+    families_[family].remember(ObjectName{}, {.revision = 0, .time = time});
   }
 }
 
-Store::Changes Store::changes(Family family) const {
+Store::ChangeCounts Store::change_counts(Family family) const {
   const std::lock_guard lock(mutex_);
-  return families_[family].changes;
+  return families_[family].counts;
+}
+
+void Store::FamilyState::remember(const ObjectName& service, Trigger trigger) {
+  if (trigger_count < kMostTriggerTimes) {
+    triggers[service].push_back(trigger);
+    ++trigger_count;
+  }
+}
+
+void Store::FamilyState::forget(const ObjectName& service) {
+  if (const auto known = triggers.find(service); known != triggers.end()) {
+    trigger_count -= known->second.size();
+    triggers.erase(known);
+  }
+}
+
+void Store::FamilyState::apply(const Consequences& consequences) {
+  for (const auto& [service, time] : consequences.triggers) {
+    if (time) {
+      ++revision;  // even if no rule changes, the latency is to be observed (spec §13.8)
+      remember(service, {.revision = revision, .time = *time});
+    } else {
+      forget(service);
+    }
+  }
+  for (const WorkingSnapshot::Replacement& replacement : consequences.replacements) {
+    snapshot.replace(replacement);
+    ++revision;
+  }
+  counts.service_events += consequences.counts.service_events;
+  counts.endpoint_events += consequences.counts.endpoint_events;
+  counts.services_pending += consequences.counts.services_pending;
+  counts.endpoints_pending += consequences.counts.endpoints_pending;
+}
+
+void Store::publish(const ForEachFamily& consequences, bool Listings::*listed) {
+  const std::lock_guard lock(mutex_);
+  for (const Family family : kFamilies) {
+    families_[family].apply(consequences[family]);
+  }
+  if (listed != nullptr) {
+    mark_listed(listed);
+  }
+  wake_waiting();
 }
 
 void Store::mark_listed(bool Listings::*kind) {
   const bool was_complete = is_complete();
   listed_.*kind = true;
   if (is_complete() && !was_complete) {
-    for (const Family family : kFamilies) {
-      ++families_[family].revision;  // an empty cluster is news, too
-    }
+    renew_all();  // an empty cluster is news, too
   }
+}
+
+void Store::renew_all() {
+  for (const Family family : kFamilies) {
+    ++families_[family].revision;
+  }
+}
+
+void Store::wake_waiting() const {
+  for (const Waker* waker : waiting_) {
+    waker->wake();
+  }
+}
+
+Store::Waiting::Waiting(Store& store, const Waker& waker) : store_(store), waker_(waker) {
+  const std::lock_guard lock(store_.mutex_);
+  store_.waiting_.insert(&waker_);
+}
+
+Store::Waiting::~Waiting() {
+  const std::lock_guard lock(store_.mutex_);
+  store_.waiting_.erase(&waker_);
 }
 
 Store::Update Store::update_of(Family family) {
@@ -232,119 +299,98 @@ Store::Update Store::update_of(Family family) {
 }
 
 std::vector<ObjectName> Store::known_services() const {
-  std::vector<ObjectName> result = families_[Family::kIpv4].snapshot.services();
+  auto result = families_[Family::kIpv4].snapshot.services();
   std::ranges::move(families_[Family::kIpv6].snapshot.services(), std::back_inserter(result));
   std::ranges::sort(result);
   result.erase(std::unique(result.begin(), result.end()), result.end());
   return result;
 }
 
-void Store::put_service(const ObjectName& name, ServiceTranslation translation) {
+void Store::put_service(const ObjectName& name,
+                        ServiceTranslation translation,
+                        ForEachFamily& consequences) {
   for (const Family family : kFamilies) {
-    FamilyState& state = families_[family];
-    ++state.changes.service_events;
+    auto& [replacements, triggers, counts] = consequences[family];
+    ++counts.service_events;
     // NOLINTNEXTLINE(clang-analyzer-cplusplus.Move): each family has its own, moved from once
-    if (program(
-            family, name, {std::move(translation.ports[family]), translation.too_many[family]})) {
-      ++state.changes.services_pending;
+    SetAside service{std::move(translation.ports[family]), translation.too_many[family]};
+    if (program(family, name, std::move(service), consequences[family])) {
+      ++counts.services_pending;
     }
   }
 }
 
-/// Gives the Service its ports with their endpoints, or leaves it out. Returns whether that made
+/// Gives the Service its ports with their endpoints, or leaves it out. Returns whether that makes
 /// any difference.
-bool Store::program(Family family, const ObjectName& name, SetAside service) {
-  FamilyState& state = families_[family];
+bool Store::program(Family family,
+                    const ObjectName& name,
+                    SetAside service,
+                    Consequences& consequences) {
   const auto slices = slices_.slices_of(name);
   const std::uint64_t rules =
-      service.rules != 0 ? service.rules : excess(service.ports, slices, family);
-  state.set_aside.erase(name);
+      service.rules != 0 ? service.rules
+                         : excess(service.ports, slices, family, options_.max_rules_per_service);
+  set_aside_[family].erase(name);
   std::vector<NamedServicePort> ports;
   if (rules != 0) {
-    state.set_aside.emplace(name, std::move(service));
+    set_aside_[family].emplace(name, std::move(service));
   } else {
     ports = std::move(service.ports);
     for (auto& [port_name, port] : ports) {
       port.endpoints = endpoints_of(slices, family, port_name.port, port_name.protocol);
     }
   }
-  const bool has_other_ports = state.snapshot.replace(name, std::move(ports));
-  const bool differs = state.snapshot.leave_out(name, rules) || has_other_ports;
-  state.revision += differs ? 1 : 0;
-  return differs;
+  auto change = families_[family].snapshot.replacement(name, std::move(ports), rules);
+  if (change) {
+    consequences.replacements.push_back(std::move(*change));
+  }
+  return change.has_value();
 }
 
-/// How many rules the ports take with these endpoints, if that is more than a Service may; else 0.
-std::uint64_t Store::excess(std::span<const NamedServicePort> ports,
-                            std::span<const Slice* const> slices,
-                            Family family) const {
-  if (ports.empty() || options_.max_rules_per_service == 0) {
-    return 0;
-  }
-  using Key = std::pair<std::string_view, rules::Protocol>;
-  const auto key_of = [](const NamedServicePort& port) {
-    return Key{port.first.port, port.first.protocol};
-  };
-  std::uint64_t endpoints = 0;
-  for (const Slice* slice : slices) {
-    if (slice->family == family) {
-      endpoints += slice->endpoints.size() *
-                   static_cast<std::uint64_t>(
-                       std::ranges::count_if(slice->ports, [&](const Slice::Port& port) {
-                         return std::ranges::binary_search(
-                             ports, Key{port.name.view(), port.protocol}, {}, key_of);
-                       }));
-    }
-  }
-  // The ports of a Service differ in nothing that counts.
-  const rules::RuleBound bound = rules::rule_bound(ports.front().second);
-  const std::uint64_t rules = ports.size() * bound.fixed + endpoints * bound.per_endpoint;
-  return rules > options_.max_rules_per_service ? rules : 0;
-}
-
-void Store::put_slice(const ObjectName& name, Slice slice, Touched& touched) {
-  FamilyState& state = families_[slice.family];
-  ++state.changes.endpoint_events;
+void Store::put_slice(const ObjectName& name,
+                      Slice slice,
+                      Touched& touched,
+                      ForEachFamily& consequences) {
+  auto& [replacements, triggers, counts] = consequences[slice.family];
+  ++counts.endpoint_events;
   if (const Slice* before = slices_.find(name)) {
     if (*before == slice) {
       return;
     }
     touched.insert({owner_of(name, *before), before->family});
   }
-  ++state.changes.endpoints_pending;
+  ++counts.endpoints_pending;
   const ObjectName service = owner_of(name, slice);
   touched.insert({service, slice.family});
   if (slice.trigger_time && *slice.trigger_time > started_) {
-    ++state.revision;  // even if no rule changes, the latency is to be observed (spec §13.8)
-    state.triggers[service].push_back({state.revision, *slice.trigger_time});
+    triggers.emplace_back(service, *slice.trigger_time);
   }
   slices_.put(name, std::move(slice));
 }
 
-void Store::remove_slice(const ObjectName& name, Touched& touched) {
+void Store::remove_slice(const ObjectName& name, Touched& touched, ForEachFamily& consequences) {
   const auto before = slices_.remove(name);
   if (!before) {
     return;
   }
   const ObjectName service = owner_of(name, *before);
-  FamilyState& state = families_[before->family];
-  ++state.changes.endpoint_events;
-  ++state.changes.endpoints_pending;
-  state.triggers.erase(service);
+  auto& [replacements, triggers, counts] = consequences[before->family];
+  ++counts.endpoint_events;
+  ++counts.endpoints_pending;
+  triggers.emplace_back(service, std::nullopt);
   touched.insert({service, before->family});
 }
 
-void Store::update_endpoints(const ObjectName& service, Family family) {
-  FamilyState& state = families_[family];
+void Store::update_endpoints(const ObjectName& service, Family family, Consequences& consequences) {
   SetAside known;
-  if (auto set_aside = state.set_aside.extract(service)) {
+  if (auto set_aside = set_aside_[family].extract(service)) {
     known = std::move(set_aside.mapped());
   } else {
-    for (const auto& [name, port] : state.snapshot.ports_of(service)) {
-      known.ports.emplace_back(name, *port);
+    for (const auto& [name, port] : families_[family].snapshot.ports_of(service)) {
+      known.ports.emplace_back(name, without_endpoints(*port));
     }
   }
-  program(family, service, std::move(known));
+  program(family, service, std::move(known), consequences);
 }
 
 }  // namespace proxy

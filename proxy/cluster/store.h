@@ -1,7 +1,7 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -18,6 +18,7 @@
 #include "proxy/cluster/translate.h"
 #include "proxy/cluster/working_snapshot.h"
 #include "proxy/host/per_family.h"
+#include "proxy/host/waker.h"
 #include "rules/service.h"
 
 namespace proxy {
@@ -25,22 +26,34 @@ namespace proxy {
 /// Joins the events of three watches into one immutable Snapshot for each family. Only what rules
 /// depend on is kept and compared, so a change of mere metadata publishes nothing (spec §13.8).
 /// The result depends on the objects alone, not on the order in which they arrived.
-/// Thread-safe, with one lock that is held for microseconds for each event.
+/// Thread-safe. Events wait for each other; who asks for the newest state waits for microseconds,
+/// however many endpoints a Service has.
 class Store {
  public:
   using Time = std::chrono::system_clock::time_point;
   using Deadline = std::chrono::steady_clock::time_point;
 
+  static constexpr std::size_t kMostTriggerTimes = 10'000;  // of each family
+
   /// What a family's worker acts on.
   struct Update {
     std::uint64_t revision = 0;  // what the next wait() has seen
     std::shared_ptr<const rules::Snapshot> snapshot;
-    std::shared_ptr<const k8sclient::Node> node;  // null: the node was never seen
-    std::vector<LeftOut> left_out;                // of the snapshot; sorted
+    std::shared_ptr<const NodeFacts> node;  // null: the node was never seen
+    std::vector<LeftOut> left_out;          // of the snapshot; sorted
+
+    /// What is known of the node; nothing at all if it was never seen.
+    NodeFacts node_facts() const { return node ? *node : NodeFacts{}; }
   };
 
-  /// Changes of one family, in kube-proxy's terms (spec §9.6).
-  struct Changes {
+  /// Until when somebody waits for news.
+  struct Until {
+    Deadline deadline;
+    std::span<const int> readable = {};  // or one of these descriptors has something to read
+  };
+
+  /// How many changes one family has seen, in kube-proxy's terms (spec §9.6).
+  struct ChangeCounts {
     std::uint64_t service_events = 0;
     std::uint64_t endpoint_events = 0;
     std::uint64_t services_pending = 0;   // changed something since the last begin_sync()
@@ -67,23 +80,25 @@ class Store {
   bool complete() const;
 
   /// The newest state, as soon as it is complete and not the one of `seen_revision` (0: none seen
-  /// yet). Waits for that until the deadline; nothing then, and nothing once stop is requested.
+  /// yet). Waits for that, and gives nothing when something else ends the waiting, or stop is
+  /// requested. Throws std::system_error if there is no descriptor left.
   std::optional<Update> wait(rules::Family family,
                              std::uint64_t seen_revision,
-                             Deadline deadline,
+                             const Until& until,
                              const std::stop_token& stop);
 
   /// The newest state; nothing while it is not complete.
   std::optional<Update> latest(rules::Family family);
 
   /// A sync of this revision begins: takes the times at which its endpoint changes were triggered,
-  /// and counts the changes as no longer pending.
+  /// and counts the changes as no longer pending. Where nobody syncs, or no sync succeeds, the
+  /// first kMostTriggerTimes are remembered.
   std::vector<Time> begin_sync(rules::Family family, std::uint64_t revision);
 
   /// The sync failed: the next one takes these times, too.
   void give_back(rules::Family family, const std::vector<Time>& trigger_times);
 
-  Changes changes(rules::Family family) const;
+  ChangeCounts change_counts(rules::Family family) const;
 
  private:
   struct Trigger {
@@ -97,14 +112,44 @@ class Store {
     std::uint64_t rules = 0;              // then; else 0
   };
 
+  /// A time that a Service's endpoints were changed at; nothing: what is known of them is no
+  /// longer of interest.
+  using TriggerEdit = std::pair<k8sclient::ObjectName, std::optional<Time>>;
+
+  /// What an event means for one family, worked out before anybody has to wait for it.
+  struct Consequences {
+    std::vector<WorkingSnapshot::Replacement> replacements;
+    std::vector<TriggerEdit> triggers;  // in their order
+    ChangeCounts counts;                // to be added
+  };
+
+  using ForEachFamily = PerFamily<Consequences>;
+
   struct FamilyState {
     explicit FamilyState(rules::Family family) : snapshot(family) {}
 
     WorkingSnapshot snapshot;
-    std::map<k8sclient::ObjectName, SetAside> set_aside;  // what is left out of it
     std::uint64_t revision = 0;
     std::map<k8sclient::ObjectName, std::vector<Trigger>> triggers;  // by Service
-    Changes changes;
+    std::size_t trigger_count = 0;                                   // of all Services
+    ChangeCounts counts;
+
+    void apply(const Consequences& consequences);
+    void remember(const k8sclient::ObjectName& service, Trigger trigger);
+    void forget(const k8sclient::ObjectName& service);
+  };
+
+  /// A thread in wait().
+  class Waiting {
+   public:
+    Waiting(Store& store, const Waker& waker);
+    Waiting(const Waiting&) = delete;
+    Waiting& operator=(const Waiting&) = delete;
+    ~Waiting();
+
+   private:
+    Store& store_;
+    const Waker& waker_;
   };
 
   struct Listings {
@@ -116,31 +161,51 @@ class Store {
   // Services whose endpoints a change of slices may have changed.
   using Touched = std::set<std::pair<k8sclient::ObjectName, rules::Family>>;
 
-  // All of these need the lock.
+  // With writing_ held.
+  std::vector<k8sclient::ObjectName> known_services() const;
+  void put_service(const k8sclient::ObjectName& name,
+                   ServiceTranslation translation,
+                   ForEachFamily& consequences);
+  bool program(rules::Family family,
+               const k8sclient::ObjectName& name,
+               SetAside service,
+               Consequences& consequences);
+  void put_slice(const k8sclient::ObjectName& name,
+                 Slice slice,
+                 Touched& touched,
+                 ForEachFamily& consequences);
+  void remove_slice(const k8sclient::ObjectName& name,
+                    Touched& touched,
+                    ForEachFamily& consequences);
+  void update_endpoints(const k8sclient::ObjectName& service,
+                        rules::Family family,
+                        Consequences& consequences);
+  void publish(const ForEachFamily& consequences, bool Listings::*listed);
+
+  // With mutex_ held.
   bool is_complete() const { return listed_.services && listed_.slices && listed_.node; }
 
   void mark_listed(bool Listings::*kind);
+  void renew_all();
   Update update_of(rules::Family family);
-  std::vector<k8sclient::ObjectName> known_services() const;
-  void put_service(const k8sclient::ObjectName& name, ServiceTranslation translation);
-  bool program(rules::Family family, const k8sclient::ObjectName& name, SetAside service);
-  std::uint64_t excess(std::span<const NamedServicePort> ports,
-                       std::span<const Slice* const> slices,
-                       rules::Family family) const;
-  void put_slice(const k8sclient::ObjectName& name, Slice slice, Touched& touched);
-  void remove_slice(const k8sclient::ObjectName& name, Touched& touched);
-  void update_endpoints(const k8sclient::ObjectName& service, rules::Family family);
+  void wake_waiting() const;
 
   const TranslateOptions options_;
   const Time started_;
 
+  // Held by whoever changes anything, while it works out what that means. Always before mutex_.
+  std::mutex writing_;
+  SliceIndex slices_;  // with writing_, as the next one
+  PerFamily<std::map<k8sclient::ObjectName, SetAside>> set_aside_;  // left out of the snapshots
+
+  // Held to change or read what follows; only read, for who holds writing_.
   mutable std::mutex mutex_;
-  std::condition_variable_any changed_;
+  std::set<const Waker*> waiting_;
   Listings listed_;
-  SliceIndex slices_;
   PerFamily<FamilyState> families_{FamilyState(rules::Family::kIpv4),
                                    FamilyState(rules::Family::kIpv6)};
-  std::shared_ptr<const k8sclient::Node> node_;
+  std::shared_ptr<const NodeFacts> node_;
+  Warnings node_warnings_;  // the last ones
 };
 
 }  // namespace proxy

@@ -108,9 +108,18 @@ struct NodeFacts {
   // The primary address, then the first one of the other family (spec §8.2). May be empty.
   std::vector<rules::IpAddress> addresses;
   std::vector<rules::Cidr> pod_cidrs;
+  // Load balancers should send traffic to it: it is not being deleted, and the cluster autoscaler
+  // has not marked it for deletion (KEP-3836; spec §9.1).
+  bool eligible = false;
+
+  bool operator==(const NodeFacts&) const = default;
+};
+
+struct NodeTranslation {
+  NodeFacts node;
   Warnings warnings;
 };
 
-NodeFacts translate(const k8sclient::Node& node);
+NodeTranslation translate(const k8sclient::Node& node);
 
 }  // namespace proxy

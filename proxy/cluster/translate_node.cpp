@@ -1,9 +1,23 @@
+#include <algorithm>
+#include <utility>
+
 #include "proxy/cluster/notes.h"
 #include "proxy/cluster/translate.h"
 
 namespace proxy {
 
-NodeFacts translate(const k8sclient::Node& node) {
+namespace {
+
+constexpr std::string_view kAutoscalerTaint = "ToBeDeletedByClusterAutoscaler";
+
+bool is_eligible(const k8sclient::Node& node) {
+  return !node.is_being_deleted &&
+         std::ranges::find(node.taint_keys, kAutoscalerTaint) == node.taint_keys.end();
+}
+
+}  // namespace
+
+NodeTranslation translate(const k8sclient::Node& node) {
   NodeFacts result;
   result.zone = node.zone.value_or("");
   Notes notes("Node", node.name);
@@ -29,8 +43,8 @@ NodeFacts translate(const k8sclient::Node& node) {
       notes.dropped("spec.podCIDRs", text, "not a CIDR");
     }
   }
-  result.warnings = notes.take();
-  return result;
+  result.eligible = is_eligible(node);
+  return {.node = std::move(result), .warnings = notes.take()};
 }
 
 }  // namespace proxy

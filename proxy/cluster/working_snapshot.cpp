@@ -81,25 +81,39 @@ std::span<const ServicePortEntry> WorkingSnapshot::ports_of(
   return shard ? ports_in(*shard, key_of(service)) : std::span<const ServicePortEntry>();
 }
 
-bool WorkingSnapshot::replace(const k8sclient::ObjectName& service,
-                              std::vector<NamedServicePort> ports) {
+std::optional<WorkingSnapshot::Replacement> WorkingSnapshot::replacement(
+    const k8sclient::ObjectName& service,
+    std::vector<NamedServicePort> ports,
+    std::uint64_t rules_left_out) const {
   const auto before = ports_of(service);
-  const Shard after = with_old_pointers(before, std::move(ports));
-  if (std::ranges::equal(before, after)) {
-    return false;
+  Shard after = with_old_pointers(before, std::move(ports));
+  if (std::ranges::equal(before, after) && left_out_with(service, rules_left_out) == left_out_) {
+    return std::nullopt;
   }
-  snapshot_.service_ports += after.size() - before.size();
-  snapshot_.endpoints += count_endpoints(after) - count_endpoints(before);
+  return Replacement{
+      .service = service, .ports = std::move(after), .rules_left_out = rules_left_out};
+}
+
+void WorkingSnapshot::replace(const Replacement& replacement) {
+  const auto& [service, ports, rules_left_out] = replacement;
+  left_out_ = left_out_with(service, rules_left_out);
+  const auto before = ports_of(service);
+  if (std::ranges::equal(before, ports)) {
+    return;
+  }
+  snapshot_.service_ports += ports.size() - before.size();
+  snapshot_.endpoints += count_endpoints(ports) - count_endpoints(before);
 
   auto& shard = snapshot_.shards[rules::shard_of(service.name_space, service.name)];
-  Shard next = spliced(shard ? *shard : Shard(), key_of(service), after);
+  Shard next = spliced(shard ? *shard : Shard(), key_of(service), ports);
   shard = next.empty() ? nullptr : std::make_shared<const Shard>(std::move(next));
   ++snapshot_.revision;
   shared_.reset();
-  return true;
 }
 
-bool WorkingSnapshot::leave_out(const k8sclient::ObjectName& service, std::uint64_t rules) {
+/// What is left out, with that Service or without it.
+std::vector<LeftOut> WorkingSnapshot::left_out_with(const k8sclient::ObjectName& service,
+                                                    std::uint64_t rules) const {
   std::vector<LeftOut> others = left_out_;
   std::erase_if(others, [&](const LeftOut& left_out) {
     return left_out.service == service.name && left_out.name_space == service.name_space;
@@ -108,11 +122,7 @@ bool WorkingSnapshot::leave_out(const k8sclient::ObjectName& service, std::uint6
     others.push_back({service.name_space, service.name, rules});
     std::ranges::sort(others);
   }
-  if (others == left_out_) {
-    return false;
-  }
-  left_out_ = std::move(others);
-  return true;
+  return others;
 }
 
 std::vector<k8sclient::ObjectName> WorkingSnapshot::services() const {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -22,13 +23,22 @@ class WorkingSnapshot {
   /// The Service's ports; valid until the next change.
   std::span<const rules::ServicePortEntry> ports_of(const k8sclient::ObjectName& service) const;
 
-  /// Replaces the Service's ports, which must be sorted by name. Returns whether that made any
-  /// difference; only then the revision grows.
-  bool replace(const k8sclient::ObjectName& service, std::vector<NamedServicePort> ports);
+  /// A Service's ports to be.
+  struct Replacement {
+    k8sclient::ObjectName service;
+    rules::Shard ports;
+    std::uint64_t rules_left_out = 0;  // not 0: it is left out because it would take so many
+  };
 
-  /// Says that the Service is left out because it would take so many rules; 0: it is not. Returns
-  /// whether that is news.
-  bool leave_out(const k8sclient::ObjectName& service, std::uint64_t rules);
+  /// What replace() needs to give the Service these ports, which must be sorted by name, or to
+  /// leave it out because of its rules (0: it is not); nothing if that is how it is already. Does
+  /// the work that grows with their endpoints.
+  std::optional<Replacement> replacement(const k8sclient::ObjectName& service,
+                                         std::vector<NamedServicePort> ports,
+                                         std::uint64_t rules_left_out) const;
+
+  /// Takes microseconds, and makes the revision grow.
+  void replace(const Replacement& replacement);
 
   /// Names of the Services that have ports or are left out, without duplicates, in no particular
   /// order.
@@ -41,6 +51,9 @@ class WorkingSnapshot {
   std::shared_ptr<const rules::Snapshot> share();
 
  private:
+  std::vector<LeftOut> left_out_with(const k8sclient::ObjectName& service,
+                                     std::uint64_t rules) const;
+
   rules::Snapshot snapshot_;
   std::vector<LeftOut> left_out_;
   std::shared_ptr<const rules::Snapshot> shared_;  // equal to snapshot_, or null

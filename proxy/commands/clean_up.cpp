@@ -113,7 +113,8 @@ bool clean(rules::Family family, Variant variant) {
     log_warning("A rule of another program jumps to this chain: it is emptied and stays",
                 {{"family", to_string(family)}, {"chain", to_string(chain)}});
   }
-  RestoreBackend backend({.family = family, .variant = variant});
+  ForeignChanges unwatched;
+  RestoreBackend backend({.family = family, .variant = variant}, unwatched);
   if (const auto error = backend.apply(changes)) {
     log_error("Cannot remove rules", {{"family", to_string(family)}, {"error", error->message}});
     return false;

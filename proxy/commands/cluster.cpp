@@ -9,7 +9,6 @@
 
 #include "k8sclient/objects/manifests.h"
 #include "proxy/cluster/feed.h"
-#include "proxy/cluster/translate.h"
 #include "proxy/host/node_addresses.h"
 #include "proxy/kernel/sysctl.h"
 #include "proxy/log/logging.h"
@@ -22,10 +21,6 @@ namespace {
 
 /// How long a command waits for the lists of an API server.
 constexpr std::chrono::seconds kListPatience{30};
-
-NodeFacts facts_of(const Store::Update& update) {
-  return update.node ? translate(*update.node) : NodeFacts{};
-}
 
 }  // namespace
 
@@ -44,7 +39,7 @@ Cluster::Cluster(const Config& config, const HostFacts& host)
   } else {
     const Feed feed(config, store_, [](const std::string&) {});
     const auto deadline = std::chrono::steady_clock::now() + kListPatience;
-    if (!store_.wait(rules::Family::kIpv4, 0, deadline, std::stop_token())) {
+    if (!store_.wait(rules::Family::kIpv4, 0, {deadline}, std::stop_token())) {
       throw std::runtime_error("the API server did not deliver its lists: " + feed.first_error());
     }
     for (const k8sclient::WatchStatus& watch : feed.watches()) {
@@ -55,7 +50,7 @@ Cluster::Cluster(const Config& config, const HostFacts& host)
     log_warning("The rules may be incomplete", {{"reason", missing_node(node_name_)}});
   }
   local_addresses_ =
-      host_addresses(facts_of(*store_.latest(rules::Family::kIpv4)).addresses, host_.addresses);
+      host_addresses(store_.latest(rules::Family::kIpv4)->node_facts().addresses, host_.addresses);
 }
 
 Survey Cluster::survey(const ServiceQuestion& question) const {

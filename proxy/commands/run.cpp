@@ -92,7 +92,7 @@ std::size_t load(const Config& config, Store& store) {
   }
   const Feed feed(config, store, [](const std::string&) {});
   const auto deadline = std::chrono::steady_clock::now() + kListPatience;
-  if (!store.wait(rules::Family::kIpv4, 0, deadline, std::stop_token())) {
+  if (!store.wait(rules::Family::kIpv4, 0, {deadline}, std::stop_token())) {
     throw std::runtime_error("the API server did not deliver its lists: " + feed.first_error());
   }
   std::size_t skipped = 0;
@@ -221,6 +221,7 @@ int run_once(const Config& config) {
   for (const rules::Family family : node.families) {
     FamilySync sync(node, family, store, {});
     const SyncReport report = sync.worker().sync_once();
+    sync.finish_flows();
     all_applied =
         all_applied && report.outcome != SyncReport::Outcome::kFailed && report.quarantined.empty();
   }
@@ -258,8 +259,12 @@ int run_daemon(const Config& config, const Flags& flags) {
     auto& sync = families.emplace_back(
         std::make_unique<FamilySync>(node, family, store, reporter.hooks(family)));
     workers.emplace_back([&, family, &worker = sync->worker()](std::stop_token stop) {
-      if (start_check.passes(family, stop)) {
-        worker.run(stop);
+      try {
+        if (start_check.passes(family, stop)) {
+          worker.run(stop);
+        }
+      } catch (const std::exception& error) {
+        give_up(error.what());
       }
     });
   }

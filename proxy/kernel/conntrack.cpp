@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
-#include <cstring>
 #include <span>
 #include <system_error>
 #include <utility>
@@ -17,9 +17,13 @@
 #include <netinet/in.h>
 
 #include "proxy/host/address_family.h"
+#include "proxy/host/address_watch.h"
 #include "proxy/host/descriptor.h"
+#include "proxy/kernel/conntrack_entry.h"
 #include "proxy/kernel/nfnetlink.h"
 #include "proxy/kernel/read_ahead.h"
+#include "proxy/kernel/stray_flows.h"
+#include "proxy/kernel/udp_flows.h"
 
 namespace proxy {
 
@@ -69,98 +73,6 @@ void request_udp_only(nlmsghdr* message) {
   mnl_attr_put_u32(message, CTA_FILTER_ORIG_FLAGS, kCompareProtocol);
   mnl_attr_put_u32(message, CTA_FILTER_REPLY_FLAGS, 0);
   mnl_attr_nest_end(message, filter);
-}
-
-/// Calls `visit(type, payload)` for each netlink attribute in `attributes`, until one returns
-/// false. Ends at the first that is cut off.
-template <typename Visit>
-void for_each_attribute(Bytes attributes, const Visit& visit) {
-  nlattr header{};
-  while (attributes.size() >= sizeof header) {
-    std::memcpy(&header, attributes.data(), sizeof header);
-    if (header.nla_len < sizeof header || header.nla_len > attributes.size() ||
-        !visit(header.nla_type & NLA_TYPE_MASK,
-               attributes.subspan(sizeof header, header.nla_len - sizeof header))) {
-      return;
-    }
-    const std::size_t padding = -std::size_t{header.nla_len} % NLA_ALIGNTO;
-    attributes = attributes.subspan(std::min(attributes.size(), header.nla_len + padding));
-  }
-}
-
-/// One direction of an entry, as far as it is UDP.
-struct Tuple {
-  rules::SocketAddress source;
-  rules::SocketAddress destination;
-  std::uint8_t protocol = 0;
-};
-
-// Entries are looked at here, without the libraries, until one is to be deleted: calls for each of
-// their attributes would add a third to the processor time that this program needs for a walk.
-
-void read_addresses(Bytes fields, Tuple& tuple) {
-  for_each_attribute(fields, [&](int type, Bytes value) {
-    if (type == CTA_IP_V4_SRC || type == CTA_IP_V6_SRC) {
-      tuple.source.address = rules::IpAddress::from_bytes(value);
-    } else if (type == CTA_IP_V4_DST || type == CTA_IP_V6_DST) {
-      tuple.destination.address = rules::IpAddress::from_bytes(value);
-    }
-    return true;
-  });
-}
-
-std::uint16_t read_port(Bytes value) {
-  return value.size() == 2 ? static_cast<std::uint16_t>(value[0] << 8U | value[1]) : 0;
-}
-
-void read_protocol(Bytes fields, Tuple& tuple) {
-  for_each_attribute(fields, [&](int type, Bytes value) {
-    if (type == CTA_PROTO_NUM && value.size() == 1) {
-      tuple.protocol = value[0];
-    } else if (type == CTA_PROTO_SRC_PORT) {
-      tuple.source.port = read_port(value);
-    } else if (type == CTA_PROTO_DST_PORT) {
-      tuple.destination.port = read_port(value);
-    }
-    return true;
-  });
-}
-
-Tuple read_tuple(Bytes parts) {
-  Tuple tuple;
-  for_each_attribute(parts, [&](int type, Bytes fields) {
-    if (type == CTA_TUPLE_IP) {
-      read_addresses(fields, tuple);
-    } else if (type == CTA_TUPLE_PROTO) {
-      read_protocol(fields, tuple);
-    }
-    return true;
-  });
-  return tuple;
-}
-
-Bytes attributes(const nlmsghdr* message) {
-  const Bytes payload(static_cast<const std::uint8_t*>(mnl_nlmsg_get_payload(message)),
-                      mnl_nlmsg_get_payload_len(message));
-  return payload.subspan(std::min(payload.size(), sizeof(nfgenmsg)));
-}
-
-std::optional<UdpFlow> read_udp_flow(const nlmsghdr* message) {
-  Tuple original;
-  Tuple reply;
-  // The reply tuple follows the original one, and the rest does not matter.
-  for_each_attribute(attributes(message), [&](int type, Bytes parts) {
-    if (type == CTA_TUPLE_ORIG) {
-      original = read_tuple(parts);
-    } else if (type == CTA_TUPLE_REPLY) {
-      reply = read_tuple(parts);
-    }
-    return type != CTA_TUPLE_REPLY;
-  });
-  if (original.protocol != IPPROTO_UDP) {
-    return std::nullopt;
-  }
-  return UdpFlow{.original_destination = original.destination, .reply_source = reply.source};
 }
 
 /// Deletes entries in batches over a socket of its own, while the dump goes on.
@@ -243,17 +155,19 @@ struct Block {
   Bytes bytes() const { return Bytes(buffer).first(used); }
 };
 
-enum class DumpState { kGoesOn, kComplete, kInconsistent };
+enum class DumpState { kGoesOn, kComplete, kInconsistent, kGivenUp };
 
 /// The table as the kernel sends it, block by block.
 class Dump {
  public:
-  explicit Dump(rules::Family family) {
+  Dump(rules::Family family, WalkOver what) {
     std::array<std::uint8_t, kMessageSize> buffer{};
     nlmsghdr* request =
         start_message(buffer.data(),
                       {.type = kGetEntries, .flags = NLM_F_DUMP, .family = address_family(family)});
-    request_udp_only(request);
+    if (what == WalkOver::kUdp) {
+      request_udp_only(request);
+    }
     if (mnl_socket_sendto(socket_.get(), request, request->nlmsg_len) < 0) {
       throw_errno("conntrack: cannot request the table");
     }
@@ -286,62 +200,110 @@ class Dump {
 
 using Blocks = std::array<Block, 2>;
 
+/// Judges entries by the newest rules that are known.
+class Judge {
+ public:
+  Judge(const FlowRules& rules, const rules::Snapshot* before, WalkOver what)
+      : udp_(*rules.snapshot, rules.context, rules.local_addresses, before) {
+    if (what == WalkOver::kAll) {
+      strays_.emplace(*rules.snapshot, rules.context, rules.local_addresses);
+    }
+  }
+
+  bool is_wrong(const Flow& flow) const {
+    return flow.protocol == rules::Protocol::kUdp ? udp_.is_stale(flow)
+                                                  : strays_ && strays_->is_stray(flow);
+  }
+
+  /// True if no flow whatsoever can be wrong.
+  bool empty() const { return udp_.empty() && (!strays_ || strays_->empty()); }
+
+ private:
+  UdpDestinations udp_;
+  std::optional<StrayFlows> strays_;
+};
+
 /// Walks over one dump. While a block is visited, a thread reads the next one: the kernel does the
-/// work of a dump, most of all that is to be done, in the thread that reads.
-template <typename Visit>
-DumpState walk_dump(rules::Family family, Blocks& blocks, const Visit& visit) {
-  Dump dump(family);
+/// work of a dump, most of all that is to be done, in the thread that reads. `goes_on` is asked
+/// before each block.
+template <typename Visit, typename GoesOn>
+DumpState walk_dump(Dump dump, Blocks& blocks, const Visit& visit, const GoesOn& goes_on) {
   auto state = DumpState::kGoesOn;
+  std::atomic<bool> is_wanted = true;
   read_ahead(
       blocks,
       [&](Block& block) {
         state = dump.read(block);
-        return state == DumpState::kGoesOn;
+        return is_wanted && state == DumpState::kGoesOn;
       },
-      [&](const Block& block) { for_each_message(block.bytes(), visit); });
-  return state;
+      [&](const Block& block) {
+        is_wanted = is_wanted && goes_on();
+        if (is_wanted) {
+          for_each_message(block.bytes(), visit);
+        }
+      });
+  return is_wanted ? state : DumpState::kGivenUp;
+}
+
+/// Addresses that node ports can be reached at, and that do not come and go with each pod.
+std::vector<rules::IpAddress> node_port_addresses(const FlowRules& rules) {
+  return rules.context.node_port_addresses.value_or(
+      lasting_addresses(rules.local_addresses, rules.snapshot->family));
 }
 
 }  // namespace
 
-ConntrackWalk delete_stale_flows(rules::Family family, const UdpDestinations& destinations) {
+std::optional<WalkOver> Conntrack::needed_walk(const FlowRules& rules) const {
+  if (!reconciled_ || rules.were_away ||
+      node_port_addresses(*reconciled_) != node_port_addresses(rules)) {
+    return WalkOver::kAll;
+  }
+  return udp_differs(*reconciled_->snapshot, *rules.snapshot) ? std::optional(WalkOver::kUdp)
+                                                              : std::nullopt;
+}
+
+std::optional<ConntrackWalk> Conntrack::reconcile(FlowRules rules, const WalkControl& control) {
+  const auto what = needed_walk(rules);
+  if (!what) {
+    reconciled_ = std::move(rules);
+    return std::nullopt;
+  }
+  const rules::Snapshot* before = reconciled_ ? reconciled_->snapshot.get() : nullptr;
+  Judge judge(rules, before, *what);
+  if (judge.empty()) {
+    reconciled_ = std::move(rules);
+    return std::nullopt;
+  }
   Blocks blocks;
   Deletions deletions;
   std::uint64_t seen = 0;
-  const auto judge = [&](const nlmsghdr* message) {
+  const auto visit = [&](const nlmsghdr* message) {
     if (message->nlmsg_type < NLMSG_MIN_TYPE) {
       return;
     }
     ++seen;
-    const std::optional<UdpFlow> flow = read_udp_flow(message);
-    if (flow && destinations.is_stale(*flow)) {
+    const std::optional<Flow> flow = read_flow(message);
+    if (flow && judge.is_wrong(*flow)) {
       deletions.add(message);
     }
+  };
+  const auto goes_on = [&] {
+    if (const auto newer = control.newer()) {
+      judge = Judge(*newer, before, *what);
+    }
+    return !control.stop.stop_requested();
   };
   // The last inconsistent dump may have missed entries, and what it showed was true (spec §5.1).
   auto state = DumpState::kInconsistent;
   for (int i = 0; i < kMaxDumps && state == DumpState::kInconsistent; ++i) {
     seen = 0;
-    state = walk_dump(family, blocks, judge);
+    state = walk_dump(Dump(rules.snapshot->family, *what), blocks, visit, goes_on);
   }
   deletions.flush();
-  return {.seen = seen, .deleted = deletions.deleted()};
-}
-
-std::optional<ConntrackWalk> Conntrack::reconcile(
-    std::shared_ptr<const rules::Snapshot> snapshot,
-    const rules::Context& context,
-    std::span<const rules::IpAddress> local_addresses) {
-  if (reconciled_ && !udp_differs(*reconciled_, *snapshot)) {
-    return std::nullopt;
+  if (state != DumpState::kGivenUp) {
+    reconciled_ = std::move(rules);
   }
-  const UdpDestinations destinations(*snapshot, context, local_addresses, reconciled_.get());
-  std::optional<ConntrackWalk> walk;
-  if (!destinations.empty()) {
-    walk = delete_stale_flows(snapshot->family, destinations);
-  }
-  reconciled_ = std::move(snapshot);
-  return walk;
+  return ConntrackWalk{.seen = seen, .deleted = deletions.deleted()};
 }
 
 }  // namespace proxy

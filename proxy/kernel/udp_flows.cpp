@@ -21,10 +21,6 @@ std::vector<rules::ServicePortEntry> udp_ports(const rules::Shard& shard) {
   return ports;
 }
 
-bool is_translated(const UdpFlow& flow) {
-  return flow.original_destination != flow.reply_source;
-}
-
 /// The entries with this key in a sequence sorted by key.
 template <typename Destination, typename Key>
 std::span<const Destination> with_key(const std::vector<Destination>& sorted, const Key& key) {
@@ -121,7 +117,7 @@ void UdpDestinations::add_removed(const rules::Snapshot& before, const rules::Sn
   }
 }
 
-bool UdpDestinations::is_stale(const UdpFlow& flow) const {
+bool UdpDestinations::is_stale(const Flow& flow) const {
   const auto services = with_key(services_, flow.original_destination);
   if (!services.empty()) {
     return is_wrong(services, flow);
@@ -131,8 +127,7 @@ bool UdpDestinations::is_stale(const UdpFlow& flow) const {
 }
 
 template <typename Key>
-bool UdpDestinations::is_wrong(std::span<const Destination<Key>> claims,
-                               const UdpFlow& flow) const {
+bool UdpDestinations::is_wrong(std::span<const Destination<Key>> claims, const Flow& flow) const {
   const bool claimed = std::any_of(
       claims.begin(), claims.end(), [](const auto& claim) { return !claim.endpoints.removed; });
   if (!claimed) {
@@ -143,7 +138,7 @@ bool UdpDestinations::is_wrong(std::span<const Destination<Key>> claims,
   });
 }
 
-bool UdpDestinations::takes_node_ports(const UdpFlow& flow) const {
+bool UdpDestinations::takes_node_ports(const Flow& flow) const {
   const rules::IpAddress& address = flow.original_destination.address;
   if (address.is_loopback()) {
     return localhost_node_ports_;

@@ -5,16 +5,10 @@
 #include <span>
 #include <vector>
 
+#include "proxy/kernel/flow.h"
 #include "rules/service.h"
 
 namespace proxy {
-
-/// What matters of a UDP entry in the connection tracking table: where the client sends to, and who
-/// answers. They are equal unless the destination was translated.
-struct UdpFlow {
-  rules::SocketAddress original_destination;
-  rules::SocketAddress reply_source;
-};
 
 /// Whether a UDP service port was added, removed or changed in any way (endpoints included) from
 /// one snapshot to the next. Costs what differs, since shards are compared by pointer.
@@ -41,7 +35,7 @@ class UdpDestinations {
                   std::span<const rules::IpAddress> local_addresses,
                   const rules::Snapshot* before = nullptr);
 
-  bool is_stale(const UdpFlow& flow) const;
+  bool is_stale(const Flow& flow) const;
 
   /// True if no flow whatsoever can be stale.
   bool empty() const { return services_.empty() && node_ports_.empty(); }
@@ -63,11 +57,11 @@ class UdpDestinations {
   Endpoints add_endpoints(const rules::ServicePort& port);
   void add(const rules::ServicePort& port, const Endpoints& endpoints);
   void add_removed(const rules::Snapshot& before, const rules::Snapshot& now);
-  bool takes_node_ports(const UdpFlow& flow) const;
+  bool takes_node_ports(const Flow& flow) const;
   bool is_answered_by(const Endpoints& endpoints, const rules::SocketAddress& source) const;
 
   template <typename Key>
-  bool is_wrong(std::span<const Destination<Key>> claims, const UdpFlow& flow) const;
+  bool is_wrong(std::span<const Destination<Key>> claims, const Flow& flow) const;
 
   std::vector<rules::SocketAddress> endpoints_;
   std::vector<Destination<rules::SocketAddress>> services_;  // sorted by key, not unique

@@ -32,11 +32,13 @@ bool is_transient(int error) {
 
 }  // namespace
 
-IptcBackend::IptcBackend(Settings settings)
-    : settings_(std::move(settings)), socket_(settings_.family) {}
+IptcBackend::IptcBackend(Settings settings, ForeignChanges& foreign_changes)
+    : settings_(std::move(settings)),
+      foreign_changes_(foreign_changes),
+      socket_(settings_.family) {}
 
 rules::Installed IptcBackend::read(rules::Detail detail) {
-  settings_.hooks.before_reading();
+  foreign_changes_.before_reading();
   rules::InstalledReader reader(detail);
   for (const rules::Table table : kTables) {
     if (!legacy_table_exists(settings_.family, table)) {
@@ -97,10 +99,8 @@ std::optional<ApplyError> IptcBackend::apply(const rules::Changes& changes) {
   if (!hold) {
     return ApplyError{.message = describe_lock_failure(settings_.lock_wait), .transient = true};
   }
-  settings_.hooks.before_change();
-  auto error = apply_tables(changes, *hold);
-  settings_.hooks.after_change();
-  return error;
+  const OwnCommit commit(foreign_changes_);
+  return apply_tables(changes, *hold);
 }
 
 std::optional<ApplyError> IptcBackend::apply_tables(const rules::Changes& changes,

@@ -11,6 +11,7 @@
 #include "proxy/legacy/xtables_lock.h"
 #include "proxy/legacy/xtables_socket.h"
 #include "proxy/tables/backend.h"
+#include "proxy/tables/foreign_changes.h"
 #include "rules/table_changes.h"
 
 namespace proxy {
@@ -28,10 +29,10 @@ class IptcBackend : public Backend {
     std::shared_ptr<XtablesLock> lock;  // the one of this process; not null
     std::chrono::seconds lock_wait{5};
     std::size_t libiptc_rules = 4000;  // tables of more rules are large
-    BackendHooks hooks = {};
   };
 
-  explicit IptcBackend(Settings settings);
+  /// `foreign_changes` must outlive it.
+  IptcBackend(Settings settings, ForeignChanges& foreign_changes);
 
   rules::Installed read(rules::Detail detail) override;
 
@@ -60,6 +61,7 @@ class IptcBackend : public Backend {
   void apply_large(const rules::TableChanges& changes, const TableShape& shape, const Hold& hold);
 
   Settings settings_;
+  ForeignChanges& foreign_changes_;
   XtablesSocket socket_;
   std::map<rules::Table, Held> held_;
 };

@@ -70,9 +70,9 @@ struct Ipv6 {
 // NOLINTEND(readability-identifier-naming)
 
 template <typename Library>
-class Table {
+class IptcTable {
  public:
-  explicit Table(rules::Table table)
+  explicit IptcTable(rules::Table table)
       : name_(rules::to_string(table)), handle_(Library::init(name_.c_str())) {
     if (!handle_) {
       throw_errno("cannot read table " + name_);
@@ -211,12 +211,12 @@ void read(rules::Table table, rules::InstalledReader& reader) {
     }
   };
 
-  Table<Library>(table).for_each(Feed{table, reader});
+  IptcTable<Library>(table).for_each(Feed{table, reader});
 }
 
 template <typename Library>
 void apply(const rules::TableChanges& changes) {
-  Table<Library> table(changes.table());
+  IptcTable<Library> table(changes.table());
   // All chains first: jumps may go anywhere.
   changes.for_each_whole(
       [&](const auto& chain, const auto&) { table.create_or_flush(std::string(chain.view())); });

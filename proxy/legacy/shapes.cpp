@@ -2,6 +2,11 @@
 
 #include <array>
 
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include "proxy/legacy/xtables_lock.h"
+
 namespace proxy {
 
 using rules::Table;
@@ -11,6 +16,24 @@ namespace {
 constexpr std::array kTables{Table::kMangle, Table::kFilter, Table::kNat};
 
 }  // namespace
+
+LegacyShapes::LegacyShapes(rules::Family family)
+    : family_(family), socket_(family), events_(inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
+  follow_lock();
+}
+
+/// The file may be another one than before, or not be there yet: then nothing is announced.
+void LegacyShapes::follow_lock() {
+  inotify_add_watch(events_.get(), xtables_lock_path().c_str(), IN_CLOSE);
+}
+
+ChangedChains LegacyShapes::changes() {
+  alignas(inotify_event) std::array<char, 4096> buffer;
+  while (read(events_.get(), buffer.data(), buffer.size()) > 0) {
+  }
+  follow_lock();
+  return {.all = look(), .chains = {}};
+}
 
 bool LegacyShapes::look() {
   bool changed = false;

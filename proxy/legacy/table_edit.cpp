@@ -66,12 +66,12 @@ class Relocation {
   const Piece* last_ = nullptr;
 };
 
-class Writer {
+class EntryWriter {
  public:
-  Writer(const TableIndex& old_index,
-         const TablePlan& plan,
-         const rules::TableChanges& changes,
-         EntryBuffer& entries)
+  EntryWriter(const TableIndex& old_index,
+              const TablePlan& plan,
+              const rules::TableChanges& changes,
+              EntryBuffer& entries)
       : family_(plan.family),
         old_index_(old_index),
         plan_(plan),
@@ -198,7 +198,7 @@ void write_table(const TableIndex& old_index,
                  const TablePlan& plan,
                  const rules::TableChanges& changes,
                  EntryBuffer& entries) {
-  Writer(old_index, plan, changes, entries).run();
+  EntryWriter(old_index, plan, changes, entries).run();
 }
 
 void carry_counters(const TablePlan& plan, std::span<Counter> counters) {

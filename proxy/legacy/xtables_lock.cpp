@@ -74,14 +74,15 @@ std::optional<XtablesLock::Hold> XtablesLock::acquire(std::chrono::milliseconds 
     std::this_thread::sleep_for(kPollInterval);
     is_ours = try_lock();
   }
+  std::optional<Hold> hold;
+  if (is_ours) {
+    hold.emplace(Hold(*this));  // first of all: whatever throws from here on gives the lock back
+    notice_others();
+  }
   if (on_wait_) {
     on_wait_(std::chrono::steady_clock::now() - start);
   }
-  if (!is_ours) {
-    return std::nullopt;
-  }
-  notice_others();
-  return Hold(*this);
+  return hold;
 }
 
 XtablesLock::Hold::~Hold() {

@@ -28,9 +28,9 @@ class XtablesLock {
    public:
     Hold(Hold&& other) noexcept : lock_(std::exchange(other.lock_, nullptr)) {}
 
+    Hold& operator=(Hold&&) = delete;
     Hold(const Hold&) = delete;
     Hold& operator=(const Hold&) = delete;
-    Hold& operator=(Hold&&) = delete;
     ~Hold();
 
     /// Another number than in an earlier hold: somebody outside of this process may have held the
@@ -51,7 +51,7 @@ class XtablesLock {
   void tell_waits(OnWait on_wait) { on_wait_ = std::move(on_wait); }
 
   /// Nothing if somebody else held the lock for all of `wait`. Throws std::system_error if the file
-  /// cannot be opened.
+  /// cannot be opened, and what `on_wait` throws; the lock is free then.
   std::optional<Hold> acquire(std::chrono::milliseconds wait);
 
  private:

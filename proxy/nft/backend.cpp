@@ -65,10 +65,11 @@ const NftBatch::Removal* find_handles(NftBatch& batch,
 
 }  // namespace
 
-NftBackend::NftBackend(Settings settings) : settings_(std::move(settings)) {}
+NftBackend::NftBackend(Settings settings, ForeignChanges& foreign_changes)
+    : settings_(std::move(settings)), foreign_changes_(foreign_changes) {}
 
 rules::Installed NftBackend::read(rules::Detail detail) {
-  settings_.hooks.before_reading();
+  foreign_changes_.before_reading();
   return read_nft_tables(settings_.family, detail).installed;
 }
 
@@ -84,11 +85,10 @@ std::optional<ApplyError> NftBackend::apply(const rules::Changes& changes) {
     error = commit(transactions, batch);
     return !error;
   });
-  settings_.hooks.before_change();
+  const OwnCommit own(foreign_changes_);
   if (rules::write_steps(changes, writer)) {
     writer.flush();
   }
-  settings_.hooks.after_change();
   return error;
 }
 

@@ -10,6 +10,7 @@
 #include "proxy/nft/commits.h"
 #include "proxy/nft/transaction.h"
 #include "proxy/tables/backend.h"
+#include "proxy/tables/foreign_changes.h"
 
 namespace proxy {
 
@@ -24,10 +25,10 @@ class NftBackend : public Backend {
     rules::Family family = rules::Family::kIpv4;
     std::shared_ptr<NftCommits> commits;      // the one of this process; not null
     std::size_t transaction_bytes = 8 << 20;  // above it, a transaction is cut
-    BackendHooks hooks = {};
   };
 
-  explicit NftBackend(Settings settings);
+  /// `foreign_changes` must outlive it.
+  NftBackend(Settings settings, ForeignChanges& foreign_changes);
 
   rules::Installed read(rules::Detail detail) override;
   std::optional<rules::Installed> read_some(const std::set<rules::ChainId>& chains) override;
@@ -38,6 +39,7 @@ class NftBackend : public Backend {
   ApplyError explain(const NftOutcome& outcome, const NftBatch& batch) const;
 
   Settings settings_;
+  ForeignChanges& foreign_changes_;
 };
 
 }  // namespace proxy

@@ -161,7 +161,7 @@ class Reading {
     const char* table = nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_TABLE);
     const char* name = nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME);
     const auto id = table != nullptr && name != nullptr ? place(table, name) : std::nullopt;
-    if (id && rules::InstalledReader::looks_at(*id)) {
+    if (id && reader_.wants(*id)) {
       reader_.chain(*id);
       chains_.push_back(*id);
     }

@@ -12,7 +12,6 @@ namespace proxy {
 
 namespace {
 
-constexpr std::string_view kAutoscalerTaint = "ToBeDeletedByClusterAutoscaler";
 constexpr std::string_view kZeroTime = "0001-01-01T00:00:00Z";
 
 std::int64_t whole_seconds(std::chrono::nanoseconds duration) {
@@ -130,12 +129,6 @@ HealthVerdict HealthState::verdict(Moment now) const {
   }
   verdict.healthy = verdict.problems.empty();
   return verdict;
-}
-
-bool is_eligible(const k8sclient::Node& node) {
-  return !node.is_being_deleted &&
-         std::find(node.taint_keys.begin(), node.taint_keys.end(), kAutoscalerTaint) ==
-             node.taint_keys.end();
 }
 
 Response healthz_response(const HealthVerdict& verdict) {

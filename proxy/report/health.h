@@ -85,10 +85,6 @@ class HealthState {
   bool node_eligible_ = false;
 };
 
-/// Whether load balancers should send traffic to this node: it is not being deleted, and the
-/// cluster autoscaler has not marked it for deletion (KEP-3836; spec §9.1).
-bool is_eligible(const k8sclient::Node& node);
-
 /// Methods of probes: HAProxy, for one, asks with OPTIONS unless it is told otherwise.
 inline const std::set<std::string, std::less<>> kProbeMethods = {"GET", "HEAD", "OPTIONS"};
 

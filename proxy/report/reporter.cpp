@@ -207,12 +207,12 @@ void Reporter::tick() {
     }
   }
   const auto update = store_.latest(Family::kIpv4);
-  health_.set_node_eligible(update && update->node && is_eligible(*update->node));
+  health_.set_node_eligible(update && update->node_facts().eligible);
   std::uint64_t pending_services = 0;
   std::uint64_t pending_endpoints = 0;
   for (const Family family : node_.families) {
-    const Store::Changes changes = store_.changes(family);
-    Store::Changes& counted = counted_[family];
+    const Store::ChangeCounts changes = store_.change_counts(family);
+    Store::ChangeCounts& counted = counted_[family];
     const auto added = [](std::uint64_t total, std::uint64_t before) {
       return static_cast<double>(total - before);
     };

@@ -74,8 +74,8 @@ class Reporter {
   mutable TrafficWatch traffic_;
   std::unique_ptr<ClusterEvents> events_;  // null without an API server
   SyncHistory history_;
-  PerFamily<Store::Changes> counted_;  // of the main thread
-  std::optional<DaemonState> state_;   // of the pages' thread, as the next two
+  PerFamily<Store::ChangeCounts> counted_;  // of the main thread
+  std::optional<DaemonState> state_;        // of the pages' thread, as the next two
   std::chrono::steady_clock::time_point looked_at_{};
   TrafficSeries traffic_series_;
   std::vector<Rival> rivals_;  // of the main thread, as the next one

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
 #include <fmt/format.h>
 
+#include "proxy/backends/table_watch.h"
 #include "proxy/host/node_addresses.h"
 #include "proxy/kernel/nfacct.h"
 #include "proxy/log/logging.h"
@@ -26,6 +28,17 @@ void log_sync(const SyncRecord& record) {
               {{"family", family},
                {"servicePort", to_string(name)},
                {"reason", found == quarantine.end() ? "" : found->second.reason}});
+  }
+  for (const HeldChain& held : report.held) {
+    log_warning(
+        "A chain that is no longer needed cannot be removed: it is emptied, and tried again later",
+        {{"family", family},
+         {"chain", to_string(held.chain)},
+         {"heldBy", holder_text(held, record.family)}});
+  }
+  for (const std::string_view part : report.done_without) {
+    log_warning("This host refuses a part of the rules: they are in place without it",
+                {{"family", family}, {"without", part}});
   }
   const double milliseconds = std::chrono::duration<double, std::milli>(record.took).count();
   switch (report.outcome) {
@@ -47,6 +60,16 @@ void log_sync(const SyncRecord& record) {
       log_error("Sync failed",
                 {{"family", family}, {"error", report.error ? report.error->message : ""}});
       return;
+  }
+}
+
+std::unique_ptr<AddressWatch> watch_addresses(rules::Family family) {
+  try {
+    return std::make_unique<AddressWatch>(family);
+  } catch (const std::system_error& error) {
+    log_warning("New addresses of this node are noticed only when something else changes",
+                {{"family", to_string(family)}, {"error", error.what()}});
+    return nullptr;
   }
 }
 
@@ -91,29 +114,33 @@ FamilySync::FamilySync(const LocalNode& node, rules::Family family, Store& store
     : node_(node),
       family_(family),
       hooks_(std::move(hooks)),
-      drift_(watch_drift(family, node.iptables)),
-      backend_(make_backend(family, node.iptables, watch_own_changes())) {
+      foreign_changes_(family, watch_tables(family, node.iptables)),
+      backend_(make_backend(family, node.iptables, foreign_changes_)),
+      addresses_(watch_addresses(family)),
+      flows_(family, hooks_.on_conntrack) {
   worker_ = std::make_unique<Worker>(
       family,
-      Worker::Parts{.store = store,
-                    .backend = *backend_,
-                    .make_context = [this](const Store::Update& update,
-                                           bool large) { return make_context(update, large); },
-                    .on_queued = hooks_.on_queued,
-                    .on_sync = [this](const SyncRecord& record) { after_sync(record); },
-                    .foreign_changes = [this] { return look_for_others(); },
-                    .on_drift = [this](const rules::Changes& repair) { after_drift(repair); }},
+      Worker::Parts{
+          .store = store,
+          .backend = *backend_,
+          .current_context = [this](const Store::Update& update,
+                                    bool large) { return current_context(update, large); },
+          .on_queued = hooks_.on_queued,
+          .on_sync = [this](const SyncRecord& record) { after_sync(record); },
+          .foreign_changes = foreign_changes_,
+          .addresses = addresses_.get(),
+          .on_drift = [this](const rules::Changes& repair) { after_drift(repair); }},
       Worker::Periods{.min_sync = node.config.iptables.min_sync_period,
                       .sync = node.config.iptables.sync_period});
 }
 
 void FamilySync::after_sync(const SyncRecord& record) {
   log_sync(record);
-  if (record.report.outcome != SyncReport::Outcome::kFailed) {
-    clean_conntrack(record);
-  }
   if (hooks_.on_sync) {
     hooks_.on_sync(record);
+  }
+  if (record.report.outcome != SyncReport::Outcome::kFailed) {
+    follow_with_flows(record);
   }
   name_clashes(record.update.snapshot);
 }
@@ -144,41 +171,6 @@ void FamilySync::name_clashes(const std::shared_ptr<const rules::Snapshot>& snap
   clashes_ = std::move(clashes);
 }
 
-/// Between the last reading and a change of our own, and again after that, anybody may change the
-/// tables. So it is looked for others right before each own change, and right after it what is new
-/// is ours.
-BackendHooks FamilySync::watch_own_changes() {
-  return {.before_reading =
-              [this] {
-                look_for_others();  // what they did is about to be read
-              },
-          .before_change = [this] { others_changed_ = look_for_others(); },
-          .after_change = [this] { know_own_change(); }};
-}
-
-/// What others may have changed since it was read. Who cannot look has to read all.
-ChangedChains FamilySync::look_for_others() {
-  ChangedChains changed = std::exchange(others_changed_, {});
-  try {
-    changed.add(drift_.changes());
-  } catch (const std::exception& error) {
-    changed.add({.all = true, .chains = {}});
-    log_warning("Cannot see whether others change the tables",
-                {{"family", to_string(family_)}, {"error", error.what()}});
-  }
-  return changed;
-}
-
-void FamilySync::know_own_change() {
-  try {
-    drift_.settle();
-  } catch (const std::exception& error) {
-    others_changed_.add({.all = true, .chains = {}});
-    log_warning("Cannot see what a sync has changed",
-                {{"family", to_string(family_)}, {"error", error.what()}});
-  }
-}
-
 void FamilySync::after_drift(const rules::Changes& repair) const {
   log_warning("Another hand changed our rules; repairing",
               {{"family", to_string(family_)}, {"what", describe_drift(repair)}});
@@ -189,7 +181,7 @@ void FamilySync::after_drift(const rules::Changes& repair) const {
 
 /// Accounting objects are looked up anew, since a rule that names a missing one is refused with its
 /// whole table; so are the addresses that rules name, as kube-proxy does (spec §3.4.5, T1).
-rules::Context FamilySync::make_context(const Store::Update& update, bool large) const {
+rules::Context FamilySync::current_context(const Store::Update& update, bool large) const {
   const auto config = node_.current->get();
   HostFacts host = node_.host;
   host.capabilities.invalid_drop_counter = ensure_accounting_object(kInvalidDropsCounter);
@@ -200,22 +192,11 @@ rules::Context FamilySync::make_context(const Store::Update& update, bool large)
   return context_for(*config, node_.name, host, update, large);
 }
 
-void FamilySync::clean_conntrack(const SyncRecord& record) {
-  const auto start = std::chrono::steady_clock::now();
-  try {
-    const auto walk =
-        conntrack_.reconcile(record.update.snapshot, record.context, interface_addresses());
-    if (walk && walk->deleted > 0) {
-      log_info("Deleted stale UDP flows",
-               {{"family", to_string(family_)}, {"flows", walk->deleted}});
-    }
-    if (walk && hooks_.on_conntrack) {
-      hooks_.on_conntrack(*walk, std::chrono::steady_clock::now() - start);
-    }
-  } catch (const std::exception& error) {
-    log_warning("Cannot clean the connection tracking table",
-                {{"family", to_string(family_)}, {"error", error.what()}});
-  }
+void FamilySync::follow_with_flows(const SyncRecord& record) {
+  flows_.follow({.snapshot = record.update.snapshot,
+                 .context = record.context,
+                 .local_addresses = interface_addresses(),
+                 .were_away = record.rules_were_away});
 }
 
 }  // namespace proxy

@@ -5,25 +5,25 @@
 #include <string>
 #include <vector>
 
-#include "proxy/backends/drift.h"
-#include "proxy/kernel/conntrack.h"
+#include "proxy/host/address_watch.h"
+#include "proxy/sync/flow_cleaner.h"
 #include "proxy/sync/local_node.h"
 #include "proxy/sync/worker.h"
+#include "proxy/tables/foreign_changes.h"
 #include "rules/address_clash.h"
 
 namespace proxy {
 
-/// One family's rules, and the flows that follow them: backend, worker and connection tracking, put
-/// together.
+/// One family's rules, and the flows that follow them: backend, worker, flow cleaner and what tells
+/// them of others, put together.
 class FamilySync {
  public:
-  /// Called on the worker's thread; each may be empty.
+  /// Each may be empty. Called on the worker's thread, the last one on that of the flow cleaner.
   struct Hooks {
     std::function<void()> on_queued;
     std::function<void(const SyncRecord& record)> on_sync;
     std::function<void(const rules::Changes& repair)> on_drift;
-    std::function<void(const ConntrackWalk& walk, std::chrono::steady_clock::duration took)>
-        on_conntrack;
+    FlowCleaner::OnWalk on_conntrack;
     /// New ones, one for each claiming Service.
     std::function<void(const rules::AddressClash& clash)> on_clash;
   };
@@ -32,23 +32,23 @@ class FamilySync {
 
   Worker& worker() { return *worker_; }
 
+  /// Waits until the flows follow the rules, or could not be made to.
+  void finish_flows() { flows_.finish(); }
+
  private:
-  rules::Context make_context(const Store::Update& update, bool large) const;
+  rules::Context current_context(const Store::Update& update, bool large) const;
   void after_sync(const SyncRecord& record);
-  BackendHooks watch_own_changes();
-  ChangedChains look_for_others();
-  void know_own_change();
-  void clean_conntrack(const SyncRecord& record);
+  void follow_with_flows(const SyncRecord& record);
   void name_clashes(const std::shared_ptr<const rules::Snapshot>& snapshot);
   void after_drift(const rules::Changes& repair) const;
 
   const LocalNode& node_;
   const rules::Family family_;
   const Hooks hooks_;
-  const DriftWatch drift_;
-  ChangedChains others_changed_;  // since the last reading, as was noticed while syncing
+  ForeignChanges foreign_changes_;
   std::unique_ptr<Backend> backend_;
-  Conntrack conntrack_;
+  std::unique_ptr<AddressWatch> addresses_;  // null: changes are seen with the next sync
+  FlowCleaner flows_;
   std::shared_ptr<const rules::Snapshot> searched_;  // for clashes; null: none yet
   std::vector<rules::AddressClash> clashes_;         // in it
   std::unique_ptr<Worker> worker_;

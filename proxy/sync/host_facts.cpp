@@ -1,18 +1,9 @@
 #include "proxy/sync/host_facts.h"
 
-#include "proxy/cluster/translate.h"
 #include "proxy/host/node_addresses.h"
 #include "proxy/kernel/sysctl.h"
 
 namespace proxy {
-
-namespace {
-
-NodeFacts facts_of(const Store::Update& update) {
-  return update.node ? translate(*update.node) : NodeFacts{};
-}
-
-}  // namespace
 
 HostFacts read_host() {
   return {.name = host_name(),
@@ -28,7 +19,7 @@ rules::Context context_for(const Config& config,
   return make_context(config,
                       {.family = update.snapshot->family,
                        .node_name = node_name,
-                       .node = facts_of(update),
+                       .node = update.node_facts(),
                        .host_addresses = host.addresses,
                        .capabilities = host.capabilities,
                        .large_cluster = large_cluster});

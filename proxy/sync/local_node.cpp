@@ -4,10 +4,38 @@
 
 #include <unistd.h>
 
+#include "proxy/host/per_family.h"
 #include "proxy/kernel/sysctl.h"
 #include "proxy/log/logging.h"
 
 namespace proxy {
+
+namespace {
+
+/// Those that the host has and whose tables can be used (spec §8.3). Throws if there is none.
+std::vector<rules::Family> usable_families(const IptablesChoice& iptables) {
+  std::vector<rules::Family> usable;
+  std::string reason = "IPv6 is off";
+  for (const rules::Family family : kFamilies) {
+    if (family == rules::Family::kIpv6 && !Sysctl().has_ipv6()) {
+      continue;
+    }
+    const auto why_not = why_unusable(family, iptables);
+    if (!why_not) {
+      usable.push_back(family);
+      continue;
+    }
+    reason = *why_not;
+    log_warning("This host has no usable iptables for a family: it is left out",
+                {{"family", to_string(family)}, {"reason", reason}});
+  }
+  if (usable.empty()) {
+    throw std::runtime_error("iptables cannot be used on this host: " + reason);
+  }
+  return usable;
+}
+
+}  // namespace
 
 LocalNode look_at_node(const Config& config) {
   if (geteuid() != 0) {
@@ -25,10 +53,7 @@ LocalNode look_at_node(const Config& config) {
         "iptables is not available on this host: no iptables-save and iptables-restore in PATH");
   }
   node.host.capabilities.random_fully = node.iptables.random_fully;
-  node.families = {rules::Family::kIpv4};
-  if (Sysctl().has_ipv6()) {
-    node.families.push_back(rules::Family::kIpv6);
-  }
+  node.families = usable_families(node.iptables);
   log_info("Programming rules",
            {{"through", describe(node.iptables)},
             {"iptables", node.iptables.version},

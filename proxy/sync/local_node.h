@@ -42,7 +42,7 @@ struct LocalNode {
   HostFacts host;
   std::string name;
   IptablesChoice iptables;
-  std::vector<rules::Family> families;  // that this host supports; IPv4 first
+  std::vector<rules::Family> families;  // whose tables can be used; IPv4 first
 };
 
 /// Looks at the host and decides how rules are programmed; logs the choice and its reason. Throws

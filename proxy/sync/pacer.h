@@ -7,8 +7,8 @@ namespace proxy {
 
 /// When the next sync is due, as a function of time points: no thread, no clock, no sleep.
 /// A first change is due at once; changes within `min_interval` after the end of a sync wait for
-/// its end and coalesce (spec §7.1). A failed sync is tried again after a back-off that doubles
-/// from 50 ms to `retry_interval`.
+/// its end and coalesce (spec §7.1), unless one is urgent. A failed sync is tried again after a
+/// back-off that doubles from 50 ms to `retry_interval`.
 class Pacer {
  public:
   using Clock = std::chrono::steady_clock;
@@ -23,6 +23,9 @@ class Pacer {
   /// Something changed at `now`.
   void request(TimePoint now);
 
+  /// The same for what cannot wait for the end of that interval: packets go astray meanwhile.
+  void request_at_once(TimePoint now);
+
   void succeeded(TimePoint now);
   void failed(TimePoint now);
 
@@ -35,6 +38,7 @@ class Pacer {
   Duration back_off_ = kFirstRetry;
   TimePoint not_before_ = TimePoint::min();
   std::optional<TimePoint> requested_;
+  bool at_once_ = false;
   std::optional<TimePoint> retry_;
 };
 

@@ -5,7 +5,6 @@
 
 #include <fmt/format.h>
 
-#include "proxy/cluster/translate.h"
 #include "proxy/log/logging.h"
 
 namespace proxy {
@@ -19,7 +18,7 @@ std::string missing_node(const std::string& name) {
 }
 
 FamilyFindings check_families(const LocalNode& node, const Store::Update& update) {
-  const NodeFacts facts = update.node ? translate(*update.node) : NodeFacts{};
+  const NodeFacts facts = update.node_facts();
   const rules::Family primary = node_ips(node.config, facts.addresses).primary;
   FamilyFindings findings = check_families(node.config, primary, node.families, facts.pod_cidrs);
   if (!update.node) {
@@ -45,7 +44,7 @@ bool StartCheck::passes(rules::Family family, const std::stop_token& stop) {
   std::optional<Store::Update> update;
   while (!update) {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::hours(1);
-    update = store_.wait(family, 0, deadline, stop);
+    update = store_.wait(family, 0, {deadline}, stop);
     if (stop.stop_requested()) {
       return false;
     }

@@ -7,8 +7,8 @@
 
 #include <fmt/format.h>
 
-#include "rules/address_clash.h"
-#include "rules/rule_bound.h"
+#include "proxy/sync/dispensable.h"
+#include "proxy/sync/largest_service.h"
 
 namespace proxy {
 
@@ -26,36 +26,6 @@ std::shared_ptr<const rules::ServicePort> find_port(const rules::Snapshot& snaps
   }
   const auto found = std::ranges::lower_bound(*shard, name, {}, &rules::ServicePortEntry::first);
   return found != shard->end() && found->first == name ? found->second : nullptr;
-}
-
-/// The service ports of one Service, and the rules that they take at most.
-struct Large {
-  std::span<const rules::ServicePortEntry> ports;
-  std::uint64_t rules = 0;
-};
-
-/// Of those Services whose first port is not in quarantine; without ports if there is none.
-Large largest_service(const rules::Snapshot& snapshot, const Quarantine& quarantine) {
-  Large largest;
-  for (const auto& shard : snapshot.shards) {
-    for (std::span<const rules::ServicePortEntry> rest =
-             shard ? std::span(*shard) : std::span<const rules::ServicePortEntry>();
-         !rest.empty();) {
-      const auto end = std::ranges::find_if_not(rest, [&](const rules::ServicePortEntry& entry) {
-        return is_same_service(entry.first, rest.front().first);
-      });
-      Large service{rest.first(static_cast<std::size_t>(end - rest.begin()))};
-      for (const auto& [name, port] : service.ports) {
-        const rules::RuleBound bound = rules::rule_bound(*port);
-        service.rules += bound.fixed + bound.per_endpoint * port->endpoints.size();
-      }
-      if (service.rules > largest.rules && !quarantine.contains(rest.front().first)) {
-        largest = service;
-      }
-      rest = rest.subspan(service.ports.size());
-    }
-  }
-  return largest;
 }
 
 /// Service ports of which the changes write a rule: one of them must be to blame if a rule is
@@ -100,20 +70,28 @@ SyncReport Syncer::sync(const rules::Snapshot& snapshot,
                         const rules::Context& context,
                         std::span<const LeftOut> left_out) {
   SyncReport report{.read_back = !knows_kernel()};
-  release_changed(snapshot, context);
+  const std::size_t known_losses = done_without_.size();
+  release_changed(snapshot, without(context, done_without_));
   note_left_out(left_out, report);
   while (true) {
     try {
       program(snapshot, context, report);
       break;
     } catch (const std::bad_alloc&) {
+      done_without_.resize(known_losses);
       if (!give_up_largest(snapshot, report)) {
         throw;
       }
+    } catch (...) {
+      done_without_.resize(known_losses);
+      throw;
     }
   }
   if (report.error) {
     report.outcome = SyncReport::Outcome::kFailed;
+  }
+  for (std::size_t i = known_losses; i < done_without_.size(); ++i) {
+    report.done_without.push_back(dispensable_part(done_without_[i]));
   }
   report.filter_rules = wanted_.rule_count(rules::Table::kFilter);
   report.nat_rules = wanted_.rule_count(rules::Table::kNat);
@@ -123,16 +101,16 @@ SyncReport Syncer::sync(const rules::Snapshot& snapshot,
 void Syncer::program(const rules::Snapshot& snapshot,
                      const rules::Context& context,
                      SyncReport& report) {
-  report.error = insist(snapshot, context, quarantined_names(), report);
-  if (report.error && !report.error->transient) {
-    report.error = isolate(snapshot, context, std::move(*report.error), report);
+  report.error = try_everything(snapshot, context, report);
+  if (report.error && !report.error->transient && !report.error->service) {
+    report.error = do_without(snapshot, context, std::move(*report.error), report);
   }
 }
 
 /// Memory has run out. False if no Service is large enough to blame it for that.
 bool Syncer::give_up_largest(const rules::Snapshot& snapshot, SyncReport& report) {
   constexpr std::uint64_t kLeastToBlame = 1000;
-  const Large largest = largest_service(snapshot, quarantine_);
+  const LargeService largest = largest_service(snapshot, quarantine_);
   if (largest.rules < kLeastToBlame) {
     return false;
   }
@@ -168,6 +146,64 @@ void Syncer::note_left_out(std::span<const LeftOut> left_out, SyncReport& report
   }
 }
 
+std::optional<ApplyError> Syncer::try_everything(const rules::Snapshot& snapshot,
+                                                 const rules::Context& context,
+                                                 SyncReport& report) {
+  auto error = insist(snapshot, without(context, done_without_), quarantined_names(), report);
+  if (!error || error->transient) {
+    return error;
+  }
+  // Services have rules that count, too, and are not to blame for them.
+  if (leave_out(kCountersPart, context)) {
+    if (!attempt(snapshot, without(context, done_without_), quarantined_names(), report)) {
+      return std::nullopt;
+    }
+    done_without_.pop_back();
+  }
+  return isolate(snapshot, without(context, done_without_), std::move(*error), report);
+}
+
+/// False if nothing would be left out that is not already.
+bool Syncer::leave_out(std::size_t part, const rules::Context& context) {
+  const rules::Context before = without(context, done_without_);
+  done_without_.push_back(part);
+  const bool is_loss = without(context, done_without_) != before;
+  if (!is_loss) {
+    done_without_.pop_back();
+  }
+  return is_loss;
+}
+
+/// The base itself is refused. Leaves out one dispensable part of it after the other; if that
+/// helps, what was left out for nothing comes back.
+std::optional<ApplyError> Syncer::do_without(const rules::Snapshot& snapshot,
+                                             const rules::Context& context,
+                                             ApplyError error,
+                                             SyncReport& report) {
+  const std::vector<std::size_t> before = done_without_;
+  std::optional<ApplyError> refused = std::move(error);
+  for (std::size_t part = 0; part < kDispensableParts && refused && !refused->transient; ++part) {
+    if (leave_out(part, context)) {
+      // Some may have been refused for just that; those without a port, for another reason.
+      std::erase_if(quarantine_, [](const auto& entry) { return entry.second.port != nullptr; });
+      report.quarantined.clear();
+      refused = try_everything(snapshot, context, report);
+    }
+  }
+  if (refused) {
+    done_without_ = before;
+    return refused;
+  }
+  for (std::size_t i = before.size(); i + 1 < done_without_.size();) {
+    const std::size_t part = done_without_[i];
+    done_without_.erase(done_without_.begin() + static_cast<std::ptrdiff_t>(i));
+    if (attempt(snapshot, without(context, done_without_), quarantined_names(), report)) {
+      done_without_.insert(done_without_.begin() + static_cast<std::ptrdiff_t>(i++), part);
+    }
+  }
+  return knows_kernel() ? std::nullopt : try_everything(snapshot, context, report);
+}
+
 /// A service port that changed since it was refused, or any of them when the context changed, gets
 /// another chance.
 void Syncer::release_changed(const rules::Snapshot& snapshot, const rules::Context& context) {
@@ -193,7 +229,7 @@ std::optional<ApplyError> Syncer::attempt(const rules::Snapshot& snapshot,
                                           SyncReport& report) {
   wanted_ = compiler_.compile(snapshot, context, excluded);
   if (!installed_) {
-    pinned_.clear();
+    held_.clear();
     installed_ = backend_.read(rules::Detail::kContents);
   }
   const rules::Changes changes = rules::diff(*installed_, wanted_);
@@ -228,22 +264,41 @@ std::optional<ApplyError> Syncer::insist(const rules::Snapshot& snapshot,
   return error;
 }
 
-/// Removal is garbage collection: if it cannot be done (a foreign rule still jumps to an old
-/// chain), the writes go without it, and it is their error that counts.
+/// Removal is garbage collection: what others hold (a foreign rule still jumps to an old chain)
+/// stays, empty, and all else is done.
 std::optional<ApplyError> Syncer::apply(const rules::Changes& changes, SyncReport& report) {
   auto error = backend_.apply(changes);
+  if (error && !error->transient && !changes.remove.empty()) {
+    return apply_without_held(report);
+  }
   if (!error) {
     report.chains_removed += changes.remove.size();
-    return std::nullopt;
   }
-  if (changes.remove.empty() || error->transient) {
-    return error;
+  return error;
+}
+
+/// If even then some chain cannot be removed, the writes go without any removal, and it is their
+/// error that counts.
+std::optional<ApplyError> Syncer::apply_without_held(SyncReport& report) {
+  const rules::Installed found = backend_.read(rules::Detail::kHolders);
+  rules::Changes rest = rules::diff(found, wanted_);  // a part may be done already
+  std::vector<HeldChain> held = spare_held(rest, found.holders);
+  std::optional<ApplyError> error;
+  if (held.empty() || (error = backend_.apply(rest))) {
+    if (error && error->transient) {
+      return error;
+    }
+    error = backend_.apply(
+        rules::diff(backend_.read(rules::Detail::kContents), wanted_).without_removals());
+    for (const rules::ChainId& chain : rest.remove) {
+      held.push_back({chain, std::nullopt});
+    }
+  } else {
+    report.chains_removed += rest.remove.size();
   }
-  const rules::Changes writes = rules::diff(backend_.read(rules::Detail::kContents), wanted_)
-                                    .without_removals();  // a part may be done already
-  error = backend_.apply(writes);
   if (!error) {
-    pinned_ = changes.remove;
+    held_ = held;
+    report.held = std::move(held);
   }
   return error;
 }
@@ -310,7 +365,14 @@ std::optional<rules::Changes> Syncer::find_drift() {
   if (!installed_) {
     return std::nullopt;  // the next sync reads anyway
   }
-  return compare(backend_.read(rules::Detail::kContents));
+  if (held_.empty()) {
+    return compare(backend_.read(rules::Detail::kContents));
+  }
+  rules::Installed found = backend_.read(rules::Detail::kHolders);
+  std::erase_if(held_, [&](const HeldChain& held) {
+    return !holder_of(held.chain, found.holders);  // to be removed now
+  });
+  return compare(std::move(found));
 }
 
 std::optional<rules::Changes> Syncer::find_drift(const std::set<rules::ChainId>& chains) {
@@ -322,8 +384,8 @@ std::optional<rules::Changes> Syncer::find_drift(const std::set<rules::ChainId>&
 }
 
 std::optional<rules::Changes> Syncer::compare(rules::Installed found) {
-  for (const rules::ChainId& chain : pinned_) {
-    found.chains.erase(chain);
+  for (const HeldChain& held : held_) {
+    found.chains.erase(held.chain);
   }
   rules::Changes repair = rules::diff(found, wanted_);
   if (repair.empty()) {
@@ -331,14 +393,6 @@ std::optional<rules::Changes> Syncer::compare(rules::Installed found) {
   }
   installed_ = std::move(found);
   return repair;
-}
-
-void Syncer::retry_removals() {
-  if (installed_) {
-    for (const rules::ChainId& chain : std::exchange(pinned_, {})) {
-      installed_->chains.emplace(chain, rules::Digest::kUnknown);
-    }
-  }
 }
 
 }  // namespace proxy

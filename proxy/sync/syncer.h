@@ -7,10 +7,12 @@
 #include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "proxy/cluster/left_out.h"
 #include "proxy/tables/backend.h"
+#include "proxy/tables/held_chains.h"
 #include "rules/diff.h"
 
 namespace proxy {
@@ -43,11 +45,15 @@ struct SyncReport {
   std::size_t chains_removed = 0;
   // By this sync; of a Service whose ports all are, the first.
   std::vector<rules::ServicePortName> quarantined;
+  std::vector<HeldChain> held;  // found to be so by this sync
+  // Parts of the base that the host cannot do, and that are left out since this sync.
+  std::vector<std::string_view> done_without;
 };
 
 /// Keeps one family's rules in the kernel equal to what the snapshot wants. The only place that
-/// knows about syncing: it holds the belief about the kernel, drops it after any failure, and
-/// isolates service ports whose rules are refused. Not thread-safe; the family's worker owns it.
+/// knows about syncing: it holds the belief about the kernel, drops it after any failure, isolates
+/// service ports whose rules are refused, and goes on without those parts of the base that this
+/// host cannot do and that can be done without. Not thread-safe; the family's worker owns it.
 class Syncer {
  public:
   explicit Syncer(Backend& backend) : backend_(backend) {}
@@ -61,16 +67,13 @@ class Syncer {
                   std::span<const LeftOut> left_out = {});
 
   /// What another hand changed since the last sync, as the changes that would repair it; nothing if
-  /// the kernel is as it was left. Reads, and writes nothing; the next sync repairs.
+  /// the kernel is as it was left. Reads, and writes nothing; the next sync repairs. A chain that
+  /// was held and no longer is counts as well.
   std::optional<rules::Changes> find_drift();
 
   /// The same if no other chains than these can have changed: only they are read, where the backend
   /// can do that.
   std::optional<rules::Changes> find_drift(const std::set<rules::ChainId>& chains);
-
-  /// Chains that could not be removed because a foreign rule holds them are tried again in the next
-  /// sync.
-  void retry_removals();
 
   /// Whether the next sync goes without reading the kernel first.
   bool knows_kernel() const { return installed_.has_value(); }
@@ -101,6 +104,15 @@ class Syncer {
                                     const rules::Context& context,
                                     ApplyError error,
                                     SyncReport& report);
+  std::optional<ApplyError> apply_without_held(SyncReport& report);
+  std::optional<ApplyError> try_everything(const rules::Snapshot& snapshot,
+                                           const rules::Context& context,
+                                           SyncReport& report);
+  std::optional<ApplyError> do_without(const rules::Snapshot& snapshot,
+                                       const rules::Context& context,
+                                       ApplyError error,
+                                       SyncReport& report);
+  bool leave_out(std::size_t part, const rules::Context& context);
   std::optional<rules::Changes> compare(rules::Installed found);
   void put_in_quarantine(const rules::Snapshot& snapshot,
                          const rules::ServicePortName& name,
@@ -112,8 +124,8 @@ class Syncer {
   std::optional<rules::Installed> installed_;  // nothing: not known
   rules::Ruleset wanted_;
   Quarantine quarantine_;
-  std::vector<rules::ChainId>
-      pinned_;  // chains of ours that nobody wants but a foreign rule still uses
+  std::vector<HeldChain> held_;
+  std::vector<std::size_t> done_without_;  // dispensable parts of the base
 };
 
 }  // namespace proxy

@@ -1,7 +1,9 @@
 #include "proxy/sync/worker.h"
 
 #include <algorithm>
+#include <array>
 #include <exception>
+#include <thread>
 #include <utility>
 
 #include "proxy/log/logging.h"
@@ -10,10 +12,19 @@ namespace proxy {
 
 namespace {
 
-constexpr std::chrono::milliseconds kGlanceInterval{500};
+/// How often others are asked about that nobody tells of.
+constexpr std::chrono::milliseconds kQuestionInterval{500};
 
-/// Reading the tables takes at most this part of a core: a hundredth.
-constexpr int kReadingShare = 100;
+/// Between two looks, so that what comes in many small steps is looked at once. It doubles while
+/// somebody changes our rules again and again.
+constexpr std::chrono::milliseconds kShortestPause{20};
+constexpr std::chrono::milliseconds kLongestPause{500};
+
+/// So long nobody has meddled when the pause is a short one again.
+constexpr std::chrono::seconds kPeace{5};
+
+/// Reading the tables takes at most this part of a core, if nobody says that something changed.
+constexpr int kReadingShare = 500;
 
 }  // namespace
 
@@ -28,28 +39,52 @@ Worker::Worker(rules::Family family, Parts parts, Periods periods)
       parts_(std::move(parts)),
       periods_(periods),
       pacer_(periods.min_sync, periods.sync),
-      syncer_(parts_.backend) {}
+      syncer_(parts_.backend),
+      pause_(kShortestPause) {}
 
 void Worker::run(std::stop_token stop) {
   while (!stop.stop_requested()) {
-    const std::uint64_t seen = latest_ ? latest_->revision : 0;
-    auto update = parts_.store.wait(family_, seen, next_wake(Clock::now()), stop);
-    if (stop.stop_requested()) {
-      return;
-    }
-    const TimePoint now = Clock::now();
-    if (update) {
-      latest_ = std::move(update);
-      pacer_.request(now);
-      if (parts_.on_queued) {
-        parts_.on_queued();
-      }
-    }
-    look_for_drift(now);
-    if (const auto due = pacer_.due(); due && *due <= now && latest_) {
-      sync();
+    try {
+      step(stop);
+    } catch (const std::exception& error) {
+      log_error("A worker stumbled; it goes on",
+                {{"family", to_string(family_)}, {"error", error.what()}});
+      constexpr std::chrono::milliseconds kBreath{100};
+      std::this_thread::sleep_for(kBreath);  // whatever is missing, a busy loop would not help
     }
   }
+}
+
+void Worker::step(const std::stop_token& stop) {
+  auto update = wait(stop);
+  if (stop.stop_requested()) {
+    return;
+  }
+  const TimePoint now = Clock::now();
+  if (update) {
+    latest_ = std::move(update);
+    pacer_.request(now);
+    if (parts_.on_queued) {
+      parts_.on_queued();
+    }
+  }
+  if (latest_) {
+    look_at_addresses(now);
+    look_for_drift(now);
+  }
+  if (const auto due = pacer_.due(); due && *due <= now && latest_) {
+    sync();
+  }
+}
+
+/// Until there is something to do. What cannot be acted upon yet is not listened to.
+std::optional<Store::Update> Worker::wait(const std::stop_token& stop) {
+  const bool may_look = latest_ && Clock::now() >= next_look_;
+  const std::array descriptors{
+      may_look ? parts_.foreign_changes.descriptor() : -1,
+      latest_ && parts_.addresses != nullptr ? parts_.addresses->descriptor() : -1};
+  return parts_.store.wait(
+      family_, latest_ ? latest_->revision : 0, {next_wake(), descriptors}, stop);
 }
 
 SyncReport Worker::sync_once() {
@@ -60,12 +95,20 @@ SyncReport Worker::sync_once() {
   return last_report_;
 }
 
-Worker::TimePoint Worker::next_wake(TimePoint now) const {
-  TimePoint wake = latest_ ? next_glance_ : now + kGlanceInterval;
+Worker::TimePoint Worker::next_wake() const {
+  if (!latest_) {
+    return TimePoint::max();
+  }
+  TimePoint wake = next_full_reading_;
   if (const auto due = pacer_.due()) {
     wake = std::min(wake, *due);
   }
-  return std::max(wake, now);
+  if (is_look_due_ || Clock::now() < next_look_) {
+    wake = std::min(wake, next_look_);
+  } else if (!parts_.foreign_changes.announces_all()) {
+    wake = std::min(wake, next_question_);
+  }
+  return wake;
 }
 
 void Worker::sync() {
@@ -75,7 +118,7 @@ void Worker::sync() {
   rules::Context context;
   SyncReport report{.read_back = !syncer_.knows_kernel()};
   try {
-    context = parts_.make_context(*latest_, large_);
+    context = parts_.current_context(*latest_, large_);
     report = syncer_.sync(*latest_->snapshot, context, latest_->left_out);
   } catch (const std::exception& error) {
     report.outcome = SyncReport::Outcome::kFailed;
@@ -83,14 +126,23 @@ void Worker::sync() {
   }
   const TimePoint end = Clock::now();
   last_report_ = report;
-  tell({family_, std::move(report), end - start, *latest_, context, syncer_, trigger_times});
+  tell({.family = family_,
+        .report = std::move(report),
+        .took = end - start,
+        .update = *latest_,
+        .context = context,
+        .syncer = syncer_,
+        .rules_were_away = is_repair_due_ || last_report_.read_back,
+        .trigger_times = trigger_times});
   if (last_report_.outcome == SyncReport::Outcome::kFailed) {
     parts_.store.give_back(family_, trigger_times);
     pacer_.failed(end);
   } else {
     pacer_.succeeded(end);
+    is_repair_due_ = false;
   }
-  next_glance_ = end + kGlanceInterval;
+  is_look_due_ = true;
+  next_question_ = end + kQuestionInterval;
   if (last_report_.read_back) {
     next_full_reading_ = end + periods_.sync;
   }
@@ -106,39 +158,66 @@ void Worker::tell(const SyncRecord& record) const {
   }
 }
 
-void Worker::look_for_drift(TimePoint now) {
-  if (!latest_ || now < next_glance_) {
-    return;
-  }
-  next_glance_ = now + kGlanceInterval;
-  const bool full_reading_due = now >= next_full_reading_;
-  bool has_read_all = false;
+void Worker::look_at_addresses(TimePoint now) {
   try {
-    unread_.add(parts_.foreign_changes());
-    if (unread_.empty() && !full_reading_due) {
-      return;
-    }
-    if (full_reading_due) {
-      syncer_.retry_removals();
-    }
-    const bool reads_all = unread_.all || full_reading_due;
-    const auto repair = reads_all ? syncer_.find_drift() : syncer_.find_drift(unread_.chains);
-    unread_ = {};
-    has_read_all = reads_all;
-    if (repair) {
-      parts_.on_drift(*repair);
-      pacer_.request(now);
+    if (parts_.addresses != nullptr && parts_.addresses->have_changed()) {
+      pacer_.request_at_once(now);
     }
   } catch (const std::exception& error) {
+    log_warning("Cannot see the addresses of this node",
+                {{"family", to_string(family_)}, {"error", error.what()}});
+  }
+}
+
+bool Worker::has_reason_to_look(TimePoint now) const {
+  if (now < next_look_) {
+    return false;
+  }
+  const ForeignChanges& others = parts_.foreign_changes;
+  return is_look_due_ || (!others.announces_all() && now >= next_question_) ||
+         await_readable(std::array{others.descriptor()}, now);
+}
+
+void Worker::look_for_drift(TimePoint now) {
+  const bool full_reading_due = now >= next_full_reading_;
+  if (!full_reading_due && !has_reason_to_look(now)) {
+    return;
+  }
+  is_look_due_ = false;
+  next_look_ = now + pause_;
+  next_question_ = now + kQuestionInterval;
+  ChangedChains changed = parts_.foreign_changes.take();
+  if (changed.empty() && !full_reading_due) {
+    return;
+  }
+  changed.add({.all = full_reading_due, .chains = {}});
+  try {
+    const auto repair = changed.all ? syncer_.find_drift() : syncer_.find_drift(changed.chains);
+    if (repair) {
+      has_drifted(now, *repair);
+    }
+  } catch (const std::exception& error) {
+    parts_.foreign_changes.give_back(changed);
+    is_look_due_ = true;
     log_warning("Cannot read the tables to look for drift",
                 {{"family", to_string(family_)}, {"error", error.what()}});
   }
   const TimePoint end = Clock::now();
-  next_glance_ = end + std::max<Clock::duration>(kGlanceInterval, (end - now) * 2);
-  if (has_read_all) {
+  next_look_ = end + std::max(pause_, (end - now) * 2);
+  next_question_ = std::max(next_look_, end + kQuestionInterval);
+  if (changed.all) {
     next_full_reading_ =
         end + std::max<Clock::duration>(periods_.sync, (end - now) * kReadingShare);
   }
+}
+
+void Worker::has_drifted(TimePoint now, const rules::Changes& repair) {
+  const bool is_fight = now - last_drift_ < kPeace;
+  pause_ = is_fight ? std::min<Clock::duration>(pause_ * 2, kLongestPause) : kShortestPause;
+  last_drift_ = now;
+  is_repair_due_ = true;
+  pacer_.request_at_once(now);
+  parts_.on_drift(repair);
 }
 
 }  // namespace proxy

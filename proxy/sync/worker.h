@@ -7,11 +7,12 @@
 #include <stop_token>
 #include <vector>
 
-#include "proxy/backends/drift.h"
 #include "proxy/cluster/store.h"
+#include "proxy/host/address_watch.h"
 #include "proxy/sync/pacer.h"
 #include "proxy/sync/syncer.h"
 #include "proxy/tables/backend.h"
+#include "proxy/tables/foreign_changes.h"
 
 namespace proxy {
 
@@ -23,11 +24,13 @@ struct SyncRecord {
   const Store::Update& update;    // what was synced
   const rules::Context& context;  // with which settings
   const Syncer& syncer;           // quarantine, compiled rules
+  bool rules_were_away = false;   // others had changed them, or what was there had to be read
   const std::vector<Store::Time>&
       trigger_times;  // of the endpoint changes that it contained (spec §6.6)
 };
 
-/// The thread of one family: waits for the store, the pacer and drift, and syncs. Follows
+/// The thread of one family: waits for the store, the pacer and what the kernel announces, and
+/// syncs. Follows
 /// AWAITING (lists incomplete: the kernel is not touched) → SYNCING (belief empty) → SYNCED; any
 /// failure leads back to SYNCING. run() is the place where exceptions of the kernel's edge end:
 /// they count as failed syncs and are retried.
@@ -37,14 +40,15 @@ class Worker {
     Store& store;
     Backend& backend;
     /// Settings for a snapshot; `large` is the large-cluster mode to use.
-    std::function<rules::Context(const Store::Update& update, bool large)> make_context;
+    std::function<rules::Context(const Store::Update& update, bool large)> current_context;
     /// A change arrived, and a sync will follow. May be empty.
     std::function<void()> on_queued;
     /// After each attempt, on the worker's thread.
     std::function<void(const SyncRecord& record)> on_sync;
-    /// A cheap question: what may another hand have changed since the last call? False positives
-    /// cost a read.
-    std::function<ChangedChains()> foreign_changes;
+    /// That of the backend. What it says for nothing costs a reading.
+    ForeignChanges& foreign_changes;
+    /// The node's addresses, which rules may name; null: nobody tells of their changes.
+    AddressWatch* addresses = nullptr;
     /// Drift was found, and the next sync repairs it.
     std::function<void(const rules::Changes& repair)> on_drift;
   };
@@ -66,11 +70,15 @@ class Worker {
   using Clock = Pacer::Clock;
   using TimePoint = Pacer::TimePoint;
 
+  void step(const std::stop_token& stop);
+  std::optional<Store::Update> wait(const std::stop_token& stop);
   void sync();
   void tell(const SyncRecord& record) const;
+  void look_at_addresses(TimePoint now);
+  bool has_reason_to_look(TimePoint now) const;
   void look_for_drift(TimePoint now);
-  TimePoint next_wake(TimePoint now) const;
-  bool is_large(const rules::Snapshot& snapshot);
+  void has_drifted(TimePoint now, const rules::Changes& repair);
+  TimePoint next_wake() const;
 
   const rules::Family family_;
   const Parts parts_;
@@ -80,9 +88,13 @@ class Worker {
   std::optional<Store::Update> latest_;
   SyncReport last_report_;
   bool large_ = false;
-  ChangedChains unread_;           // by another hand, as far as it could not be read yet
-  TimePoint next_glance_{};        // at the cheap question
-  TimePoint next_full_reading_{};  // of the tables, whatever the cheap question says
+  bool is_repair_due_ = false;
+  bool is_look_due_ = false;       // something may have been noticed that is not announced again
+  Clock::duration pause_;          // between two looks: longer, the more often others meddle
+  TimePoint last_drift_{};         // when it was found
+  TimePoint next_look_{};          // at what others changed; not before
+  TimePoint next_question_{};      // whether they did, if it is not announced
+  TimePoint next_full_reading_{};  // of the tables, whatever is said
 };
 
 /// Whether comments are left out of endpoint rules: from more than 1000 endpoints on, as

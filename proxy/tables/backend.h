@@ -1,6 +1,5 @@
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <set>
 #include <stdexcept>
@@ -18,16 +17,9 @@ struct ApplyError {
   bool transient = false;  // worth the same try again (lock held, kernel out of memory)
 };
 
-/// What a backend tells while it works, so that somebody can tell its changes from those of others.
-struct BackendHooks {
-  std::function<void()> before_reading = [] {};
-  // Around each own change: with the lock held, if it is the backend that holds it.
-  std::function<void()> before_change = [] {};
-  std::function<void()> after_change = [] {};
-};
-
 /// The kernel's tables of one family. Two implementations: iptables-restore, and libiptc in
-/// process. Not thread-safe; each family's worker owns one. Methods throw std::system_error when
+/// process. Each tells a ForeignChanges when it reads and commits. Not thread-safe; each family's
+/// worker owns one. Methods throw std::system_error when
 /// the environment fails (no binary, lock not to be had); a refused rule is a value.
 class Backend {
  public:

@@ -220,10 +220,12 @@ TEST_CASE("backends: a lock that is held too long is a transient error that name
   const Ruleset want = rules::Compiler().compile(rules::make_snapshot(Family::kIpv4, {}),
                                                  rules::Context{.counts_invalid_drops = false});
   const rules::Changes changes = rules::diff(rules::Installed{}, want);
+  proxy::ForeignChanges unwatched;
   proxy::RestoreBackend restore(
-      {.variant = proxy::Variant::kLegacy, .lock_wait = std::chrono::seconds(1)});
+      {.variant = proxy::Variant::kLegacy, .lock_wait = std::chrono::seconds(1)}, unwatched);
   proxy::IptcBackend in_process(
-      {.lock = std::make_shared<proxy::XtablesLock>(), .lock_wait = std::chrono::seconds(0)});
+      {.lock = std::make_shared<proxy::XtablesLock>(), .lock_wait = std::chrono::seconds(0)},
+      unwatched);
 
   for (proxy::Backend* backend : std::initializer_list<proxy::Backend*>{&restore, &in_process}) {
     const auto error = backend->apply(changes);

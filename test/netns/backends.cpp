@@ -55,10 +55,14 @@ proxy::Variant variant_of(Way way) {
 }
 
 std::unique_ptr<proxy::Backend> backend_of(Way way, rules::Family family) {
+  static proxy::ForeignChanges unwatched;
   if (way == Way::kLibiptc || way == Way::kTableEdit) {
     const std::size_t limit = way == Way::kLibiptc ? std::numeric_limits<std::size_t>::max() : 0;
-    return std::make_unique<proxy::IptcBackend>(proxy::IptcBackend::Settings{
-        .family = family, .lock = std::make_shared<proxy::XtablesLock>(), .libiptc_rules = limit});
+    return std::make_unique<proxy::IptcBackend>(
+        proxy::IptcBackend::Settings{.family = family,
+                                     .lock = std::make_shared<proxy::XtablesLock>(),
+                                     .libiptc_rules = limit},
+        unwatched);
   }
   if (way == Way::kNetlink || way == Way::kNetlinkCut) {
     proxy::NftBackend::Settings settings{.family = family,
@@ -66,10 +70,10 @@ std::unique_ptr<proxy::Backend> backend_of(Way way, rules::Family family) {
     if (way == Way::kNetlinkCut) {
       settings.transaction_bytes = 1;
     }
-    return std::make_unique<proxy::NftBackend>(std::move(settings));
+    return std::make_unique<proxy::NftBackend>(std::move(settings), unwatched);
   }
   return std::make_unique<proxy::RestoreBackend>(
-      proxy::RestoreBackend::Settings{.family = family, .variant = variant_of(way)});
+      proxy::RestoreBackend::Settings{.family = family, .variant = variant_of(way)}, unwatched);
 }
 
 std::string saved(proxy::Variant variant, rules::Family family) {

@@ -151,8 +151,9 @@ struct Node {
 
   std::optional<proxy::ConntrackWalk> reconcile(
       proxy::Conntrack& conntrack, std::shared_ptr<const rules::Snapshot> snapshot) const {
-    const std::array<rules::IpAddress, 1> local_addresses = {ip(node_ip)};
-    return conntrack.reconcile(std::move(snapshot), {.family = family}, local_addresses);
+    return conntrack.reconcile({.snapshot = std::move(snapshot),
+                                .context = {.family = family},
+                                .local_addresses = {ip(node_ip)}});
   }
 };
 

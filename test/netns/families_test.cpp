@@ -5,7 +5,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "proxy/backends/drift.h"
+#include "proxy/backends/table_watch.h"
 #include "proxy/backends/variant.h"
 #include "proxy/host/per_family.h"
 #include "proxy/sync/syncer.h"
@@ -34,8 +34,8 @@ struct Disturbances {
 Disturbances sync_again_and_again(Family family,
                                   const proxy::IptablesChoice& choice,
                                   std::latch& start) {
-  const auto backend = proxy::make_backend(family, choice);
-  const proxy::DriftWatch watch = proxy::watch_drift(family, choice);
+  proxy::ForeignChanges foreign_changes(family, proxy::watch_tables(family, choice));
+  const auto backend = proxy::make_backend(family, choice, foreign_changes);
   proxy::Syncer syncer(*backend);
   ClusterGenerator generator(23);
   const rules::Context context{
@@ -49,8 +49,7 @@ Disturbances sync_again_and_again(Family family,
     if (report.error) {
       found.failures.push_back(report.error->message);
     }
-    watch.settle();
-    found.alarms += watch.changes().empty() ? 0 : 1;
+    found.alarms += foreign_changes.take().empty() ? 0 : 1;
     found.drifts += syncer.find_drift() ? 1 : 0;
   }
   return found;

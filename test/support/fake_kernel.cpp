@@ -95,6 +95,9 @@ std::optional<proxy::ApplyError> FakeKernel::try_apply(const Changes& changes) {
     }
   }
   for (const auto& section : changes.chains) {
+    if (std::any_of(section.rules.begin(), section.rules.end(), refused)) {
+      return error("a rule of " + to_string(section.chain) + " was refused");
+    }
     write(section.chain, section.rules);
   }
   for (const ChainId& chain : changes.present) {

@@ -81,7 +81,7 @@ rules::Ruleset compile_golden(const Golden& golden, rules::Family family) {
       k8sclient::Event<k8sclient::Node>(k8sclient::Listed<k8sclient::Node>{manifests.nodes}));
   const auto update = store.latest(family);
 
-  const proxy::NodeFacts facts = proxy::translate(node);
+  const proxy::NodeFacts facts = proxy::translate(node).node;
   const rules::Context context =
       proxy::make_context(config,
                           {.family = family,

@@ -1,3 +1,4 @@
+#include <array>
 #include <thread>
 
 #include <catch2/catch.hpp>
@@ -55,6 +56,7 @@ class ListedStore : public Store {
 Node node(std::string name) {
   Node result;
   result.name.name = std::move(name);
+  result.zone = "zone-0";
   return result;
 }
 
@@ -75,15 +77,15 @@ std::vector<Store::Time> seconds_after_start(std::initializer_list<int> seconds)
 TEST_CASE("store: wait hands out news at once, and nothing when the deadline has passed",
           "[proxy][store]") {
   ListedStore store;
-  const auto first = store.wait(Family::kIpv4, 0, Clock::now(), {});
+  const auto first = store.wait(Family::kIpv4, 0, {Clock::now()}, {});
   REQUIRE(first);
   CHECK(first->snapshot->service_ports == 0);
   CHECK(!first->node);
 
-  CHECK(!store.wait(Family::kIpv4, first->revision, Clock::now(), {}));
+  CHECK(!store.wait(Family::kIpv4, first->revision, {Clock::now()}, {}));
 
   store.put(service("ns1/svc1", {"10.0.0.1"}).port("p", 80));
-  const auto second = store.wait(Family::kIpv4, first->revision, Clock::now(), {});
+  const auto second = store.wait(Family::kIpv4, first->revision, {Clock::now()}, {});
   REQUIRE(second);
   CHECK(second->revision > first->revision);
   CHECK(second->snapshot->service_ports == 1);
@@ -95,7 +97,7 @@ TEST_CASE("store: a change of one family is no news to the other", "[proxy][stor
 
   store.put(service("ns1/svc1", {"10.0.0.1"}).port("p", 80));
 
-  CHECK(!store.wait(Family::kIpv6, ipv6, Clock::now(), {}));
+  CHECK(!store.wait(Family::kIpv6, ipv6, {Clock::now()}, {}));
 }
 
 TEST_CASE("store: a waiter wakes when the last list arrives, for a change, and for stop",
@@ -105,7 +107,8 @@ TEST_CASE("store: a waiter wakes when the last list arrives, for a change, and f
   std::vector<std::size_t> seen;
   std::thread waiter([&] {
     std::uint64_t revision = 0;
-    while (const auto update = store.wait(Family::kIpv4, revision, far_away(), stop.get_token())) {
+    while (const auto update =
+               store.wait(Family::kIpv4, revision, {far_away()}, stop.get_token())) {
       revision = update->revision;
       seen.push_back(update->snapshot->service_ports);
       if (seen.size() == 1) {
@@ -124,12 +127,26 @@ TEST_CASE("store: a waiter wakes when the last list arrives, for a change, and f
   CHECK(seen == std::vector<std::size_t>{0, 1});
 }
 
+TEST_CASE("store: a descriptor that becomes readable ends the waiting, but news go first",
+          "[proxy][store]") {
+  ListedStore store;
+  const auto seen = store.revision();
+  const proxy::Waker other;
+  const std::array descriptors{-1, other.descriptor()};
+
+  std::jthread waker([&] { other.wake(); });
+  CHECK(!store.wait(Family::kIpv4, seen, {far_away(), descriptors}, {}));
+
+  store.put(service("ns1/svc1", {"10.0.0.1"}).port("p", 80));
+  CHECK(store.wait(Family::kIpv4, seen, {far_away(), descriptors}, {}));
+}
+
 TEST_CASE("store: stop wins over news", "[proxy][store]") {
   ListedStore store;
   std::stop_source stop;
   stop.request_stop();
 
-  CHECK(!store.wait(Family::kIpv4, 0, far_away(), stop.get_token()));
+  CHECK(!store.wait(Family::kIpv4, 0, {far_away()}, stop.get_token()));
 }
 
 TEST_CASE("store: the node wakes both families when anything about it changes", "[proxy][store]") {
@@ -153,6 +170,12 @@ TEST_CASE("store: the node wakes both families when anything about it changes", 
     store.put(node("node1"));
     CHECK(store.revision() == ipv4);
   }
+  SECTION("a change that nothing depends on") {
+    auto tainted = node("node1");
+    tainted.taint_keys = {"node.kubernetes.io/unschedulable"};
+    store.put(tainted);
+    CHECK(store.revision() == ipv4);
+  }
   SECTION("another node") {
     store.put(node("node2"));
     CHECK(store.revision() == ipv4);
@@ -161,7 +184,7 @@ TEST_CASE("store: the node wakes both families when anything about it changes", 
     store.apply(k8sclient::Event<Node>(Deleted{{"", "node1"}}));
     store.apply(k8sclient::Event<Node>(Listed<Node>{}));
     CHECK(store.revision() == ipv4);
-    CHECK(store.latest(Family::kIpv4)->node->name.name == "node1");
+    CHECK(store.latest(Family::kIpv4)->node->zone == "zone-0");
   }
   SECTION("a list of several") {
     auto moved = node("node1");
@@ -199,7 +222,7 @@ TEST_CASE("store: a sync takes the trigger times of what it programs (TestLastCh
     store.put(triggered("ns1/a", "10.1.0.1", "2024-05-06T00:00:01Z"));
     const auto before = *store.latest(Family::kIpv4);
     store.put(triggered("ns1/a", "10.1.0.1", "2024-05-06T00:00:05Z"));
-    const auto after = store.wait(Family::kIpv4, before.revision, Clock::now(), {});
+    const auto after = store.wait(Family::kIpv4, before.revision, {Clock::now()}, {});
     REQUIRE(after);
     CHECK(after->snapshot == before.snapshot);
     CHECK(take() == seconds_after_start({1, 5}));
@@ -224,6 +247,19 @@ TEST_CASE("store: a sync takes the trigger times of what it programs (TestLastCh
     store.remove_slice("ns1/a");
     CHECK(take() == seconds_after_start({1}));
   }
+  SECTION("as many as are of use to anybody, where no sync succeeds") {
+    constexpr auto kMost = static_cast<int>(Store::kMostTriggerTimes);
+    for (int i = 0; i < kMost + 10; ++i) {
+      store.put(triggered("ns1/a", i % 2 == 0 ? "10.1.0.1" : "10.1.0.2", "2024-05-06T00:00:01Z"));
+    }
+    const auto taken = take();
+    CHECK(taken.size() == Store::kMostTriggerTimes);
+    store.give_back(Family::kIpv4, taken);
+    store.give_back(Family::kIpv4, taken);
+    CHECK(take().size() == Store::kMostTriggerTimes);
+    store.put(triggered("ns1/a", "10.1.0.3", "2024-05-06T00:00:02Z"));
+    CHECK(take() == seconds_after_start({2}));
+  }
   SECTION("of its own family only") {
     store.put(triggered("ns1/a", "10.1.0.1", "2024-05-06T00:00:01Z"));
     CHECK(store.begin_sync(Family::kIpv6, store.revision(Family::kIpv6)).empty());
@@ -238,23 +274,23 @@ TEST_CASE("store: events are counted, and pending until a sync begins", "[proxy]
   store.put(slice("ns1/a", "svc1").port("p", 80).addresses({"10.1.0.1"}));
   store.put(slice("ns1/b", "svc1").ipv6().port("p", 80));
 
-  const auto ipv4 = store.changes(Family::kIpv4);
+  const auto ipv4 = store.change_counts(Family::kIpv4);
   CHECK(ipv4.service_events == 2);
   CHECK(ipv4.services_pending == 1);
   CHECK(ipv4.endpoint_events == 2);
   CHECK(ipv4.endpoints_pending == 1);
-  const auto ipv6 = store.changes(Family::kIpv6);
+  const auto ipv6 = store.change_counts(Family::kIpv6);
   CHECK(ipv6.service_events == 2);
   CHECK(ipv6.services_pending == 0);
   CHECK(ipv6.endpoint_events == 1);
 
   store.put(service("ns1/svc1", {"10.0.0.1", "fd00::1"}).port("p", 80));
   store.apply(k8sclient::Event<Service>(Listed<Service>{}));
-  CHECK(store.changes(Family::kIpv4).service_events == 4);
-  CHECK(store.changes(Family::kIpv6).services_pending == 2);
+  CHECK(store.change_counts(Family::kIpv4).service_events == 4);
+  CHECK(store.change_counts(Family::kIpv6).services_pending == 2);
 
   store.begin_sync(Family::kIpv4, store.revision());
-  CHECK(store.changes(Family::kIpv4).services_pending == 0);
-  CHECK(store.changes(Family::kIpv4).endpoints_pending == 0);
-  CHECK(store.changes(Family::kIpv4).endpoint_events == 2);
+  CHECK(store.change_counts(Family::kIpv4).services_pending == 0);
+  CHECK(store.change_counts(Family::kIpv4).endpoints_pending == 0);
+  CHECK(store.change_counts(Family::kIpv4).endpoint_events == 2);
 }

@@ -47,20 +47,34 @@ TEST_CASE("translate: a node's addresses are its first one and the first of the 
   k8sclient::Node node;
   node.addresses = row.addresses;
 
-  CHECK(texts(proxy::translate(node).addresses) == row.expected);
+  CHECK(texts(proxy::translate(node).node.addresses) == row.expected);
 }
 
 TEST_CASE("translate: zone and pod networks of a node", "[proxy][translate]") {
   k8sclient::Node node;
   node.name.name = "node1";
-  CHECK(proxy::translate(node).zone.empty());
+  CHECK(proxy::translate(node).node.zone.empty());
 
   node.zone = "zone-a";
   node.pod_cidrs = {"10.244.1.7/24", "fd00::/64", "10.0.0.0/40"};
-  const auto facts = proxy::translate(node);
+  const auto [facts, warnings] = proxy::translate(node);
 
   CHECK(facts.zone == "zone-a");
   CHECK(texts(facts.pod_cidrs) == Texts{"10.244.1.0/24", "fd00::/64"});
-  CHECK(facts.warnings ==
-        Texts{"Node \"node1\": spec.podCIDRs \"10.0.0.0/40\" dropped: not a CIDR"});
+  CHECK(warnings == Texts{"Node \"node1\": spec.podCIDRs \"10.0.0.0/40\" dropped: not a CIDR"});
+}
+
+TEST_CASE("translate: a node that is going away is not eligible", "[proxy][translate]") {
+  const auto is_eligible = [](const k8sclient::Node& node) {
+    return proxy::translate(node).node.eligible;
+  };
+  k8sclient::Node node;
+  CHECK(is_eligible(node));
+
+  node.taint_keys = {"node.kubernetes.io/unschedulable"};
+  CHECK(is_eligible(node));
+  node.taint_keys.emplace_back("ToBeDeletedByClusterAutoscaler");
+  CHECK(!is_eligible(node));
+
+  CHECK(!is_eligible({.is_being_deleted = true}));
 }

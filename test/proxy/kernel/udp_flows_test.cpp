@@ -7,8 +7,8 @@
 
 #include <catch2/catch.hpp>
 
+using proxy::Flow;
 using proxy::UdpDestinations;
-using proxy::UdpFlow;
 
 namespace {
 
@@ -20,7 +20,7 @@ rules::SocketAddress socket(std::string_view text) {
   return rules::SocketAddress::parse(text).value();
 }
 
-UdpFlow flow(std::string_view destination, std::string_view answered_by) {
+Flow flow(std::string_view destination, std::string_view answered_by) {
   return {.original_destination = socket(destination), .reply_source = socket(answered_by)};
 }
 

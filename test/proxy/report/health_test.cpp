@@ -73,18 +73,6 @@ TEST_CASE("health: a silent watch makes unhealthy until it speaks again", "[prox
   CHECK(health.verdict(at(302s)).healthy);
 }
 
-TEST_CASE("health: nodes that are going away are not eligible", "[proxy][health]") {
-  k8sclient::Node node;
-  CHECK(proxy::is_eligible(node));
-
-  node.taint_keys = {"node.kubernetes.io/unschedulable"};
-  CHECK(proxy::is_eligible(node));
-  node.taint_keys.emplace_back("ToBeDeletedByClusterAutoscaler");
-  CHECK(!proxy::is_eligible(node));
-
-  CHECK(!proxy::is_eligible({.is_being_deleted = true}));
-}
-
 TEST_CASE("health: answers are kube-proxy's, byte for byte", "[proxy][health]") {
   HealthState health(dual_stack());
   health.synced(Family::kIpv4, at(1s));

@@ -25,6 +25,24 @@ TEST_CASE(
   CHECK(pacer.due() == kStart + 1100ms);
 }
 
+TEST_CASE("pacer: what is urgent does not wait for the minimum interval, once", "[proxy][pacer]") {
+  Pacer pacer(10s, 30s);
+  pacer.succeeded(kStart);
+  pacer.request(kStart + 1s);
+  CHECK(pacer.due() == kStart + 10s);
+
+  pacer.request_at_once(kStart + 2s);
+  CHECK(pacer.due() == kStart + 1s);
+
+  pacer.succeeded(kStart + 3s);
+  pacer.request(kStart + 4s);
+  CHECK(pacer.due() == kStart + 13s);
+
+  pacer.request_at_once(kStart + 5s);
+  pacer.failed(kStart + 6s);
+  CHECK(pacer.due() == kStart + 6s + Pacer::kFirstRetry);
+}
+
 TEST_CASE(
     "pacer: a failed sync is tried again with a back-off that doubles up to the retry interval",
     "[proxy][pacer]") {

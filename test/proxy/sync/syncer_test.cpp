@@ -229,7 +229,8 @@ TEST_CASE("syncer: a kernel that takes nothing for now puts nobody in quarantine
   CHECK(syncer.quarantine().empty());
 }
 
-TEST_CASE("syncer: a foreign rule that holds an old chain blocks no update", "[proxy][syncer]") {
+TEST_CASE("syncer: what a foreign rule holds is emptied and named, all else is done",
+          "[proxy][syncer]") {
   test::FakeKernel kernel;
   Cluster cluster;
   cluster.set("a", {1});
@@ -241,17 +242,26 @@ TEST_CASE("syncer: a foreign rule that holds an old chain blocks no update", "[p
   kernel.chains[docker] = {Rule{.target = Jump{held.name}}};
 
   cluster.erase("a");
+  cluster.erase("b");
   cluster.set("c", {3});
-  CHECK(syncer.sync(cluster.snapshot(), {}).outcome == SyncReport::Outcome::kApplied);
+  const SyncReport report = syncer.sync(cluster.snapshot(), {});
+  CHECK(report.outcome == SyncReport::Outcome::kApplied);
+  CHECK(report.chains_removed == 3);  // endpoint chain of a, both of b
+  REQUIRE(report.held.size() == 1);
+  CHECK(report.held[0].chain == held);
+  CHECK(proxy::holder_text(report.held[0], Family::kIpv4) ==
+        "nat -A DOCKER -j " + std::string(held.name.view()));
   CHECK(has_entry(kernel, "c"));
   CHECK(!has_entry(kernel, "a"));
-  CHECK(kernel.chains.contains(held));
+  REQUIRE(kernel.chains.contains(held));
+  CHECK(kernel.chains[held].empty());
   CHECK(kernel.chains[docker].size() == 1);
+  CHECK(!kernel.chains.contains({Table::kNat, cluster_policy_chain(named("b"))}));
   CHECK(!syncer.find_drift());
 
   kernel.chains[docker].clear();
-  syncer.retry_removals();
-  syncer.sync(cluster.snapshot(), {});
+  CHECK(syncer.find_drift());
+  CHECK(syncer.sync(cluster.snapshot(), {}).held.empty());
   CHECK(!kernel.chains.contains(held));
 }
 

@@ -51,7 +51,7 @@ class Rig {
       Worker worker(Family::kIpv4,
                     {.store = store,
                      .backend = kernel,
-                     .make_context =
+                     .current_context =
                          [this](const Store::Update&, bool large) {
                            if (failing_contexts > 0) {
                              --failing_contexts;
@@ -59,21 +59,22 @@ class Rig {
                            }
                            return Context{.large_cluster = large};
                          },
+                     .on_queued =
+                         [this] {
+                           if (next_news_fails.exchange(false)) {
+                             throw std::runtime_error("no memory");
+                           }
+                         },
                      .on_sync =
                          [this](const proxy::SyncRecord& record) {
-                           note(record.report);
+                           note(record.report, record.rules_were_away);
                            if (follower_fails) {
                              throw std::runtime_error("too many open files");
                            }
                          },
-                     .foreign_changes =
-                         [this] {
-                           const std::lock_guard lock(mutex_);
-                           return meddle ? std::exchange(meddle, nullptr)(kernel)
-                                         : proxy::ChangedChains{};
-                         },
+                     .foreign_changes = foreign_changes_,
                      .on_drift = [this](const Changes&) { ++drifts; }},
-                    {.min_sync = 0s, .sync = 3600s});
+                    {.min_sync = min_sync, .sync = 3600s});
       worker.run(stop);
     });
   }
@@ -89,30 +90,70 @@ class Rig {
     return reports_.at(number);
   }
 
+  bool rules_were_away(std::size_t number) {
+    const std::lock_guard lock(mutex_);
+    return away_.at(number);
+  }
+
   /// The action tells what is announced of it.
   void meddle_with(std::function<proxy::ChangedChains(test::FakeKernel&)> action) {
-    const std::lock_guard lock(mutex_);
-    meddle = std::move(action);
+    {
+      const std::lock_guard lock(mutex_);
+      meddle = std::move(action);
+    }
+    if (announces) {
+      announcement_.wake();
+    }
   }
 
   Store store;
   test::FakeKernel kernel;
   std::atomic<int> drifts = 0;
   std::atomic<int> failing_contexts = 0;
-  bool follower_fails = false;  // to be set before the start
+  std::atomic<bool> next_news_fails = false;
+  // To be set before the start:
+  bool follower_fails = false;
+  bool announces = false;  // others, by a descriptor; else they have to be asked for
+  std::chrono::nanoseconds min_sync = 0s;
 
  private:
-  void note(const SyncReport& report) {
+  void note(const SyncReport& report, bool rules_were_away) {
     const std::lock_guard lock(mutex_);
     reports_.push_back(report);
+    away_.push_back(rules_were_away);
     changed_.notify_all();
   }
+
+  /// What the action says of itself, once.
+  class Announcements : public proxy::TableWatch {
+   public:
+    explicit Announcements(Rig& rig) : rig_(rig) {}
+
+    proxy::ChangedChains changes() override {
+      rig_.announcement_.take();
+      const std::lock_guard lock(rig_.mutex_);
+      return rig_.meddle ? std::exchange(rig_.meddle, nullptr)(rig_.kernel)
+                         : proxy::ChangedChains{};
+    }
+
+    proxy::ChangedChains changes_of_others() override { return {}; }
+
+    int descriptor() const override { return rig_.announcement_.descriptor(); }
+
+    bool announces_all() const override { return rig_.announces; }
+
+   private:
+    Rig& rig_;
+  };
 
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<SyncReport> reports_;
+  std::vector<bool> away_;
+  proxy::Waker announcement_;
   std::function<proxy::ChangedChains(test::FakeKernel&)>
       meddle;  // runs once on the worker's thread, as if by another hand
+  proxy::ForeignChanges foreign_changes_{Family::kIpv4, std::make_unique<Announcements>(*this)};
   std::jthread thread_;
 };
 
@@ -210,6 +251,60 @@ TEST_CASE("worker: drift is found and repaired without any change of the cluster
   CHECK(rig.report(1).jumps_written == 1);
   CHECK(rig.kernel.reads == drift.reads);
   CHECK(rig.kernel.partial_reads == drift.partial_reads);
+}
+
+TEST_CASE("worker: what is announced is repaired at once, whatever the minimum interval",
+          "[proxy][worker]") {
+  const test::QuietLog quiet;
+  Rig rig;
+  rig.announces = true;
+  rig.min_sync = 3600s;
+  rig.list({service("a", "10.96.0.1")});
+  rig.start();
+  REQUIRE(rig.await_syncs(1));
+  const ChainId prerouting{Table::kNat, ChainName("PREROUTING")};
+
+  for (std::size_t i = 2; i <= 4; ++i) {
+    rig.meddle_with([&](test::FakeKernel& kernel) {
+      kernel.chains[prerouting].clear();
+      return proxy::ChangedChains{.all = false, .chains = {prerouting}};
+    });
+    REQUIRE(rig.await_syncs(i));
+    CHECK(rig.report(i - 1).jumps_written == 1);
+  }
+  CHECK(rig.kernel.reads == 1);
+}
+
+TEST_CASE("worker: it says when the rules had been away", "[proxy][worker]") {
+  const test::QuietLog quiet;
+  Rig rig;
+  rig.announces = true;
+  rig.list({service("a", "10.96.0.1")});
+  rig.start();
+  REQUIRE(rig.await_syncs(1));
+  rig.store.apply(
+      k8sclient::Event<k8sclient::Service>(Changed<k8sclient::Service>{service("b", "10.96.0.2")}));
+  REQUIRE(rig.await_syncs(2));
+  rig.meddle_with([&](test::FakeKernel& kernel) {
+    kernel.chains[{Table::kNat, ChainName("PREROUTING")}].clear();
+    return proxy::ChangedChains{.all = true, .chains = {}};
+  });
+  REQUIRE(rig.await_syncs(3));
+
+  CHECK(rig.rules_were_away(0));  // nobody knows what there was before
+  CHECK(!rig.rules_were_away(1));
+  CHECK(rig.rules_were_away(2));
+}
+
+TEST_CASE("worker: it outlives whatever is thrown", "[proxy][worker]") {
+  const test::QuietLog quiet;
+  Rig rig;
+  rig.next_news_fails = true;
+  rig.list({service("a", "10.96.0.1")});
+  rig.start();
+
+  REQUIRE(rig.await_syncs(1));
+  CHECK(rig.report(0).outcome == SyncReport::Outcome::kApplied);
 }
 
 TEST_CASE("worker: large-cluster mode starts above 1000 endpoints and ends below 900",

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "proxy/kernel/conntrack.h"
+
+namespace proxy {
+
+/// Keeps one family's flows in step with its rules, beside the syncs: a walk over a large table, or
+/// the deletion of many flows, holds up no rule. What was asked for is done by and by, the newest
+/// first, and tried again until it succeeds; what the end of the process leaves undone is found by
+/// the first walk of the next one, which compares everything.
+class FlowCleaner {
+ public:
+  /// Called on the cleaner's thread after each walk.
+  using OnWalk =
+      std::function<void(const ConntrackWalk& walk, std::chrono::steady_clock::duration took)>;
+
+  /// Works in the network namespace of the calling thread.
+  FlowCleaner(rules::Family family, OnWalk on_walk);
+
+  /// The rules in the kernel are these now. Does not wait.
+  void follow(FlowRules rules);
+
+  /// Waits until everything that was asked for was done, or failed once.
+  void finish();
+
+ private:
+  void run(const std::stop_token& stop);
+  void clean(FlowRules rules, const std::stop_token& stop);
+  std::optional<FlowRules> newer();
+  void try_again(FlowRules rules, const std::stop_token& stop);
+
+  const rules::Family family_;
+  const OnWalk on_walk_;
+  Conntrack conntrack_;  // the thread's
+  std::chrono::seconds back_off_;
+  std::mutex mutex_;
+  std::condition_variable_any changed_;
+  std::optional<FlowRules> wanted_;  // that no walk has begun for
+  bool is_known_ = false;            // to the walk that goes on
+  bool is_idle_ = true;
+  std::jthread thread_;  // last: it ends before what it uses
+};
+
+}  // namespace proxy
