@@ -54,7 +54,10 @@ class Steps {
       return false;
     }
     for (const SharedEdit* edit : callees_first(changes_.shared)) {
-      if (!shared(*edit) || !writer_.border(Border::kPart)) {
+      // Chains of a dispatch are many and short.
+      const Border border =
+          is_shared_chain(edit->chain) ? Border::kPart : Border::kService;
+      if (!shared(*edit) || !writer_.border(border)) {
         return false;
       }
     }

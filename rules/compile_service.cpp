@@ -1,8 +1,9 @@
 #include <algorithm>
-#include <cmath>
+#include <iterator>
 #include <utility>
 
 #include "rules/compile.h"
+#include "rules/endpoint_tree.h"
 #include "rules/names.h"
 #include "rules/topology.h"
 
@@ -11,13 +12,6 @@ namespace rules {
 namespace {
 
 const Cidr kLoopback = *Cidr::parse("127.0.0.0/8");
-
-/// 1/n as kube-proxy hands it to iptables: ten decimals, then rounded to units of 2^-31 (spec
-/// §3.4.3, §3.7).
-Probability one_in(std::size_t n) {
-  const double text = std::round(1e10 / static_cast<double>(n)) / 1e10;
-  return {static_cast<std::uint32_t>(std::llround(text * 0x1p31))};
-}
 
 /// Builds the block of one service port; part letters and numbers are those of spec §3.4.2.
 class ServiceCompiler {
@@ -40,14 +34,16 @@ class ServiceCompiler {
     uses_firewall_ = has_ && !port.load_balancer_vips.empty() && !port.source_ranges.empty();
   }
 
+  Block entries() && {
+    make_entries();
+    return std::move(block_);
+  }
+
   Block compile() && {
-    name_chains();
-    cluster_ip_entries();
-    external_ip_entries();
-    load_balancer_entries();
-    node_port_entries();
-    health_check_entry();
-    endpoint_chains();
+    make_entries();
+    if (!is_compact() || port_.client_ip_affinity) {
+      endpoint_chains();
+    }
     policy_chains();
     if (uses_external_chain_) {
       external_chain_rules();
@@ -59,6 +55,19 @@ class ServiceCompiler {
   }
 
  private:
+  bool is_compact() const { return context_.layout == Layout::kCompact; }
+
+  bool comments_endpoints() const { return !is_compact() && !context_.large_cluster; }
+
+  void make_entries() {
+    name_chains();
+    cluster_ip_entries();
+    external_ip_entries();
+    load_balancer_entries();
+    node_port_entries();
+    health_check_entry();
+  }
+
   void name_chains() {
     if (uses_cluster_chain_) {
       cluster_chain_ = cluster_policy_chain(name_);
@@ -222,17 +231,14 @@ class ServiceCompiler {
       const SocketAddress& address = port_.endpoints[i].address;
       endpoint_chains_[i] = endpoint_chain(name_, address);
       auto& rules = chain(endpoint_chains_[i]);
-      rules.reserve(2);
-      Rule& hairpin = rules.emplace_back();
-      hairpin.source = Negatable<Cidr>{Cidr::host(address.address)};
-      hairpin.target = Jump{ChainName(kMarkMasqChain)};
-      Rule& translate = rules.emplace_back();
-      translate.protocol = name_.protocol;
-      translate.target = Dnat{address};
-      if (!context_.large_cluster) {
-        hairpin.matches.emplace_back(Comment{label_});
-        translate.matches.emplace_back(Comment{label_});
+      if (!is_compact()) {
+        Rule& hairpin = rules.emplace_back();
+        hairpin.source = Negatable<Cidr>{Cidr::host(address.address)};
+        hairpin.target = Jump{ChainName(kMarkMasqChain)};
+        comment_endpoint(hairpin, label_);
       }
+      Rule& translate = rules.emplace_back(translation(address));
+      comment_endpoint(translate, label_);
       if (port_.client_ip_affinity) {
         translate.matches.emplace_back(Recent{Recent::Action::kSet, endpoint_chains_[i], 0});
       }
@@ -240,21 +246,39 @@ class ServiceCompiler {
     }
   }
 
+  Rule translation(const SocketAddress& endpoint) const {
+    return Rule{.protocol = name_.protocol, .target = Dnat{endpoint}};
+  }
+
+  void comment_endpoint(Rule& rule, std::string comment) const {
+    if (comments_endpoints()) {
+      rule.matches.emplace_back(Comment{std::move(comment)});
+    }
+  }
+
   void policy_chains() {  // B1, B4, B5
     if (uses_cluster_chain_) {
-      auto& rules = chain(cluster_chain_);
-      if (has_internal_ && !internal_is_local_) {
-        append_cluster_ip_masquerade(rules);
-      }
-      append_dispatch(rules, selection_.cluster);
+      policy_chain(cluster_chain_, selection_.cluster, !internal_is_local_);
     }
     if (uses_local_chain_) {
-      auto& rules = chain(local_chain_);
-      if (has_internal_ && internal_is_local_) {
-        append_cluster_ip_masquerade(rules);
-      }
-      append_dispatch(rules, selection_.local);
+      policy_chain(local_chain_, selection_.local, internal_is_local_);
     }
+  }
+
+  void policy_chain(const ChainName& name,
+                    const std::vector<std::uint32_t>& endpoints,
+                    bool takes_cluster_ip) {
+    std::vector<Rule> rules;
+    if (has_internal_ && takes_cluster_ip) {
+      append_cluster_ip_masquerade(rules);
+    }
+    append_affinity(rules, endpoints);
+    if (is_compact()) {
+      append_tree(rules, endpoints, name);
+    } else {
+      append_cascade(rules, endpoints);
+    }
+    chain(name) = std::move(rules);
   }
 
   /// Traffic to the cluster IP that did not come from a local pod (B1).
@@ -283,30 +307,49 @@ class ServiceCompiler {
   }
 
   /// spec §3.4.3: affinity first, then equal shares by cascaded probabilities.
-  void append_dispatch(std::vector<Rule>& rules,
+  void append_affinity(std::vector<Rule>& rules,
                        const std::vector<std::uint32_t>& endpoints) const {
-    rules.reserve(rules.size() + endpoints.size() * (port_.client_ip_affinity ? 2 : 1));
-    if (port_.client_ip_affinity) {
-      const auto seconds = static_cast<std::uint32_t>(port_.client_ip_affinity->count());
-      for (const std::uint32_t i : endpoints) {
-        Rule& rule = rules.emplace_back(dispatch_rule(i));
-        rule.matches.emplace_back(Recent{Recent::Action::kCheck, endpoint_chains_[i], seconds});
-      }
+    if (!port_.client_ip_affinity) {
+      return;
     }
+    const auto seconds = static_cast<std::uint32_t>(port_.client_ip_affinity->count());
+    for (const std::uint32_t i : endpoints) {
+      Rule& rule = rules.emplace_back(dispatch_rule(i));
+      rule.matches.emplace_back(Recent{Recent::Action::kCheck, endpoint_chains_[i], seconds});
+    }
+  }
+
+  void append_cascade(std::vector<Rule>& rules, const std::vector<std::uint32_t>& endpoints) const {
+    rules.reserve(rules.size() + endpoints.size());
     for (std::size_t position = 0; position < endpoints.size(); ++position) {
       Rule& rule = rules.emplace_back(dispatch_rule(endpoints[position]));
       if (position + 1 < endpoints.size()) {
-        rule.matches.emplace_back(one_in(endpoints.size() - position));
+        rule.matches.emplace_back(share(1, endpoints.size() - position));
       }
     }
   }
 
+  void append_tree(std::vector<Rule>& rules,
+                   const std::vector<std::uint32_t>& endpoints,
+                   const ChainName& name) {
+    std::vector<SocketAddress> addresses;
+    for (const std::uint32_t i : endpoints) {
+      addresses.push_back(port_.endpoints[i].address);
+    }
+    EndpointTree tree = spread(name, addresses, [&](const SocketAddress& address) {
+      return port_.client_ip_affinity ? Rule{.target = Jump{endpoint_chain(name_, address)}}
+                                      : translation(address);
+    });
+    std::ranges::move(tree.chains, std::back_inserter(block_.chains));
+    std::ranges::move(tree.rules, std::back_inserter(rules));
+  }
+
   Rule dispatch_rule(std::uint32_t endpoint) const {
     Rule rule{.target = Jump{endpoint_chains_[endpoint]}};
-    if (!context_.large_cluster) {
+    if (comments_endpoints()) {
       std::string comment = labelled(" -> ");
       append(comment, port_.endpoints[endpoint].address);
-      rule.matches.emplace_back(Comment{std::move(comment)});
+      comment_endpoint(rule, std::move(comment));
     }
     return rule;
   }
@@ -382,6 +425,12 @@ class ServiceCompiler {
 };
 
 }  // namespace
+
+Block compile_entries(const ServicePortName& name,
+                      const ServicePort& port,
+                      const Context& context) {
+  return ServiceCompiler(name, port, context).entries();
+}
 
 Block compile_service(const ServicePortName& name,
                       const ServicePort& port,

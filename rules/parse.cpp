@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "rules/bpf_program.h"
 #include "rules/text.h"
 
 namespace rules {
@@ -136,16 +137,30 @@ std::optional<std::uint16_t> parse_states(std::string_view text) {
   return states == 0 ? std::nullopt : std::optional(states);
 }
 
+std::optional<std::uint16_t> parse_port(std::string_view text) {
+  const auto port = parse_number(text);
+  return port && *port <= 65535 ? std::optional(static_cast<std::uint16_t>(*port)) : std::nullopt;
+}
+
 std::optional<Match> parse_transport(Words& words, Protocol protocol) {
-  TransportPort match{.protocol = protocol};
-  if (words.take_if("--dport")) {
-    const auto port = parse_number(words.take_raw());
-    if (!port || *port > 65535) {
-      return std::nullopt;
-    }
-    match.destination = static_cast<std::uint16_t>(*port);
+  if (!words.take_if("--dport")) {
+    return TransportPort{.protocol = protocol};
   }
-  return match;
+  const std::string_view text = words.take_raw();
+  const std::size_t colon = text.find(':');
+  const auto first = parse_port(text.substr(0, colon));
+  if (colon == std::string_view::npos) {
+    return first ? std::optional<Match>(TransportPort{protocol, first}) : std::nullopt;
+  }
+  const auto last = parse_port(text.substr(colon + 1));
+  return first && last && *first < *last ? std::optional<Match>(PortRange{protocol, *first, *last})
+                                         : std::nullopt;
+}
+
+std::optional<Match> parse_bpf(Words& words, Family family) {
+  return words.take_if("--bytecode") && words.take() == bpf_text(source_is_destination(family))
+             ? std::optional<Match>(SourceIsDestination{})
+             : std::nullopt;
 }
 
 std::optional<Match> parse_conntrack(Words& words) {
@@ -224,6 +239,9 @@ std::optional<Match> parse_known_match(Words& words, Family family) {
   }
   if (const auto protocol = parse_protocol(name)) {
     return parse_transport(words, *protocol);
+  }
+  if (name == "bpf") {
+    return parse_bpf(words, family);
   }
   if (name == "conntrack") {
     return parse_conntrack(words);

@@ -4,7 +4,8 @@
 
 # Units of rules/, lowest first: a file includes only its own unit and units before it.
 set(rules_units
-    net service rule topology names text ruleset compile installed shared_edit diff change_steps
+    net bpf_program service rule key_tree topology names text ruleset dispatch endpoint_tree
+    compile installed shared_edit diff change_steps
     restore_text save_text
     tables table_changes flow judge table_walk trace iptc_layout iptc_frame iptc_entry)
 

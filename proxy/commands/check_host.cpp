@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "proxy/backends/hairpin_match.h"
 #include "proxy/backends/variant.h"
 #include "proxy/commands/check.h"
 #include "proxy/host/file.h"
@@ -167,6 +168,16 @@ std::vector<Finding> check_kernel(const std::vector<std::string>& programs) {
   return findings;
 }
 
+Finding check_layout(rules::Layout wanted, const IptablesChoice& choice) {
+  if (wanted == rules::Layout::kCompact && !has_hairpin_match(choice)) {
+    return {Level::kWarning,
+            "layout",
+            fmt::format("kube-proxy: {}", kNoHairpinMatch),
+            "load xt_bpf, or leave --iptables-layout as it is"};
+  }
+  return {Level::kOk, "layout", std::string(rules::to_string(wanted)), ""};
+}
+
 std::vector<Finding> check_host(const Config& config) {
   std::vector<Finding> findings;
   const IptablesTraces traces = look_for_iptables();
@@ -187,6 +198,7 @@ std::vector<Finding> check_host(const Config& config) {
        "iptables",
        fmt::format("{}: would use {}, because {}", choice.version, describe(choice), choice.reason),
        ""});
+  findings.push_back(check_layout(config.iptables_layout, choice));
   for (const std::string& warning : choice.warnings) {
     findings.push_back(
         {Level::kWarning, "iptables", warning, "remove the rules of the variant that is not used"});

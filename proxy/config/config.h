@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "rules/service.h"
+
 namespace proxy {
 
 /// Durations of the configuration, with Go's resolution.
@@ -168,6 +170,9 @@ struct Config {
   Validation validation = Validation::kNo;
   std::vector<std::string> sources;  // files and folders of manifests instead of an API server
   IptablesBackend iptables_backend = IptablesBackend::kAuto;
+
+  // Of the command line, or of a second document in the file (own_document.h).
+  rules::Layout iptables_layout = rules::Layout::kKubeProxy;
 
   bool operator==(const Config&) const = default;
 };

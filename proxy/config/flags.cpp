@@ -112,6 +112,14 @@ class FlagReader {
     return IptablesBackend::kAuto;
   }
 
+  rules::Layout layout(const std::string& value, rules::Layout of_file) {
+    const auto wanted = value.empty() ? of_file : rules::parse_layout(value);
+    if (!wanted) {
+      invalid("iptables-layout", value, "must be kube-proxy or compact");
+    }
+    return wanted.value_or(of_file);
+  }
+
  private:
   void invalid(std::string_view name, const std::string& value, std::string_view reason) {
     errors_.push_back(fmt::format("--{}: invalid argument \"{}\": {}", name, value, reason));
@@ -298,6 +306,7 @@ void add_flags(CLI::App& app, Flags& flags) {
   add_text(
       "--write-config-to", flags.write_config_to, "Write the effective configuration and exit");
   add_text("--iptables-backend", flags.iptables_backend, "auto, libiptc or restore");
+  add_text("--iptables-layout", flags.iptables_layout, "kube-proxy or compact");
   add_text("--healthz-port", flags.healthz_port, "Deprecated")->group(std::string(kHidden));
   add_text("--metrics-port", flags.metrics_port, "Deprecated")->group(std::string(kHidden));
   add_switch(app, "--cleanup", flags.cleanup, "Remove all rules of the proxy and exit");
@@ -343,6 +352,7 @@ CheckedConfig to_config(const Flags& flags) {
   config.master = reader.server(flags.master);
   config.write_config_to = flags.write_config_to;
   config.iptables_backend = reader.backend(flags.iptables_backend);
+  config.iptables_layout = reader.layout(flags.iptables_layout, config.iptables_layout);
   config.cleanup = reader.boolean("cleanup", flags.cleanup);
   config.init_only = reader.boolean("init-only", flags.init_only);
   config.validation = reader.validation(flags.validate_config);

@@ -120,16 +120,29 @@ void compare(const YamlNode::Mapping& before,
 }  // namespace
 
 std::string to_yaml(const Config& config) {
-  return k8sclient::to_yaml(effective(config));
+  std::string text = k8sclient::to_yaml(effective(config));
+  if (config.iptables_layout != Config{}.iptables_layout) {
+    text += fmt::format(
+        "---\napiVersion: iptproxy/v1alpha1\nkind: IptproxyConfiguration\niptablesLayout: {}\n",
+        rules::to_string(config.iptables_layout));
+  }
+  return text;
 }
 
 std::string to_json(const Config& config) {
   return k8sclient::to_json(effective(config));
 }
 
+std::string own_json(const Config& config) {
+  return fmt::format(R"({{"iptablesLayout":"{}"}})", rules::to_string(config.iptables_layout));
+}
+
 std::vector<std::string> changed_fields(const Config& before, const Config& after) {
   std::vector<std::string> changed;
   compare(fields_of(before), fields_of(after), "", changed);
+  if (before.iptables_layout != after.iptables_layout) {
+    changed.emplace_back("iptablesLayout");
+  }
   return changed;
 }
 

@@ -107,6 +107,7 @@ void Reporter::serve() {
          metrics_routes({.metrics = metrics_,
                          .scrape = [this] { return scrape(); },
                          .configuration = [this] { return to_json(*node_.current->get()); },
+                         .own_configuration = [this] { return own_json(*node_.current->get()); },
                          .status = [this] { return status(); },
                          .explain = [this](std::string_view service) { return explain(service); }},
                         {node_.name, node_.host.name}),
@@ -252,6 +253,9 @@ Scrape Reporter::scrape() const {
     const FamilyView view = this->view(family);
     const auto counts = count_by_kind(view.programmed);
     scrape.rules.insert(scrape.rules.end(), counts.begin(), counts.end());
+    if (!counts.empty()) {
+      scrape.layouts.emplace_back(family, layout_of(view.programmed));
+    }
     const auto traffic = this->traffic(family, view);
     if (traffic == nullptr) {
       continue;
@@ -289,6 +293,7 @@ Status Reporter::status() const {
     const auto traffic = this->traffic(family, view);
     status.families.push_back({.family = family,
                                .backend = describe(node_.iptables),
+                               .layout = layout_of(view.programmed),
                                .filter_rules = view.ruleset.rule_count(Table::kFilter),
                                .nat_rules = view.ruleset.rule_count(Table::kNat),
                                .counts_traffic = traffic != nullptr,

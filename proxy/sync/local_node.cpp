@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include "proxy/backends/hairpin_match.h"
 #include "proxy/kernel/sysctl.h"
 #include "proxy/log/logging.h"
 
@@ -25,6 +26,7 @@ LocalNode look_at_node(const Config& config) {
         "iptables is not available on this host: no iptables-save and iptables-restore in PATH");
   }
   node.host.capabilities.random_fully = node.iptables.random_fully;
+  node.host.capabilities.hairpin_match = has_hairpin_match(node.iptables);
   node.families = {rules::Family::kIpv4};
   if (Sysctl().has_ipv6()) {
     node.families.push_back(rules::Family::kIpv6);
@@ -32,7 +34,12 @@ LocalNode look_at_node(const Config& config) {
   log_info("Programming rules",
            {{"through", describe(node.iptables)},
             {"iptables", node.iptables.version},
+            {"layout", to_string(config.iptables_layout)},
             {"reason", node.iptables.reason}});
+  if (config.iptables_layout == rules::Layout::kCompact &&
+      !node.host.capabilities.hairpin_match) {
+    log_warning("This node stays with the layout of kube-proxy", {{"reason", kNoHairpinMatch}});
+  }
   for (const std::string& warning : node.iptables.warnings) {
     log_warning("Mixed iptables", {{"warning", warning}});
   }
