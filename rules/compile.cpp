@@ -168,8 +168,8 @@ std::vector<OwnedRule> Ruleset::rules(const DispatchChain& chain) const {
     }
     const Claim& claim = std::get<Claim>(part);
     const CompiledService& service = *claim.service;
-    Block block = compile_entries(service.name, *service.port, *context_);
-    std::vector<Rule>& rules = block.entries[claim.section].rules;
+    auto entries = compile_entries(service.name, *service.port, *context_);
+    std::vector<Rule>& rules = entries[claim.section].rules;
     for (std::uint32_t i = claim.first; i < claim.first + claim.rules; ++i) {
       all.push_back({claim.service, std::move(rules[i])});
     }
@@ -257,8 +257,8 @@ void Compiler::link(Ruleset& next, const Ruleset& before) {
   if (before.dispatch_ && differing.gone.empty() && differing.fresh.empty()) {
     return;
   }
-  next.dispatch_ = std::make_shared<const Dispatch>(updated(
-      before.dispatch_ ? *before.dispatch_ : Dispatch{}, differing.gone, differing.fresh));
+  next.dispatch_ = std::make_shared<const Dispatch>(
+      updated(before.dispatch_ ? *before.dispatch_ : Dispatch{}, differing.gone, differing.fresh));
   for (const DispatchChain& chain : before.dispatch_chains_unlike(next)) {
     next.dispatch_jumps_[chain.id.table] -= chain.jumps;
   }

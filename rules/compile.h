@@ -16,8 +16,10 @@ namespace rules {
 /// The rules of one service port (spec §3.4.2). Pure and total.
 Block compile_service(const ServicePortName& name, const ServicePort& port, const Context& context);
 
-/// Its rules in shared chains alone, which cost less.
-Block compile_entries(const ServicePortName& name, const ServicePort& port, const Context& context);
+/// Its rules in shared chains alone, Block::entries, which cost less.
+std::vector<Section> compile_entries(const ServicePortName& name,
+                                     const ServicePort& port,
+                                     const Context& context);
 
 /// Fixed chains, last rules and hooks (spec §2.1, §3.4.1, §3.4.5). Pure and total.
 Base compile_base(const Context& context);
@@ -53,7 +55,8 @@ class Ruleset {
   /// All chains of the dispatch, callees first; none in kube-proxy's layout.
   std::vector<DispatchChain> dispatch_chains() const;
 
-  /// Those of them that may differ from the chains of `other`; all if anything but Services differs.
+  /// Those of them that may differ from the chains of `other`; all if anything but Services
+  /// differs.
   std::vector<DispatchChain> dispatch_chains_unlike(const Ruleset& other) const;
 
   /// The rules of one of its dispatch chains, made anew.

@@ -2,45 +2,19 @@
 #include <iterator>
 #include <utility>
 
-#include "rules/compile.h"
+#include "rules/compile_facts.h"
 #include "rules/endpoint_tree.h"
-#include "rules/names.h"
-#include "rules/topology.h"
 
 namespace rules {
 
 namespace {
 
-const Cidr kLoopback = *Cidr::parse("127.0.0.0/8");
-
-/// Builds the block of one service port; part letters and numbers are those of spec §3.4.2.
-class ServiceCompiler {
+/// Makes the chains of one service port.
+class ChainCompiler : public ServiceFacts {
  public:
-  ServiceCompiler(const ServicePortName& name, const ServicePort& port, const Context& context)
-      : name_(name),
-        port_(port),
-        context_(context),
-        label_(to_string(name)),
-        selection_(select_endpoints(port, context.node_name, context.zone)) {
-    is_accessible_ = is_externally_accessible(port);
-    internal_is_local_ = port.internal_policy == TrafficPolicy::kLocal;
-    external_is_local_ = port.external_policy == TrafficPolicy::kLocal;
-    has_ = selection_.any;
-    has_internal_ = has_ && !(internal_is_local_ && selection_.local.empty());
-    has_external_ = has_ && !(external_is_local_ && selection_.local.empty());
-    uses_cluster_chain_ = !selection_.cluster.empty() && uses_cluster_endpoints(port);
-    uses_local_chain_ = !selection_.local.empty() && uses_local_endpoints(port);
-    uses_external_chain_ = has_ && is_accessible_;
-    uses_firewall_ = has_ && !port.load_balancer_vips.empty() && !port.source_ranges.empty();
-  }
+  explicit ChainCompiler(ServiceFacts facts) : ServiceFacts(std::move(facts)) {}
 
-  Block entries() && {
-    make_entries();
-    return std::move(block_);
-  }
-
-  Block compile() && {
-    make_entries();
+  std::vector<Section> compile() && {
     if (!is_compact() || port_.client_ip_affinity) {
       endpoint_chains();
     }
@@ -51,63 +25,14 @@ class ServiceCompiler {
     if (uses_firewall_) {
       firewall_chain_rules();
     }
-    return std::move(block_);
+    return std::move(chains_);
   }
 
  private:
-  bool is_compact() const { return context_.layout == Layout::kCompact; }
-
   bool comments_endpoints() const { return !is_compact() && !context_.large_cluster; }
-
-  void make_entries() {
-    name_chains();
-    cluster_ip_entries();
-    external_ip_entries();
-    load_balancer_entries();
-    node_port_entries();
-    health_check_entry();
-  }
-
-  void name_chains() {
-    if (uses_cluster_chain_) {
-      cluster_chain_ = cluster_policy_chain(name_);
-    }
-    if (uses_local_chain_) {
-      local_chain_ = local_policy_chain(name_);
-    }
-    if (uses_external_chain_) {
-      external_chain_ = external_chain(name_);
-    }
-    if (uses_firewall_) {
-      firewall_chain_ = firewall_chain(name_);
-    }
-  }
-
-  const ChainName& internal_target() const {
-    return internal_is_local_ ? local_chain_ : cluster_chain_;
-  }
 
   const ChainName& external_policy_target() const {
     return external_is_local_ ? local_chain_ : cluster_chain_;
-  }
-
-  const ChainName& load_balancer_target() const {
-    return uses_firewall_ ? firewall_chain_ : external_chain_;
-  }
-
-  std::string labelled(std::string_view suffix) const { return label_ + std::string(suffix); }
-
-  /// `[-d address] -p proto -m comment --comment ... -m proto --dport port -j target`
-  Rule destination_rule(std::string comment,
-                        std::optional<IpAddress> address,
-                        std::uint16_t port,
-                        Target target) const {
-    Rule rule{.protocol = name_.protocol, .target = std::move(target)};
-    if (address) {
-      rule.destination = Negatable<Cidr>{Cidr::host(*address)};
-    }
-    rule.matches = {Comment{std::move(comment)}, TransportPort{name_.protocol, port}};
-    return rule;
   }
 
   /// A jump whose only condition, besides what the caller adds, is a comment.
@@ -115,114 +40,8 @@ class ServiceCompiler {
     return Rule{.matches = {Comment{std::move(comment)}}, .target = Jump{target}};
   }
 
-  void entry(Table table, std::string_view chain, Rule rule, Rank rank = Rank::kFirst) {
-    const ChainId id{table, ChainName(chain)};
-    auto found =
-        std::find_if(block_.entries.begin(), block_.entries.end(), [&](const Section& section) {
-          return section.chain == id && section.rank == rank;
-        });
-    if (found == block_.entries.end()) {
-      found = block_.entries.insert(found, Section{id, {}, rank});
-    }
-    found->rules.push_back(std::move(rule));
-  }
-
   std::vector<Rule>& chain(const ChainName& name) {
-    return block_.chains.emplace_back(Section{{Table::kNat, name}, {}}).rules;
-  }
-
-  /// What happens to traffic without a usable endpoint: refused if there is none anywhere, dropped
-  /// if just not here.
-  std::pair<std::string, Target> refusal() const {
-    return has_ ? std::pair<std::string, Target>{labelled(" has no local endpoints"), Drop{}}
-                : std::pair<std::string, Target>{labelled(" has no endpoints"), Reject{}};
-  }
-
-  Rule refused(const IpAddress& address) const {
-    auto [comment, target] = refusal();
-    return destination_rule(std::move(comment), address, port_.port, std::move(target));
-  }
-
-  void cluster_ip_entries() {  // A1
-    if (has_internal_) {
-      entry(Table::kNat,
-            kServicesChain,
-            destination_rule(
-                labelled(" cluster IP"), port_.cluster_ip, port_.port, Jump{internal_target()}));
-    } else {
-      entry(Table::kFilter, kServicesChain, refused(port_.cluster_ip));
-    }
-  }
-
-  void external_ip_entries() {  // A2
-    for (const IpAddress& ip : port_.external_ips) {
-      if (has_) {
-        entry(Table::kNat,
-              kServicesChain,
-              destination_rule(labelled(" external IP"), ip, port_.port, Jump{external_chain_}),
-              Rank::kSecond);
-      }
-      if (!has_external_) {
-        entry(Table::kFilter, kExternalServicesChain, refused(ip));
-      }
-    }
-  }
-
-  void load_balancer_entries() {  // A3, A4
-    for (const IpAddress& ip : port_.load_balancer_vips) {
-      if (has_) {
-        entry(Table::kNat,
-              kServicesChain,
-              destination_rule(
-                  labelled(" loadbalancer IP"), ip, port_.port, Jump{load_balancer_target()}),
-              Rank::kSecond);
-      }
-      if (uses_firewall_) {
-        const std::string comment =
-            labelled(" traffic not accepted by ") + std::string(firewall_chain_.view());
-        entry(
-            Table::kFilter, kProxyFirewallChain, destination_rule(comment, ip, port_.port, Drop{}));
-      }
-      if (!has_external_) {
-        entry(Table::kFilter, kExternalServicesChain, refused(ip));
-      }
-    }
-  }
-
-  void node_port_entries() {  // A5
-    if (port_.node_port == 0) {
-      return;
-    }
-    if (has_) {
-      Rule rule = destination_rule(label_, std::nullopt, port_.node_port, Jump{external_chain_});
-      if (context_.localhost_node_ports && context_.counts_localhost_node_ports &&
-          context_.family == Family::kIpv4) {
-        Rule counted = rule;
-        counted.destination = Negatable<Cidr>{kLoopback};
-        counted.matches.emplace_back(AccountingObject{"localhost_nps_accepted_pkts"});
-        entry(Table::kNat, kNodePortsChain, std::move(counted));
-      }
-      entry(Table::kNat, kNodePortsChain, std::move(rule));
-    }
-    if (!has_external_) {
-      auto [comment, target] = refusal();
-      Rule rule =
-          destination_rule(std::move(comment), std::nullopt, port_.node_port, std::move(target));
-      rule.matches.insert(rule.matches.begin() + 1, LocalAddress{LocalAddress::Side::kDestination});
-      entry(Table::kFilter, kExternalServicesChain, std::move(rule));
-    }
-  }
-
-  void health_check_entry() {  // A6
-    if (port_.health_check_node_port == 0) {
-      return;
-    }
-    entry(Table::kFilter,
-          kNodePortsChain,
-          Rule{.protocol = Protocol::kTcp,
-               .matches = {Comment{labelled(" health check node port")},
-                           TransportPort{Protocol::kTcp, port_.health_check_node_port}},
-               .target = Accept{}});
+    return chains_.emplace_back(Section{{Table::kNat, name}, {}}).rules;
   }
 
   void endpoint_chains() {  // B6
@@ -340,7 +159,7 @@ class ServiceCompiler {
       return port_.client_ip_affinity ? Rule{.target = Jump{endpoint_chain(name_, address)}}
                                       : translation(address);
     });
-    std::ranges::move(tree.chains, std::back_inserter(block_.chains));
+    std::ranges::move(tree.chains, std::back_inserter(chains_));
     std::ranges::move(tree.rules, std::back_inserter(rules));
   }
 
@@ -400,42 +219,21 @@ class ServiceCompiler {
                                              " will be dropped by KUBE-PROXY-FIREWALL"}}});
   }
 
-  const ServicePortName& name_;
-  const ServicePort& port_;
-  const Context& context_;
-  const std::string label_;
-  const EndpointSelection selection_;
-  bool is_accessible_ = false;
-  bool internal_is_local_ = false;
-  bool external_is_local_ = false;
-  bool has_ = false;
-  bool has_internal_ = false;
-  bool has_external_ = false;
-  bool uses_cluster_chain_ = false;
-  bool uses_local_chain_ = false;
-  bool uses_external_chain_ = false;
-  bool uses_firewall_ = false;
-  ChainName cluster_chain_;
-  ChainName local_chain_;
-  ChainName external_chain_;
-  ChainName firewall_chain_;
   std::vector<ChainName>
       endpoint_chains_;  // by position in the port's endpoints; empty if it has none
-  Block block_;
+  std::vector<Section> chains_;
 };
 
 }  // namespace
 
-Block compile_entries(const ServicePortName& name,
-                      const ServicePort& port,
-                      const Context& context) {
-  return ServiceCompiler(name, port, context).entries();
-}
-
 Block compile_service(const ServicePortName& name,
                       const ServicePort& port,
                       const Context& context) {
-  return ServiceCompiler(name, port, context).compile();
+  ServiceFacts facts(name, port, context);
+  Block block;
+  block.entries = compile_entries(facts);
+  block.chains = ChainCompiler(std::move(facts)).compile();
+  return block;
 }
 
 }  // namespace rules

@@ -61,7 +61,10 @@ void for_each_claim(const std::shared_ptr<const CompiledService>& service, Visit
 
 bool stands_before(const Claim& a, const Claim& b) {
   const auto place = [](const Claim& claim) {
-    return std::tie(claim.service->entries[claim.section].rank, claim.service->name, claim.section, claim.first);
+    return std::tie(claim.service->entries[claim.section].rank,
+                    claim.service->name,
+                    claim.section,
+                    claim.first);
   };
   return place(a) < place(b);
 }

@@ -32,10 +32,10 @@ struct DispatchRoot {
 
 inline constexpr std::size_t kDispatchRoots = 7;
 
-/// What stands in the shared chains in the compact layout, each as a tree of Claims: few rules stand
-/// in the shared chain itself, more behind jumps that ask for an ever longer prefix of the key. A
-/// chain for a prefix holds every rule under it, so old and new chains may be mixed in any way. A
-/// value that shares its nodes with its older versions.
+/// What stands in the shared chains in the compact layout, each as a tree of Claims: few rules
+/// stand in the shared chain itself, more behind jumps that ask for an ever longer prefix of the
+/// key. A chain for a prefix holds every rule under it, so old and new chains may be mixed in any
+/// way. A value that shares its nodes with its older versions.
 struct Dispatch {
   std::array<KeyTree, kDispatchRoots> trees;
 

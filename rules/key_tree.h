@@ -23,7 +23,9 @@ struct PacketKey {
   auto operator<=>(const PacketKey&) const = default;
 };
 
-PacketKey packet_key(const std::optional<IpAddress>& address, Protocol protocol, std::uint16_t port);
+PacketKey packet_key(const std::optional<IpAddress>& address,
+                     Protocol protocol,
+                     std::uint16_t port);
 
 /// Of a key with an address.
 SocketAddress destination_of(const PacketKey& key);
@@ -54,8 +56,8 @@ struct KeyNode;
 using KeyTree = std::shared_ptr<const KeyNode>;
 
 struct KeyNode {
-  KeyPrefix prefix;          // of all keys below; the key itself in a leaf
-  std::uint32_t weight = 0;  // of all keys below
+  KeyPrefix prefix;                     // of all keys below; the key itself in a leaf
+  std::uint32_t weight = 0;             // of all keys below
   std::array<KeyTree, 2> below;         // by the first bit behind the prefix; null in a leaf
   std::shared_ptr<const KeyLoad> load;  // of a leaf
 

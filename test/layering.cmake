@@ -4,14 +4,15 @@
 
 # Units of rules/, lowest first: a file includes only its own unit and units before it.
 set(rules_units
-    net bpf_program service rule key_tree topology names text ruleset dispatch endpoint_tree
+    net bpf_program service rule key_tree topology names rule_words text ruleset dispatch endpoint_tree
     compile installed shared_edit diff change_steps
     restore_text save_text
     tables table_changes flow judge table_walk trace iptc_layout iptc_frame iptc_entry)
 
 # Sources whose unit is not called like them: "source=unit".
 set(rules_parts
-    compile_base=compile compile_service=compile iptc_decode=iptc_entry iptc_encode=iptc_entry
+    compile_base=compile compile_entries=compile compile_facts=compile
+    compile_service=compile iptc_decode=iptc_entry iptc_encode=iptc_entry
     parse=text)
 
 # Rooms of proxy/, lowest first: a file includes only its own room and rooms before it.

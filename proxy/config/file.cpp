@@ -335,8 +335,8 @@ ConfigFile parse_config(std::string_view text, const std::string& name) {
     report.errors.emplace_back(error.line(), error.what());
   }
   const auto behind = static_cast<std::size_t>(first.text.size());
-  OwnDocument own = read_own_document(
-      text.substr(behind), 1 + static_cast<int>(std::ranges::count(first.text, '\n')));
+  OwnDocument own = read_own_document(text.substr(behind),
+                                      1 + static_cast<int>(std::ranges::count(first.text, '\n')));
   std::ranges::move(own.errors, std::back_inserter(report.errors));
   std::ranges::move(own.warnings, std::back_inserter(report.warnings));
   file.config.iptables_layout = own.iptables_layout.value_or(file.config.iptables_layout);

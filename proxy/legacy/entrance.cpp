@@ -31,9 +31,8 @@ void collect(const LegacyTable& table,
     const std::string target = table.index.label(*verdict, offset);
     // Jumps are offsets, which move when other rules come and go; what the rule says does not.
     const auto rule = rules::decode(entry, target, family);
-    const auto* next = rule && rules::leads_on(*rule)
-                           ? table.index.find(rules::ChainName(target))
-                           : nullptr;
+    const auto* next =
+        rule && rules::leads_on(*rule) ? table.index.find(rules::ChainName(target)) : nullptr;
     if (next != nullptr) {
       collect(table, *next, family, found);
       continue;

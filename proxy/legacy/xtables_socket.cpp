@@ -60,8 +60,7 @@ bool XtablesSocket::has_match(std::string_view name, std::uint8_t revision) cons
   std::copy_n(name.begin(), std::min(name.size(), sizeof(asked.name) - 1), asked.name);
   asked.revision = revision;
   socklen_t length = sizeof(asked);
-  const int option =
-      level_ == IPPROTO_IP ? IPT_SO_GET_REVISION_MATCH : IP6T_SO_GET_REVISION_MATCH;
+  const int option = level_ == IPPROTO_IP ? IPT_SO_GET_REVISION_MATCH : IP6T_SO_GET_REVISION_MATCH;
   return getsockopt(socket_.get(), level_, option, &asked, &length) == 0;
 }
 

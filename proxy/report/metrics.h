@@ -45,7 +45,6 @@ std::vector<RuleCount> count_by_kind(const rules::Ruleset& ruleset);
 /// Of what is programmed; kube-proxy's if nothing is.
 rules::Layout layout_of(const rules::Ruleset& ruleset);
 
-
 struct WatchAge {
   std::string resource;  // "services"
   double seconds = 0;    // since the last sign of life

@@ -70,7 +70,8 @@ std::string family_section(const FamilyStatus& family, const Status& status) {
                                              duration_text(status.now - family.syncs.back().at),
                                              family.syncs.back().seconds * 1000);
   return fmt::format(
-      "<h2>{} <span class=\"quiet\">{}</span></h2><p>{} layout, {} rules in nat, {} in filter; {}{}</p>{}",
+      "<h2>{} <span class=\"quiet\">{}</span></h2><p>{} layout, {} rules in nat, {} in filter; "
+      "{}{}</p>{}",
       rules::to_string(family.family),
       html_escaped(family.backend),
       rules::to_string(family.layout),

@@ -36,8 +36,7 @@ LocalNode look_at_node(const Config& config) {
             {"iptables", node.iptables.version},
             {"layout", to_string(config.iptables_layout)},
             {"reason", node.iptables.reason}});
-  if (config.iptables_layout == rules::Layout::kCompact &&
-      !node.host.capabilities.hairpin_match) {
+  if (config.iptables_layout == rules::Layout::kCompact && !node.host.capabilities.hairpin_match) {
     log_warning("This node stays with the layout of kube-proxy", {{"reason", kNoHairpinMatch}});
   }
   for (const std::string& warning : node.iptables.warnings) {

@@ -51,8 +51,8 @@ bool same_form(const KeyTree& a, const KeyTree& b) {
   if (!a || !b) {
     return !a && !b;
   }
-  return a->prefix == b->prefix && a->weight == b->weight &&
-         same_form(a->below[0], b->below[0]) && same_form(a->below[1], b->below[1]);
+  return a->prefix == b->prefix && a->weight == b->weight && same_form(a->below[0], b->below[0]) &&
+         same_form(a->below[1], b->below[1]);
 }
 
 std::string conditions(const KeyPrefix& prefix, Family family) {

@@ -154,8 +154,7 @@ TEST_CASE("layouts: endpoints have equal shares in trees of any size", "[rules][
   }
   const ServicePortName name{"ns", "s", "", Protocol::kTcp};
   const Context context{.layout = Layout::kCompact};
-  const Ruleset ruleset =
-      compiled({{name, std::make_shared<const ServicePort>(port)}}, context);
+  const Ruleset ruleset = compiled({{name, std::make_shared<const ServicePort>(port)}}, context);
 
   const auto shares =
       endpoint_shares(to_tables(ruleset), cluster_policy_chain(name), Protocol::kTcp);
@@ -204,7 +203,8 @@ TEST_CASE("layouts: no set of addresses makes a tree deeper than its bound", "[r
   } else {  // each address leaves all others behind it at a bit of its own
     for (std::uint32_t bit = 0; bit < 32; ++bit) {
       for (std::uint32_t i = 0; i < 200; ++i) {
-        entries.push_back(plain(bit * 200 + i, numbered(1U << bit, i % 3), static_cast<std::uint16_t>(1 + i)));
+        entries.push_back(
+            plain(bit * 200 + i, numbered(1U << bit, i % 3), static_cast<std::uint16_t>(1 + i)));
       }
     }
   }
@@ -296,8 +296,7 @@ TEST_CASE("layouts: any history leads to the rules of a fresh start, and a secon
       compiler = Compiler{};
       have = kernel.read(Detail::kContents);  // a restart
     } else if (what == 8) {
-      context.layout =
-          context.layout == Layout::kCompact ? Layout::kKubeProxy : Layout::kCompact;
+      context.layout = context.layout == Layout::kCompact ? Layout::kKubeProxy : Layout::kCompact;
     } else {  // somebody meddles with a chain, and only that one is read again
       std::vector<ChainId> chains;
       for (const auto& [chain, content] : kernel.chains) {

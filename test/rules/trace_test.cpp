@@ -7,6 +7,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "rules/text.h"
 #include "test/support/packets.h"
 #include "test/support/parity_files.h"
 

@@ -40,9 +40,8 @@ void add_endpoints(std::mt19937& random, Family family, ServicePort& port) {
         .address = {address(family, kPods, 256 + static_cast<unsigned>(random() % 4000)), 8080}};
     endpoint.local = chance(random, 30);
     endpoint.ready = chance(random, 90);
-    if (std::ranges::none_of(port.endpoints, [&](const auto& known) {
-          return known.address == endpoint.address;
-        })) {
+    if (std::ranges::none_of(
+            port.endpoints, [&](const auto& known) { return known.address == endpoint.address; })) {
       port.endpoints.push_back(std::move(endpoint));
     }
   }
@@ -92,9 +91,8 @@ std::vector<rules::ServicePortEntry> random_service_ports(std::mt19937& random,
     }
     add_external_addresses(random, family, port);
     add_endpoints(random, family, port);
-    entries.emplace_back(
-        rules::ServicePortName{"ns", "svc-" + std::to_string(i), "p", protocol},
-        std::make_shared<const ServicePort>(std::move(port)));
+    entries.emplace_back(rules::ServicePortName{"ns", "svc-" + std::to_string(i), "p", protocol},
+                         std::make_shared<const ServicePort>(std::move(port)));
   }
   return entries;
 }
@@ -127,9 +125,8 @@ std::vector<rules::Packet> packets_to(const std::vector<rules::ServicePortEntry>
         destinations.push_back({context.node_ip, node_port});
       }
     }
-    std::vector<IpAddress> sources{address(context.family, kPods, 7),
-                                   address(context.family, kNodes, 9),
-                                   context.node_ip};
+    std::vector<IpAddress> sources{
+        address(context.family, kPods, 7), address(context.family, kNodes, 9), context.node_ip};
     if (!port->endpoints.empty()) {
       sources.push_back(port->endpoints.front().address.address);
       sources.push_back(port->endpoints.back().address.address);

@@ -67,6 +67,7 @@ TEST_CASE("config_flags: the flags of a usual command line arrive", "[proxy][con
                                    "a.yaml",
                                    "--source=b",
                                    "--iptables-backend=restore",
+                                   "--iptables-layout=compact",
                                    "--cleanup"});
 
   Config expected;
@@ -85,6 +86,7 @@ TEST_CASE("config_flags: the flags of a usual command line arrive", "[proxy][con
   expected.logging.verbosity = 4;
   expected.sources = {"a.yaml", "b"};
   expected.iptables_backend = proxy::IptablesBackend::kRestore;
+  expected.iptables_layout = rules::Layout::kCompact;
   expected.cleanup = true;
   CHECK(config == expected);
 }
@@ -207,6 +209,7 @@ TEST_CASE("config_flags: bad values are reported together, by flag", "[proxy][co
                "--iptables-sync-period=5",
                "--masquerade-all=maybe",
                "--iptables-backend=nft",
+               "--iptables-layout=flat",
                "--feature-gates=A",
                "--oom-score-adj=5000",
                "--nodeport-addresses=10.0.0.1"});
@@ -219,6 +222,7 @@ TEST_CASE("config_flags: bad values are reported together, by flag", "[proxy][co
             "--iptables-sync-period: invalid argument \"5\": must be a duration such as 1m30s",
             "--masquerade-all: invalid argument \"maybe\": must be true or false",
             "--iptables-backend: invalid argument \"nft\": must be auto, libiptc or restore",
+            "--iptables-layout: invalid argument \"flat\": must be kube-proxy or compact",
             "--feature-gates: invalid argument \"A\": \"A\" must be name=true or name=false",
             "--oom-score-adj: oomScoreAdj: Invalid value: 5000: must be within the range [-1000, "
             "1000]",

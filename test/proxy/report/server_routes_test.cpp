@@ -34,6 +34,7 @@ TEST_CASE("server routes: the metrics server has kube-proxy's pages", "[proxy][r
       {.metrics = metrics,
        .scrape = [] { return proxy::Scrape{.process = {.start_time = 1'700'000'000.5}}; },
        .configuration = [] { return std::string(R"({"kind":"KubeProxyConfiguration"})"); },
+       .own_configuration = [] { return std::string(R"({"iptablesLayout":"compact"})"); },
        .status = [] { return proxy::Status{.node_name = "worker-1"}; },
        .explain =
            [](std::string_view service) {
@@ -56,7 +57,8 @@ TEST_CASE("server routes: the metrics server has kube-proxy's pages", "[proxy][r
   CHECK(handler(get("/proxyMode")).body.text() == "iptables");
   CHECK(header(handler(get("/proxyMode")), "Content-Type") == "text/plain; charset=utf-8");
   CHECK(handler(get("/configz")).body.text() ==
-        R"({"kubeproxy.config.k8s.io":{"kind":"KubeProxyConfiguration"}})");
+        R"({"kubeproxy.config.k8s.io":{"kind":"KubeProxyConfiguration"},)"
+        R"("iptproxy":{"iptablesLayout":"compact"}})");
   CHECK_THAT(handler(get("/version")).body.text(), Catch::Contains(R"("gitVersion":"v0.)"));
   const auto exposition = handler(get("/metrics"));
   CHECK(header(exposition, "Content-Type") ==
