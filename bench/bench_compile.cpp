@@ -1,5 +1,5 @@
 // What the pure part costs in processor time: compile, recompile after one change, diff, render and
-// parse, for each cluster size given.
+// parse, for each cluster size given, in both layouts.
 //   bench_compile [SERVICESxENDPOINTS]...      default: 100x10 1000x10 10000x10
 
 #include <cstdio>
@@ -49,9 +49,10 @@ void parse_lines(std::string_view text) {
   }
 }
 
-void run(std::size_t services, std::size_t endpoints) {
+void run(std::size_t services, std::size_t endpoints, rules::Layout layout) {
   const rules::Snapshot snapshot = bench::plain_cluster(services, endpoints);
-  const rules::Context context = bench::node_of(snapshot);
+  rules::Context context = bench::node_of(snapshot);
+  context.layout = layout;
 
   const std::size_t before = bench::heap_bytes();
   rules::Compiler compiler;
@@ -92,6 +93,7 @@ void run(std::size_t services, std::size_t endpoints) {
   const auto megabytes = static_cast<double>(lines.size()) / kMegabyte;
   bench::JsonLine()
       .field("bench", "compile")
+      .field("layout", rules::to_string(layout))
       .field("services", static_cast<double>(services))
       .field("endpoints", static_cast<double>(endpoints))
       .field("nat_rules", static_cast<double>(ruleset.rule_count(rules::Table::kNat)))
@@ -125,6 +127,7 @@ int main(int argc, char** argv) {
       fmt::print(stderr, "bench_compile: \"{}\" is not SERVICESxENDPOINTS\n", size);
       return 2;
     }
-    run(services, endpoints);
+    run(services, endpoints, rules::Layout::kKubeProxy);
+    run(services, endpoints, rules::Layout::kCompact);
   }
 }

@@ -53,8 +53,11 @@ class Steps {
     if (!writer_.border(Border::kPart)) {
       return false;
     }
+    waiting_chains();
     for (const SharedEdit* edit : callees_first(changes_.shared)) {
-      if (!shared(*edit) || !writer_.border(Border::kPart)) {
+      // Chains of a dispatch are many and short.
+      const Border border = is_shared_chain(edit->chain) ? Border::kPart : Border::kService;
+      if (!shared(*edit) || !writer_.border(border)) {
         return false;
       }
     }
@@ -65,13 +68,34 @@ class Steps {
  private:
   void fixed_chains() {
     for (const Section& section : changes_.chains) {
-      writer_.begin_chain(section.chain);
-      for (const Rule& rule : section.rules) {
-        writer_.append(section.chain, rule, nullptr);
+      if (!recognises_hairpins(section.chain)) {
+        fixed_chain(section);
       }
     }
     for (const ChainId& chain : changes_.present) {
       writer_.ensure_chain(chain);
+    }
+  }
+
+  void fixed_chain(const Section& section) {
+    writer_.begin_chain(section.chain);
+    for (const Rule& rule : section.rules) {
+      writer_.append(section.chain, rule, nullptr);
+    }
+  }
+
+  /// Chains that no service jumps to. Away from the compact layout they have to wait until the
+  /// chains of endpoints mark hairpins; towards it they go first.
+  bool recognises_hairpins(const ChainId& chain) const {
+    return changes_.want.context() && !changes_.want.dispatch() &&
+           (chain.name.view() == kPostroutingChain || chain.name.view() == kForwardChain);
+  }
+
+  void waiting_chains() {
+    for (const Section& section : changes_.chains) {
+      if (recognises_hairpins(section.chain)) {
+        fixed_chain(section);
+      }
     }
   }
 

@@ -1,6 +1,8 @@
 #include "rules/compile.h"
 
 #include <algorithm>
+#include <iterator>
+#include <optional>
 
 #include "rules/names.h"
 
@@ -20,6 +22,21 @@ void count(CompiledService& service, const Section& section) {
   (section.chain.table == Table::kNat ? service.nat_rules : service.filter_rules) += rules;
 }
 
+/// What an entry asks for. Networks in entries (127.0.0.0/8 of a node port) are no part of the key.
+PacketKey key_of(const Rule& rule) {
+  std::optional<IpAddress> address;
+  if (rule.destination && rule.destination->value.is_host()) {
+    address = rule.destination->value.address;
+  }
+  std::uint16_t port = 0;
+  for (const Match& match : rule.matches) {
+    if (const auto* transport = std::get_if<TransportPort>(&match)) {
+      port = transport->destination.value_or(0);
+    }
+  }
+  return packet_key(address, rule.protocol.value_or(Protocol::kTcp), port);
+}
+
 std::shared_ptr<const CompiledService> summarize(const ServicePortEntry& entry,
                                                  const Context& context) {
   const Block block = compile_service(entry.first, *entry.second, context);
@@ -34,11 +51,14 @@ std::shared_ptr<const CompiledService> summarize(const ServicePortEntry& entry,
   }
   service->entries.reserve(block.entries.size());
   for (const Section& section : block.entries) {
-    auto& entries =
-        service->entries.emplace_back(CompiledService::Entries{section.chain, section.rank, {}});
+    auto& entries = service->entries.emplace_back(
+        CompiledService::Entries{section.chain, section.rank, {}, {}});
     entries.rules.reserve(section.rules.size());
     for (const Rule& rule : section.rules) {
       entries.rules.push_back(digest(rule));
+      if (context.layout == Layout::kCompact) {
+        entries.keys.push_back(key_of(rule));
+      }
     }
     count(*service, section);
   }
@@ -123,12 +143,49 @@ Block Ruleset::block(const CompiledService& service) const {
   return compile_service(service.name, *service.port, *context_);
 }
 
+std::vector<DispatchChain> Ruleset::dispatch_chains() const {
+  if (!dispatch_) {
+    return {};
+  }
+  auto chains = chains_of(*dispatch_, base_->shared);
+  std::erase_if(chains, [&](const DispatchChain& chain) { return missing_.contains(chain.id); });
+  return chains;
+}
+
+std::vector<DispatchChain> Ruleset::dispatch_chains_unlike(const Ruleset& other) const {
+  const bool comparable = dispatch_ && other.dispatch_ && base_ == other.base_ &&
+                          missing_.empty() && other.missing_.empty();
+  return comparable ? chains_unlike(*dispatch_, *other.dispatch_, base_->shared)
+                    : dispatch_chains();
+}
+
+std::vector<OwnedRule> Ruleset::rules(const DispatchChain& chain) const {
+  std::vector<OwnedRule> all;
+  for (const DispatchChain::Part& part : chain.parts) {
+    if (const auto* rule = std::get_if<Rule>(&part)) {
+      all.push_back({nullptr, *rule});
+      continue;
+    }
+    const Claim& claim = std::get<Claim>(part);
+    const CompiledService& service = *claim.service;
+    auto entries = compile_entries(service.name, *service.port, *context_);
+    std::vector<Rule>& rules = entries[claim.section].rules;
+    for (std::uint32_t i = claim.first; i < claim.first + claim.rules; ++i) {
+      all.push_back({claim.service, std::move(rules[i])});
+    }
+  }
+  return all;
+}
+
 Ruleset Ruleset::without(const std::set<ChainId>& chains,
                          const std::vector<Base::Hook>& hooks) const {
   Ruleset rest = *this;
   const auto is_among_them = [&](const ChainId& chain) { return chains.contains(chain); };
   if (base_) {
     rest.base_ = without_chains(base_, is_among_them, hooks);
+  }
+  if (dispatch_) {
+    rest.missing_.insert(chains.begin(), chains.end());
   }
   if (std::ranges::none_of(chains, is_owned)) {
     return rest;  // mostly another tool's rules in built-in chains: no reason to look at Services
@@ -144,7 +201,8 @@ Ruleset Ruleset::without(const std::set<ChainId>& chains,
 }
 
 std::size_t Ruleset::rule_count(Table table) const {
-  std::size_t rules = 0;
+  const auto jumps = dispatch_jumps_.find(table);
+  std::size_t rules = jumps == dispatch_jumps_.end() ? 0 : jumps->second;
   for (const auto& shard : shards_) {
     if (shard) {
       for (const auto& service : *shard) {
@@ -183,10 +241,51 @@ Ruleset Compiler::compile(const Snapshot& snapshot,
                                       excluded);
     }
   }
+  if (context.layout == Layout::kCompact) {
+    link(next, same_context ? ruleset_ : Ruleset());
+  }
   snapshot_ = snapshot;
   excluded_ = excluded;
   ruleset_ = next;
   return next;
+}
+
+void Compiler::link(Ruleset& next, const Ruleset& before) {
+  const auto differing = differing_services(before, next);
+  next.dispatch_ = before.dispatch_;
+  next.dispatch_jumps_ = before.dispatch_jumps_;
+  if (before.dispatch_ && differing.gone.empty() && differing.fresh.empty()) {
+    return;
+  }
+  next.dispatch_ = std::make_shared<const Dispatch>(
+      updated(before.dispatch_ ? *before.dispatch_ : Dispatch{}, differing.gone, differing.fresh));
+  for (const DispatchChain& chain : before.dispatch_chains_unlike(next)) {
+    next.dispatch_jumps_[chain.id.table] -= chain.jumps;
+  }
+  for (const DispatchChain& chain : next.dispatch_chains_unlike(before)) {
+    next.dispatch_jumps_[chain.id.table] += chain.jumps;
+  }
+}
+
+DifferingServices differing_services(const Ruleset& old, const Ruleset& wanted) {
+  DifferingServices result;
+  const Services none;
+  for (std::size_t i = 0; i < Snapshot::kShards; ++i) {
+    if (old.shards()[i] == wanted.shards()[i]) {
+      continue;
+    }
+    const Services& before = old.shards()[i] ? *old.shards()[i] : none;
+    const Services& after = wanted.shards()[i] ? *wanted.shards()[i] : none;
+    std::ranges::copy_if(before, std::back_inserter(result.gone), [&](const auto& service) {
+      return std::ranges::find(after, service) == after.end();
+    });
+    std::ranges::copy_if(after, std::back_inserter(result.fresh), [&](const auto& service) {
+      return std::ranges::find(before, service) == before.end();
+    });
+  }
+  std::ranges::sort(result.gone, by_name);
+  std::ranges::sort(result.fresh, by_name);
+  return result;
 }
 
 }  // namespace rules

@@ -1,3 +1,5 @@
+#include <utility>
+
 #include "rules/compile.h"
 #include "rules/names.h"
 
@@ -59,12 +61,25 @@ std::vector<Base::Hook> hooks() {
   return all;
 }
 
+/// Connections that were given to the very pod that opens them. In kube-proxy's layout the chain of
+/// each endpoint marks them.
+Rule hairpin_rule(Target target) {
+  return Rule{.matches = {Comment{"kubernetes hairpin traffic"},
+                          ConnectionState{ConnectionState::kDnat},
+                          SourceIsDestination{}},
+              .target = std::move(target)};
+}
+
 std::vector<Rule> postrouting_rules(const Context& context) {
   const std::uint32_t mark = context.masquerade_mark;
-  return {Rule{.matches = {MarkMatch{mark, mark, true}}, .target = Return{}},
-          Rule{.target = SetMark{mark, 0}},
-          Rule{.matches = {Comment{"kubernetes service traffic requiring SNAT"}},
-               .target = Masquerade{context.random_fully}}};
+  std::vector<Rule> rules{Rule{.matches = {MarkMatch{mark, mark, true}}, .target = Return{}},
+                          Rule{.target = SetMark{mark, 0}},
+                          Rule{.matches = {Comment{"kubernetes service traffic requiring SNAT"}},
+                               .target = Masquerade{context.random_fully}}};
+  if (context.layout == Layout::kCompact) {
+    rules.insert(rules.begin(), hairpin_rule(Masquerade{context.random_fully}));
+  }
+  return rules;
 }
 
 std::vector<Rule> forward_rules(const Context& context) {
@@ -83,6 +98,9 @@ std::vector<Rule> forward_rules(const Context& context) {
   rules.push_back(
       Rule{.matches = {Comment{"kubernetes forwarding conntrack rule"}, ConnectionState{kKnown}},
            .target = Accept{}});
+  if (context.layout == Layout::kCompact) {
+    rules.push_back(hairpin_rule(Accept{}));  // which have no mark
+  }
   return rules;
 }
 

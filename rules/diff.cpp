@@ -10,39 +10,6 @@ namespace rules {
 
 namespace {
 
-using Services = Ruleset::Services;
-
-void sort_by_name(Services& services) {
-  std::sort(services.begin(), services.end(), [](const auto& a, const auto& b) {
-    return a->name < b->name;
-  });
-}
-
-DifferingServices differing_services(const Ruleset& old, const Ruleset& wanted) {
-  DifferingServices result;
-  const Services none;
-  for (std::size_t i = 0; i < Snapshot::kShards; ++i) {
-    if (old.shards()[i] == wanted.shards()[i]) {
-      continue;
-    }
-    const Services& before = old.shards()[i] ? *old.shards()[i] : none;
-    const Services& after = wanted.shards()[i] ? *wanted.shards()[i] : none;
-    for (const auto& service : before) {
-      if (std::find(after.begin(), after.end(), service) == after.end()) {
-        result.gone.push_back(service);
-      }
-    }
-    for (const auto& service : after) {
-      if (std::find(before.begin(), before.end(), service) == before.end()) {
-        result.fresh.push_back(service);
-      }
-    }
-  }
-  sort_by_name(result.gone);
-  sort_by_name(result.fresh);
-  return result;
-}
-
 /// Makes Changes in one pass. `old_` holds the chains that exist but are not known to be as wanted;
 /// each wanted chain takes its own out, and what is left at the end is nobody's.
 class Differ {
@@ -81,6 +48,9 @@ class Differ {
       for (const ChainId& chain : base.present) {
         old_[chain] = Digest::kUnknown;
       }
+    }
+    for (const DispatchChain& chain : have_.base.dispatch_chains_unlike(changes_.want)) {
+      old_[chain.id] = chain.content;
     }
   }
 
@@ -126,11 +96,25 @@ class Differ {
         }
       }
     }
+    if (changes_.want.dispatch()) {
+      write_dispatch();
+      return;
+    }
     for (const Section& last : base->shared) {
       SharedEdit edit = edit_shared(have_, changes_.want, services_, last);
       old_.erase(last.chain);
       if (!edit.empty()) {
         changes_.shared.push_back(std::move(edit));
+      }
+    }
+  }
+
+  /// Chains of the dispatch are short, so each is written whole.
+  void write_dispatch() {
+    for (const DispatchChain& chain : changes_.want.dispatch_chains_unlike(have_.base)) {
+      if (!take_if_equal(chain.id, chain.content)) {
+        changes_.shared.push_back(
+            {.chain = chain.id, .rewrite = true, .insert = changes_.want.rules(chain)});
       }
     }
   }

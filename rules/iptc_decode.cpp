@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "rules/bpf_program.h"
 #include "rules/iptc_entry.h"
 #include "rules/iptc_layout.h"
 
@@ -124,24 +125,45 @@ void read_conditions(const Header& header, Rule& rule) {
   }
 }
 
+std::optional<Match> destination_match(Protocol protocol, const std::uint16_t (&ports)[2]) {
+  if (ports[0] == 0 && ports[1] == 0xffff) {
+    return TransportPort{protocol, std::nullopt};
+  }
+  if (ports[0] == ports[1]) {
+    return TransportPort{protocol, ports[0]};
+  }
+  return ports[0] < ports[1] ? std::optional<Match>(PortRange{protocol, ports[0], ports[1]})
+                             : std::nullopt;
+}
+
 template <typename Ports>
 std::optional<Match> ports_match(Protocol protocol, const Ports& ports, Bytes rest) {
-  const bool any = ports.dpts[0] == 0 && ports.dpts[1] == 0xffff;
-  if (ports.spts[0] != 0 || ports.spts[1] != 0xffff || !is_zero(rest) ||
-      (!any && ports.dpts[0] != ports.dpts[1])) {
+  if (ports.spts[0] != 0 || ports.spts[1] != 0xffff || !is_zero(rest)) {
     return std::nullopt;
   }
-  return TransportPort{protocol, any ? std::nullopt : std::optional(ports.dpts[0])};
+  return destination_match(protocol, ports.dpts);
 }
 
 std::optional<Match> sctp_match(Bytes data) {
   const auto info = load<iptc::SctpInfo>(data);
-  const bool any = info.flags == 0;
-  if ((!any && info.flags != iptc::SctpInfo::kDestinationPorts) || info.inverted != 0 ||
-      (!any && info.destination[0] != info.destination[1])) {
-    return std::nullopt;
+  if (info.flags == 0 && info.inverted == 0) {
+    return TransportPort{Protocol::kSctp, std::nullopt};
   }
-  return TransportPort{Protocol::kSctp, any ? std::nullopt : std::optional(info.destination[0])};
+  return info.flags == iptc::SctpInfo::kDestinationPorts && info.inverted == 0
+             ? destination_match(Protocol::kSctp, info.destination)
+             : std::nullopt;
+}
+
+std::optional<Match> bpf_match(Bytes data, Family family) {
+  const auto info = load<xt_bpf_info_v1>(data);
+  const auto program = source_is_destination(family);
+  const auto is_same = [](const BpfInstruction& ours, const sock_filter& theirs) {
+    return ours == BpfInstruction{theirs.code, theirs.jt, theirs.jf, theirs.k};
+  };
+  return info.mode == XT_BPF_MODE_BYTECODE && info.bpf_program_num_elem == program.size() &&
+                 std::equal(program.begin(), program.end(), info.bpf_program, is_same)
+             ? std::optional<Match>(SourceIsDestination{})
+             : std::nullopt;
 }
 
 std::optional<Match> conntrack_match(Bytes data) {
@@ -192,6 +214,9 @@ std::optional<Match> known_match(const Part& part, Family family) {
   }
   if (part.is(iptc::kSctp)) {
     return sctp_match(part.data);
+  }
+  if (part.is(iptc::kBpf)) {
+    return bpf_match(part.data, family);
   }
   if (part.is(iptc::kConntrack)) {
     return conntrack_match(part.data);

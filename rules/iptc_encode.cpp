@@ -3,6 +3,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "rules/bpf_program.h"
 #include "rules/iptc_entry.h"
 #include "rules/iptc_layout.h"
 
@@ -13,7 +14,10 @@ namespace {
 using iptc::store;
 using Bytes = std::span<std::uint8_t>;
 
-constexpr std::uint16_t kAnyPort[2] = {0, 0xffff};
+/// First and last.
+using PortPair = std::array<std::uint16_t, 2>;
+
+constexpr PortPair kAnyPort{0, 0xffff};
 
 [[noreturn]] void reading_only() {
   throw std::logic_error("a rule that was only read cannot be written");
@@ -27,8 +31,8 @@ struct Overload : Cases... {
 template <typename... Cases>
 Overload(Cases...) -> Overload<Cases...>;
 
-std::size_t size_of(const TransportPort& match) {
-  switch (match.protocol) {
+std::size_t size_of(Protocol protocol) {
+  switch (protocol) {
     case Protocol::kTcp:
       return iptc::kTcp.size();
     case Protocol::kUdp:
@@ -41,7 +45,9 @@ std::size_t size_of(const TransportPort& match) {
 
 std::size_t size_of(const Match& match) {
   return std::visit(Overload{[](const Comment&) { return iptc::kComment.size(); },
-                             [](const TransportPort& port) { return size_of(port); },
+                             [](const TransportPort& port) { return size_of(port.protocol); },
+                             [](const PortRange& ports) { return size_of(ports.protocol); },
+                             [](const SourceIsDestination&) { return iptc::kBpf.size(); },
                              [](const ConnectionState&) { return iptc::kConntrack.size(); },
                              [](const MarkMatch&) { return iptc::kMark.size(); },
                              [](const LocalAddress&) { return iptc::kAddressType.size(); },
@@ -168,27 +174,25 @@ class ExtensionWriter {
   }
 
   void operator()(const TransportPort& match) {
-    const std::uint16_t port = match.destination.value_or(0);
-    const std::uint16_t ports[2] = {match.destination ? port : kAnyPort[0],
-                                    match.destination ? port : kAnyPort[1]};
-    switch (match.protocol) {
-      case Protocol::kTcp: {
-        xt_tcp data{};
-        std::copy_n(kAnyPort, 2, data.spts);
-        std::copy_n(ports, 2, data.dpts);
-        write(iptc::kTcp, data);
-        return;
-      }
-      case Protocol::kUdp: {
-        xt_udp data{};
-        std::copy_n(kAnyPort, 2, data.spts);
-        std::copy_n(ports, 2, data.dpts);
-        write(iptc::kUdp, data);
-        return;
-      }
-      case Protocol::kSctp:
-        write_sctp(match);
-    }
+    write_ports(match.protocol,
+                match.destination ? PortPair{*match.destination, *match.destination} : kAnyPort);
+  }
+
+  void operator()(const PortRange& match) {
+    write_ports(match.protocol, {match.first, match.last});
+  }
+
+  void operator()(const SourceIsDestination&) {
+    const auto program = source_is_destination(family_);
+    xt_bpf_info_v1 data{};
+    data.mode = XT_BPF_MODE_BYTECODE;
+    data.bpf_program_num_elem = static_cast<std::uint16_t>(program.size());
+    std::transform(
+        program.begin(), program.end(), data.bpf_program, [](const BpfInstruction& instruction) {
+          return sock_filter{
+              instruction.code, instruction.if_true, instruction.if_false, instruction.operand};
+        });
+    write(iptc::kBpf, data);
   }
 
   void operator()(const ConnectionState& match) {
@@ -288,10 +292,31 @@ class ExtensionWriter {
   void operator()(const OtherTarget&) { reading_only(); }
 
  private:
-  void write_sctp(const TransportPort& match) {
+  void write_ports(Protocol protocol, const PortPair& ports) {
+    switch (protocol) {
+      case Protocol::kTcp:
+        write_ports(iptc::kTcp, ports);
+        return;
+      case Protocol::kUdp:
+        write_ports(iptc::kUdp, ports);
+        return;
+      case Protocol::kSctp:
+        write_sctp(ports);
+    }
+  }
+
+  template <typename T>
+  void write_ports(const iptc::Extension<T>& extension, const PortPair& ports) {
+    T data{};
+    std::copy(kAnyPort.begin(), kAnyPort.end(), data.spts);
+    std::copy(ports.begin(), ports.end(), data.dpts);
+    write(extension, data);
+  }
+
+  void write_sctp(const PortPair& ports) {
     iptc::SctpInfo data{};
-    if (match.destination) {
-      std::fill_n(data.destination, 2, *match.destination);
+    if (ports != kAnyPort) {
+      std::copy(ports.begin(), ports.end(), data.destination);
       data.flags = iptc::SctpInfo::kDestinationPorts;
     }
     for (auto& chunk : data.flag_info) {

@@ -14,6 +14,7 @@
 #include <linux/netfilter/nfnetlink_acct.h>
 #include <linux/netfilter/x_tables.h>
 #include <linux/netfilter/xt_addrtype.h>
+#include <linux/netfilter/xt_bpf.h>
 #include <linux/netfilter/xt_comment.h>
 #include <linux/netfilter/xt_conntrack.h>
 #include <linux/netfilter/xt_mark.h>
@@ -71,6 +72,7 @@ inline constexpr Extension<xt_comment_info> kComment{"comment", 0};
 inline constexpr Extension<xt_tcp> kTcp{"tcp", 0};
 inline constexpr Extension<xt_udp> kUdp{"udp", 0};
 inline constexpr Extension<SctpInfo> kSctp{"sctp", 0};
+inline constexpr Extension<xt_bpf_info_v1> kBpf{"bpf", 1};
 inline constexpr Extension<xt_conntrack_mtinfo3> kConntrack{"conntrack", 3};
 inline constexpr Extension<xt_mark_mtinfo1> kMark{"mark", 1};
 inline constexpr Extension<xt_addrtype_info_v1> kAddressType{"addrtype", 1};

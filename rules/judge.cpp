@@ -50,6 +50,15 @@ class Condition {
                   (!match.destination || *match.destination == packet_.destination.port));
   }
 
+  Answer operator()(const PortRange& match) const {
+    const std::uint16_t port = packet_.destination.port;
+    return answer(match.protocol == packet_.protocol && match.first <= port && port <= match.last);
+  }
+
+  Answer operator()(const SourceIsDestination&) const {
+    return answer(packet_.source == packet_.destination.address);
+  }
+
   Answer operator()(const ConnectionState& match) const {
     return answer(((match.states & packet_.states) != 0) != match.negated);
   }

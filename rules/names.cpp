@@ -13,6 +13,8 @@ namespace {
 constexpr std::array<std::string_view, 5> kServicePrefixes{
     "KUBE-SVC-", "KUBE-SVL-", "KUBE-SEP-", "KUBE-FW-", "KUBE-EXT-"};
 
+constexpr std::string_view kDispatchPrefix = "KUBE-SVC-";
+
 constexpr std::size_t kHashLength = 16;
 
 /// First 16 characters of the base32 text (RFC 4648) of the SHA-256 of `text`: the first 10 bytes
@@ -79,12 +81,34 @@ ChainName endpoint_chain(const ServicePortName& name, const SocketAddress& endpo
   return hashed("KUBE-SEP-", name, &endpoint);
 }
 
+ChainName dispatch_chain(const ChainId& root, const KeyPrefix& prefix) {
+  std::string text("dispatch");
+  text += '\0';
+  text += to_string(root.table);
+  text += '\0';
+  text += root.name.view();
+  text += '\0';
+  text += static_cast<char>(prefix.key.size);
+  text += static_cast<char>(prefix.bits);
+  text.append(prefix.key.bytes.begin(), prefix.key.bytes.begin() + prefix.key.size);
+  std::string chain(kDispatchPrefix);
+  append_hash(chain, text);
+  return ChainName(chain);
+}
+
+bool leads_on(const Rule& rule) {
+  const ChainName* target = jump_target(rule);
+  return target != nullptr && target->view().starts_with(kDispatchPrefix) &&
+         comment_of(rule).empty();
+}
+
 bool is_service_chain(const ChainId& chain) {
-  return chain.table == Table::kNat &&
-         std::any_of(
-             kServicePrefixes.begin(), kServicePrefixes.end(), [&](std::string_view prefix) {
-               return chain.name.view().starts_with(prefix);
-             });
+  const auto begins_name = [&](std::string_view prefix) {
+    return chain.name.view().starts_with(prefix);
+  };
+  return chain.table == Table::kNat
+             ? std::any_of(kServicePrefixes.begin(), kServicePrefixes.end(), begins_name)
+             : chain.table == Table::kFilter && begins_name(kDispatchPrefix);
 }
 
 bool is_shared_chain(const ChainId& chain) {

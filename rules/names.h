@@ -3,6 +3,7 @@
 #include <string>
 #include <string_view>
 
+#include "rules/key_tree.h"
 #include "rules/rule.h"
 #include "rules/service.h"
 
@@ -28,8 +29,17 @@ ChainName firewall_chain(const ServicePortName& name);        // KUBE-FW-
 /// The chain of one endpoint of a service port (KUBE-SEP-).
 ChainName endpoint_chain(const ServicePortName& name, const SocketAddress& endpoint);
 
+/// The chain of the compact layout for everything in `root` whose key begins with `prefix`: in nat,
+/// KUBE-SVC- too, so that a kube-proxy which takes over removes it as it removes those of Services
+/// that are gone.
+ChainName dispatch_chain(const ChainId& root, const KeyPrefix& prefix);
+
+/// Whether a rule of a shared chain, or of a chain that such a rule leads to, is a jump within the
+/// tree of the compact layout. Rules of Services say whose they are.
+bool leads_on(const Rule& rule);
+
 /// A nat chain with one of the five prefixes: kube-proxy and iptproxy create and remove these as
-/// Services come and go.
+/// Services come and go. In filter, one with the prefix of dispatch chains.
 bool is_service_chain(const ChainId& chain);
 
 /// A chain in which many Services have rules of their own: KUBE-SERVICES, KUBE-NODEPORTS,

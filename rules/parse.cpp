@@ -3,89 +3,14 @@
 #include <charconv>
 #include <cmath>
 
+#include "rules/bpf_program.h"
 #include "rules/connection_states.h"
+#include "rules/rule_words.h"
 #include "rules/text.h"
 
 namespace rules {
 
 namespace {
-
-/// Words of a rule: split at blanks, quotes respected. `raw` keeps quotes and escapes.
-class Words {
- public:
-  explicit Words(std::string_view text) : text_(text) { advance(); }
-
-  bool done() const { return word_.empty(); }
-
-  bool is_malformed() const { return malformed_; }
-
-  std::string_view raw() const { return word_; }
-
-  std::size_t begin() const { return static_cast<std::size_t>(word_.data() - text_.data()); }
-
-  /// The word without quotes and escapes, and on to the next one.
-  std::string take() {
-    std::string out;
-    for (std::size_t i = 0; i < word_.size(); ++i) {
-      if (word_[i] == '\\' && i + 1 < word_.size()) {
-        out += word_[++i];
-      } else if (word_[i] != '"') {
-        out += word_[i];
-      }
-    }
-    advance();
-    return out;
-  }
-
-  /// A word that needs no unquoting.
-  std::string_view take_raw() {
-    const std::string_view word = word_;
-    advance();
-    return word;
-  }
-
-  bool take_if(std::string_view expected) {
-    if (word_ != expected) {
-      return false;
-    }
-    advance();
-    return true;
-  }
-
-  /// Text from `begin` to the end of the word before the current one.
-  std::string_view text_from(std::size_t begin) const {
-    return text_.substr(begin, previous_end_ - begin);
-  }
-
- private:
-  void advance() {
-    if (!word_.empty()) {
-      previous_end_ = begin() + word_.size();
-      position_ = previous_end_;
-    }
-    while (position_ < text_.size() && text_[position_] == ' ') {
-      ++position_;
-    }
-    std::size_t end = position_;
-    bool quoted = false;
-    while (end < text_.size() && (quoted || text_[end] != ' ')) {
-      if (text_[end] == '\\' && end + 1 < text_.size()) {
-        ++end;
-      } else if (text_[end] == '"') {
-        quoted = !quoted;
-      }
-      ++end;
-    }
-    malformed_ = malformed_ || quoted;
-    word_ = text_.substr(position_, end - position_);
-  }
-
-  std::string_view text_;
-  std::string_view word_;
-  std::size_t position_ = 0;
-  std::size_t previous_end_ = 0;
-  bool malformed_ = false;
-};
 
 bool starts_group(std::string_view word) {
   constexpr std::array<std::string_view, 10> kOptions{
@@ -115,16 +40,30 @@ std::optional<std::pair<std::uint32_t, std::uint32_t>> parse_mark(std::string_vi
   return std::pair(*value, *mask);
 }
 
+std::optional<std::uint16_t> parse_port(std::string_view text) {
+  const auto port = parse_number(text);
+  return port && *port <= 65535 ? std::optional(static_cast<std::uint16_t>(*port)) : std::nullopt;
+}
+
 std::optional<Match> parse_transport(Words& words, Protocol protocol) {
-  TransportPort match{.protocol = protocol};
-  if (words.take_if("--dport")) {
-    const auto port = parse_number(words.take_raw());
-    if (!port || *port > 65535) {
-      return std::nullopt;
-    }
-    match.destination = static_cast<std::uint16_t>(*port);
+  if (!words.take_if("--dport")) {
+    return TransportPort{.protocol = protocol};
   }
-  return match;
+  const std::string_view text = words.take_raw();
+  const std::size_t colon = text.find(':');
+  const auto first = parse_port(text.substr(0, colon));
+  if (colon == std::string_view::npos) {
+    return first ? std::optional<Match>(TransportPort{protocol, first}) : std::nullopt;
+  }
+  const auto last = parse_port(text.substr(colon + 1));
+  return first && last && *first < *last ? std::optional<Match>(PortRange{protocol, *first, *last})
+                                         : std::nullopt;
+}
+
+std::optional<Match> parse_bpf(Words& words, Family family) {
+  return words.take_if("--bytecode") && words.take() == bpf_text(source_is_destination(family))
+             ? std::optional<Match>(SourceIsDestination{})
+             : std::nullopt;
 }
 
 std::optional<Match> parse_conntrack(Words& words) {
@@ -203,6 +142,9 @@ std::optional<Match> parse_known_match(Words& words, Family family) {
   }
   if (const auto protocol = parse_protocol(name)) {
     return parse_transport(words, *protocol);
+  }
+  if (name == "bpf") {
+    return parse_bpf(words, family);
   }
   if (name == "conntrack") {
     return parse_conntrack(words);

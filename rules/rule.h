@@ -75,6 +75,20 @@ struct TransportPort {
   bool operator==(const TransportPort&) const = default;
 };
 
+/// -m tcp|udp|sctp --dport first:last. A range of one port is a TransportPort.
+struct PortRange {
+  Protocol protocol = Protocol::kTcp;
+  std::uint16_t first = 0;
+  std::uint16_t last = 0;  // greater than `first`
+  bool operator==(const PortRange&) const = default;
+};
+
+/// -m bpf with the one program of ours, which takes packets whose source and destination addresses
+/// are equal. No other match compares two fields of a packet.
+struct SourceIsDestination {
+  bool operator==(const SourceIsDestination&) const = default;
+};
+
 /// -m conntrack --ctstate. `states` is a union of the bits below, which are the kernel's
 /// (XT_CONNTRACK_STATE_*).
 struct ConnectionState {
@@ -138,6 +152,8 @@ struct OtherMatch {
 
 using Match = std::variant<Comment,
                            TransportPort,
+                           PortRange,
+                           SourceIsDestination,
                            ConnectionState,
                            MarkMatch,
                            LocalAddress,

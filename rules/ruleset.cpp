@@ -65,6 +65,13 @@ class RuleHasher {
     number(match.destination ? std::uint64_t{*match.destination} + 1 : 0);
   }
 
+  void operator()(const PortRange& match) {
+    number(static_cast<std::uint64_t>(match.protocol));
+    number(std::uint64_t{match.first} << 16 | match.last);
+  }
+
+  void operator()(const SourceIsDestination& /*match*/) {}
+
   void operator()(const ConnectionState& match) {
     number(std::uint64_t{match.states} * 2 + (match.negated ? 1 : 0));
   }

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "rules/key_tree.h"
 #include "rules/rule.h"
 #include "rules/service.h"
 
@@ -43,6 +44,12 @@ struct Section {
   Rank rank = Rank::kFirst;  // of entries in shared chains; no meaning elsewhere
 
   bool operator==(const Section&) const = default;
+};
+
+/// A rule and whose it is; null: nobody's.
+struct OwnedRule {
+  std::shared_ptr<const struct CompiledService> service;
+  Rule rule;
 };
 
 /// All rules of one owner. Blocks of Services are closed: they refer to their own chains and to
@@ -89,6 +96,7 @@ struct CompiledService {
     ChainId chain;
     Rank rank = Rank::kFirst;
     std::vector<Digest> rules;
+    std::vector<PacketKey> keys;  // of each rule; none in kube-proxy's layout
   };
 
   ServicePortName name;

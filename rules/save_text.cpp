@@ -117,12 +117,23 @@ std::string to_save_text(const Ruleset& ruleset) {
     for (const Section& section : block.chains) {
       chains.add(section.chain, section.rules);
     }
-    for (const Section& section : block.entries) {
-      chains.add_shared(section);
+    if (!ruleset.dispatch()) {
+      for (const Section& section : block.entries) {
+        chains.add_shared(section);
+      }
     }
   }
-  for (const Section& last : base.shared) {
-    chains.add_shared({last.chain, last.rules, Rank::kSecond});
+  if (!ruleset.dispatch()) {
+    for (const Section& last : base.shared) {
+      chains.add_shared({last.chain, last.rules, Rank::kSecond});
+    }
+  }
+  for (const DispatchChain& chain : ruleset.dispatch_chains()) {
+    std::vector<Rule> rules;
+    for (OwnedRule& owned : ruleset.rules(chain)) {
+      rules.push_back(std::move(owned.rule));
+    }
+    chains.add(chain.id, rules);
   }
 
   std::string out;

@@ -5,6 +5,19 @@
 
 namespace rules {
 
+std::string_view to_string(Layout layout) {
+  return layout == Layout::kKubeProxy ? "kube-proxy" : "compact";
+}
+
+std::optional<Layout> parse_layout(std::string_view text) {
+  for (const Layout layout : {Layout::kKubeProxy, Layout::kCompact}) {
+    if (to_string(layout) == text) {
+      return layout;
+    }
+  }
+  return std::nullopt;
+}
+
 void append(std::string& out, const ServicePortName& name) {
   out += name.name_space;
   out += '/';

@@ -105,12 +105,20 @@ struct LocalInterface {
   bool operator==(const LocalInterface&) const = default;
 };
 
+/// Which rules say the same to packets: those of kube-proxy, or fewer of them (dispatch.h).
+enum class Layout : std::uint8_t { kKubeProxy, kCompact };
+
+/// "kube-proxy" or "compact".
+std::string_view to_string(Layout layout);
+std::optional<Layout> parse_layout(std::string_view text);
+
 using LocalTrafficDetector = std::variant<std::monostate, Cidr, LocalInterface>;
 
 /// Everything but the Services that the compiler may look at. Filled at the edge from
 /// configuration, node and host.
 struct Context {
   Family family = Family::kIpv4;
+  Layout layout = Layout::kKubeProxy;
   std::string node_name;
   std::string zone;  // label topology.kubernetes.io/zone; empty: unknown
   IpAddress node_ip;
@@ -121,7 +129,7 @@ struct Context {
   bool tcp_be_liberal = false;       // no INVALID drop
   bool counts_invalid_drops = true;  // accounting object ct_state_invalid_dropped_pkts exists
   bool counts_localhost_node_ports = true;  // accounting object localhost_nps_accepted_pkts exists
-  bool large_cluster = false;               // no comments on endpoint rules
+  bool large_cluster = false;  // no comments on endpoint rules, of which kCompact has none anyway
   LocalTrafficDetector local_traffic;
   // Addresses that accept node ports; nothing means every local address.
   std::optional<std::vector<IpAddress>> node_port_addresses;

@@ -97,6 +97,9 @@ class SharedEditor {
 
   SharedEdit run() const {
     const auto& believed = have_.base.base();
+    if (have_.base.dispatch()) {
+      return rewritten();  // whose rules stand in chains of another layout
+    }
     if (believed && find_section(believed->shared, last_.chain) != nullptr) {
       return edit_believed(find_section(believed->shared, last_.chain)->rules);
     }

@@ -13,10 +13,7 @@ namespace rules {
 /// the chain afterwards: `insert` (in this order, at the head), then what was there, then `append`,
 /// then `last`. So no position is ever counted, which another hand could make wrong.
 struct SharedEdit {
-  struct Insertion {
-    std::shared_ptr<const CompiledService> service;
-    Rule rule;
-  };
+  using Insertion = OwnedRule;
 
   ChainId chain;
   bool rewrite = false;
@@ -26,13 +23,6 @@ struct SharedEdit {
   std::vector<Rule> last;         // rules that must stand last
 
   bool empty() const;
-};
-
-/// Services of two rulesets that are not one and the same object: `gone` from the old, `fresh` in
-/// the new. Sorted by name.
-struct DifferingServices {
-  Ruleset::Services gone;
-  Ruleset::Services fresh;
 };
 
 /// What turns a shared chain into what it should be; `last` names it and has the rules that must

@@ -55,7 +55,38 @@ void append_sections(Tables& tables, const std::vector<Section>& sections) {
   }
 }
 
-Tables install(const Ruleset& ruleset, const Ruleset::Services& services) {
+/// The chains of services, and what stands in the shared ones in kube-proxy's layout.
+void install_services(Tables& tables, const Ruleset& ruleset, const Ruleset::Services& services) {
+  std::vector<Section> second;
+  for (const auto& service : services) {
+    Block block = ruleset.block(*service);
+    append_sections(tables, block.chains);
+    if (ruleset.dispatch()) {
+      continue;
+    }
+    const auto first_of_second = std::ranges::stable_partition(
+        block.entries, [](const Section& section) { return section.rank == Rank::kFirst; });
+    std::ranges::move(first_of_second, std::back_inserter(second));
+    block.entries.erase(first_of_second.begin(), first_of_second.end());
+    append_sections(tables, block.entries);
+  }
+  append_sections(tables, second);
+}
+
+void install_dispatch(Tables& tables,
+                      const Ruleset& ruleset,
+                      const std::vector<DispatchChain>& chains) {
+  for (const DispatchChain& chain : chains) {
+    std::vector<Rule>& rules = tables.chains[chain.id].rules;
+    for (OwnedRule& owned : ruleset.rules(chain)) {
+      rules.push_back(std::move(owned.rule));
+    }
+  }
+}
+
+Tables install(const Ruleset& ruleset,
+               const Ruleset::Services& services,
+               const std::vector<DispatchChain>& dispatch) {
   if (!ruleset.context()) {
     return empty_tables(Family::kIpv4);
   }
@@ -64,18 +95,11 @@ Tables install(const Ruleset& ruleset, const Ruleset::Services& services) {
   for (const ChainId& chain : ruleset.base()->present) {
     tables.chains.try_emplace(chain);
   }
-  std::vector<Section> second;
-  for (const auto& service : services) {
-    Block block = ruleset.block(*service);
-    append_sections(tables, block.chains);
-    const auto first_of_second = std::ranges::stable_partition(
-        block.entries, [](const Section& section) { return section.rank == Rank::kFirst; });
-    std::ranges::move(first_of_second, std::back_inserter(second));
-    block.entries.erase(first_of_second.begin(), first_of_second.end());
-    append_sections(tables, block.entries);
+  install_services(tables, ruleset, services);
+  install_dispatch(tables, ruleset, dispatch);
+  if (!ruleset.dispatch()) {
+    append_sections(tables, ruleset.base()->shared);
   }
-  append_sections(tables, second);
-  append_sections(tables, ruleset.base()->shared);
   for (const Base::Hook& hook : ruleset.base()->hooks) {
     std::vector<Rule>& rules = tables.chains[hook.chain].rules;
     rules.insert(rules.begin(), hook.rule);
@@ -115,11 +139,16 @@ Tables parse_tables(std::string_view save_text, Family family) {
 }
 
 Tables to_tables(const Ruleset& ruleset) {
-  return install(ruleset, ruleset.services());
+  return install(ruleset, ruleset.services(), ruleset.dispatch_chains());
 }
 
 Tables to_tables(const Ruleset& ruleset, const CompiledService& service) {
-  return install(ruleset, {std::make_shared<const CompiledService>(service)});
+  const Ruleset::Services alone{std::make_shared<const CompiledService>(service)};
+  return install(ruleset,
+                 alone,
+                 ruleset.dispatch()
+                     ? chains_of(updated(Dispatch{}, {}, alone), ruleset.base()->shared)
+                     : std::vector<DispatchChain>{});
 }
 
 }  // namespace rules

@@ -3,6 +3,10 @@
 #include <array>
 #include <charconv>
 
+#include <fmt/format.h>
+
+#include "rules/bpf_program.h"
+
 namespace rules {
 
 namespace {
@@ -100,6 +104,20 @@ struct MatchPrinter {
       out += " --dport ";
       append(out, std::uint32_t{*match.destination});
     }
+  }
+
+  void operator()(const PortRange& match) const {
+    fmt::format_to(std::back_inserter(out),
+                   " -m {} --dport {}:{}",
+                   to_string(match.protocol),
+                   match.first,
+                   match.last);
+  }
+
+  void operator()(const SourceIsDestination& /*match*/) const {
+    out += " -m bpf --bytecode \"";
+    out += bpf_text(source_is_destination(family));
+    out += '"';
   }
 
   void operator()(const ConnectionState& match) const {

@@ -4,9 +4,9 @@
 
 # Units of rules/, lowest first: a file includes only its own unit and units before it.
 set(rules_units
-    net service address_clash rule connection_states topology rule_bound names text ruleset compile installed
-    shared_edit diff change_steps restore_text save_text tables table_changes flow packet_view foreign_match
-    judge table_walk trace iptc_layout iptc_frame iptc_entry)
+    net bpf_program service address_clash rule connection_states key_tree topology rule_bound names rule_words text
+    ruleset dispatch endpoint_tree compile installed shared_edit diff change_steps restore_text save_text tables
+    table_changes flow packet_view foreign_match judge table_walk trace iptc_layout iptc_frame iptc_entry)
 
 # Units of k8sclient/, likewise, room after room: errors.h, base/, objects/, identity/, watch/.
 set(k8sclient_units
@@ -20,7 +20,8 @@ set(k8sclient_units
 
 # Sources whose unit is not called like them: "source=unit".
 set(rules_parts
-    compile_base=compile compile_service=compile iptc_decode=iptc_entry iptc_encode=iptc_entry
+    compile_base=compile compile_entries=compile compile_facts=compile
+    compile_service=compile iptc_decode=iptc_entry iptc_encode=iptc_entry
     parse=text)
 set(k8sclient_parts decode_watch=decode yaml_text=yaml)
 

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <sched.h>
 
+#include "proxy/backends/hairpin_match.h"
 #include "proxy/backends/variant.h"
 #include "proxy/commands/check.h"
 #include "proxy/host/file.h"
@@ -200,6 +201,16 @@ std::vector<Finding> check_kernel(const std::vector<std::string>& programs) {
   return findings;
 }
 
+Finding check_layout(rules::Layout wanted, const IptablesChoice& choice) {
+  if (wanted == rules::Layout::kCompact && !has_hairpin_match(choice)) {
+    return {Level::kWarning,
+            "layout",
+            fmt::format("kube-proxy: {}", kNoHairpinMatch),
+            "load xt_bpf, or leave --iptables-layout as it is"};
+  }
+  return {Level::kOk, "layout", std::string(rules::to_string(wanted)), ""};
+}
+
 std::vector<Finding> check_host(const Config& config) {
   std::vector<Finding> findings;
   const IptablesTraces traces = look_for_iptables(config.iptables_backend);
@@ -225,6 +236,7 @@ std::vector<Finding> check_host(const Config& config) {
                    describe(choice),
                    choice.reason),
        ""});
+  findings.push_back(check_layout(config.iptables_layout, choice));
   for (const std::string& warning : choice.warnings) {
     findings.push_back(
         {Level::kWarning, "iptables", warning, "remove the rules of the variant that is not used"});

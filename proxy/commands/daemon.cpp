@@ -33,9 +33,11 @@ std::string text_of(const YamlNode* node) {
   return text == nullptr ? std::string() : *text;
 }
 
-/// What only the command line of the daemon said (command_line_json()).
-void read_command_line(const YamlNode& node, Config& config) {
+/// What the daemon has besides the KubeProxyConfiguration (own_json()).
+void read_own(const YamlNode& node, Config& config) {
   config.master = text_of(field_of(node, "master"));
+  config.iptables_layout = rules::parse_layout(text_of(field_of(node, "iptablesLayout")))
+                               .value_or(rules::Layout::kKubeProxy);
   const YamlNode* sources = field_of(node, "sources");
   const auto* items =
       sources == nullptr ? nullptr : std::get_if<YamlNode::Sequence>(&sources->value);
@@ -75,8 +77,8 @@ std::optional<Config> configuration_in(std::string_view configz, const Config& o
     if (!said.errors.empty()) {
       return std::nullopt;
     }
-    if (const YamlNode* command_line = field_of(documents.front(), "iptproxy")) {
-      read_command_line(*command_line, said.config);
+    if (const YamlNode* own_part = field_of(documents.front(), "iptproxy")) {
+      read_own(*own_part, said.config);
     }
     said.config.config_file.clear();
     said.config.logging = own.logging;

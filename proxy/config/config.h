@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "rules/service.h"
+
 namespace proxy {
 
 /// Durations of the configuration, with Go's resolution.
@@ -169,6 +171,9 @@ struct Config {
   std::vector<std::string> sources;  // files and folders of manifests instead of an API server
   IptablesBackend iptables_backend = IptablesBackend::kAuto;
   std::uint64_t max_rules_per_service = 200'000;  // in each family; 0: no limit
+
+  // Of the command line, or of a second document in the file (own_document.h).
+  rules::Layout iptables_layout = rules::Layout::kKubeProxy;
 
   bool operator==(const Config&) const = default;
 };

@@ -1,6 +1,7 @@
 #include "proxy/config/file.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <set>
 
@@ -10,6 +11,7 @@
 #include "proxy/config/field_advice.h"
 #include "proxy/config/fields.h"
 #include "proxy/config/first_document.h"
+#include "proxy/config/own_document.h"
 #include "proxy/host/file.h"
 #include "proxy/text/go_values.h"
 #include "rules/net.h"
@@ -332,7 +334,13 @@ ConfigFile parse_config(std::string_view text, const std::string& name) {
   } catch (const k8sclient::YamlError& error) {
     report.errors.emplace_back(error.line(), error.what());
   }
-  if (first.next_line != 0) {
+  const auto behind = static_cast<std::size_t>(first.text.size());
+  OwnDocument own = read_own_document(text.substr(behind),
+                                      1 + static_cast<int>(std::ranges::count(first.text, '\n')));
+  std::ranges::move(own.errors, std::back_inserter(report.errors));
+  std::ranges::move(own.warnings, std::back_inserter(report.warnings));
+  file.config.iptables_layout = own.iptables_layout.value_or(file.config.iptables_layout);
+  if (first.next_line != 0 && !own.is_there) {
     report.warnings.emplace_back(
         first.next_line,
         "a second document is ignored: remove it, or move its fields into the first");

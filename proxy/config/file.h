@@ -23,9 +23,10 @@ struct ConfigFile {
 
 /// Decodes a KubeProxyConfiguration v1alpha1 in YAML or JSON and fills in kube-proxy's defaults
 /// (spec §10.3). As lenient as kube-proxy, which decodes once more without strictness where that
-/// failed: unknown fields, letters of another case and further documents are ignored, the last of
-/// duplicate fields counts; each is a warning. Wrong types are errors. All of them are reported.
-/// `name` is how they call the text. Does not validate values, does not throw.
+/// failed: unknown fields, letters of another case and further documents but our own
+/// (own_document.h) are ignored, the last of duplicate fields counts; each is a warning. Wrong
+/// types are errors. All of them are reported. `name` is how they call the text. Does not validate
+/// values, does not throw.
 ConfigFile parse_config(std::string_view text, const std::string& name);
 
 /// parse_config() of a file. Throws std::system_error if it cannot be read.
@@ -39,11 +40,11 @@ std::string to_yaml(const Config& config);
 /// The same as JSON, for /configz.
 std::string to_json(const Config& config);
 
-/// What of a configuration only the command line says, as JSON for /configz: sources (absolute
-/// paths) and master.
-std::string command_line_json(const Config& config);
+/// What iptproxy has besides the KubeProxyConfiguration, as JSON for /configz: sources (absolute
+/// paths), master and iptablesLayout.
+std::string own_json(const Config& config);
 
-/// Paths of the fields of KubeProxyConfiguration in which two configurations differ.
+/// Paths of the fields in which two configuration files differ.
 std::vector<std::string> changed_fields(const Config& before, const Config& after);
 
 }  // namespace proxy

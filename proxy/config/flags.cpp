@@ -118,6 +118,14 @@ class FlagReader {
     return IptablesBackend::kAuto;
   }
 
+  rules::Layout layout(const std::string& value, rules::Layout of_file) {
+    const auto wanted = value.empty() ? of_file : rules::parse_layout(value);
+    if (!wanted) {
+      invalid("iptables-layout", value, "must be kube-proxy or compact");
+    }
+    return wanted.value_or(of_file);
+  }
+
  private:
   void invalid(std::string_view name, const std::string& value, std::string_view reason) {
     errors_.push_back(fmt::format("--{}: invalid argument \"{}\": {}", name, value, reason));
@@ -220,6 +228,7 @@ CheckedConfig to_config(const Flags& flags) {
   config.write_config_to = flags.write_config_to;
   config.iptables_backend = reader.backend(flags.iptables_backend);
   config.max_rules_per_service = reader.count("max-rules-per-service", flags.max_rules_per_service);
+  config.iptables_layout = reader.layout(flags.iptables_layout, config.iptables_layout);
   config.cleanup = reader.boolean("cleanup", flags.cleanup);
   config.init_only = reader.boolean("init-only", flags.init_only);
   config.validation = reader.validation(flags.validate_config);

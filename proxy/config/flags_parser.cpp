@@ -127,6 +127,7 @@ void add_flags(CLI::App& app, Flags& flags) {
   add_text(
       "--write-config-to", flags.write_config_to, "Write the effective configuration and exit");
   add_text("--iptables-backend", flags.iptables_backend, "auto, libiptc or restore");
+  add_text("--iptables-layout", flags.iptables_layout, "kube-proxy or compact");
   add_text("--max-rules-per-service",
            flags.max_rules_per_service,
            "A Service that would take more, in one family, gets none; 0: no limit");

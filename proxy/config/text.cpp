@@ -124,14 +124,20 @@ void compare(const YamlNode::Mapping& before,
 }  // namespace
 
 std::string to_yaml(const Config& config) {
-  return k8sclient::to_yaml(effective(config));
+  std::string text = k8sclient::to_yaml(effective(config));
+  if (config.iptables_layout != Config{}.iptables_layout) {
+    text += fmt::format(
+        "---\napiVersion: iptproxy/v1alpha1\nkind: IptproxyConfiguration\niptablesLayout: {}\n",
+        rules::to_string(config.iptables_layout));
+  }
+  return text;
 }
 
 std::string to_json(const Config& config) {
   return k8sclient::to_json(effective(config));
 }
 
-std::string command_line_json(const Config& config) {
+std::string own_json(const Config& config) {
   YamlNode::Sequence sources;
   for (const std::string& source : config.sources) {
     std::error_code error;
@@ -141,12 +147,17 @@ std::string command_line_json(const Config& config) {
   YamlNode::Mapping fields;
   fields.push_back({"sources", 0, {std::move(sources), 0}});
   fields.push_back({"master", 0, {config.master, 0}});
+  fields.push_back(
+      {"iptablesLayout", 0, {std::string(rules::to_string(config.iptables_layout)), 0}});
   return k8sclient::to_json({std::move(fields), 0});
 }
 
 std::vector<std::string> changed_fields(const Config& before, const Config& after) {
   std::vector<std::string> changed;
   compare(fields_of(before), fields_of(after), "", changed);
+  if (before.iptables_layout != after.iptables_layout) {
+    changed.emplace_back("iptablesLayout");
+  }
   return changed;
 }
 

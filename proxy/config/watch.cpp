@@ -14,6 +14,7 @@ void copy_live_fields(const Config& from, Config& to) {
   to.detect_local = from.detect_local;
   to.cluster_cidr = from.cluster_cidr;
   to.node_port_addresses = from.node_port_addresses;
+  to.iptables_layout = from.iptables_layout;
 }
 
 void copy_fields_without_effect(const Config& from, Config& to) {

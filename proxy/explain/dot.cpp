@@ -81,6 +81,12 @@ class Conditions {
     }
   }
 
+  void operator()(const rules::PortRange& match) {
+    add(fmt::format("{} {}-{}", rules::to_string(match.protocol), match.first, match.last));
+  }
+
+  void operator()(const rules::SourceIsDestination&) { add("from itself"); }
+
   void operator()(const rules::AccountingObject&) {}
 
   void operator()(const rules::OtherMatch& match) { add(match.text); }

@@ -175,7 +175,9 @@ class Describer {
     for (const auto* added : {&edit.insert, &edit.append}) {
       for (const auto& insertion : *added) {
         if (!stays(insertion.rule)) {
-          line(to_string(insertion.service->name), edit.chain, '+', insertion.rule);
+          const auto& owner = insertion.service;
+          line(
+              owner ? to_string(owner->name) : std::string(kNode), edit.chain, '+', insertion.rule);
         }
       }
     }

@@ -116,7 +116,8 @@ std::vector<EndpointUse> explain_endpoints(const ServiceExplanation& explanation
                     .cluster_share = share_of(cluster, address),
                     .local_share = share_of(local, address),
                     .why_not = why_not(port, i, selection, context)};
-    if (contains(selection.reachable, i)) {
+    if (contains(selection.reachable, i) &&
+        (context.layout == rules::Layout::kKubeProxy || port.client_ip_affinity)) {
       use.chain = rules::endpoint_chain(explanation.name, address);
     }
     uses.push_back(std::move(use));
@@ -165,6 +166,9 @@ std::string own_chain_purpose(const ServiceExplanation& explanation, const Chain
     if (chain == use.chain) {
       return "endpoint " + rules::to_string(use.endpoint.address);
     }
+  }
+  if (explanation.context->layout == rules::Layout::kCompact) {
+    return "spreads traffic over some of the endpoints";
   }
   return {};
 }

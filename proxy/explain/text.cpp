@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "proxy/explain/explain.h"
+#include "rules/names.h"
 
 namespace proxy {
 namespace {
@@ -217,9 +219,17 @@ void append_way(std::string& out,
                 const PacketExplanation& explanation,
                 const Painter& paint) {
   std::optional<rules::ChainId> chain;
+  std::size_t jumps = 0;
   for (const rules::Step& step : outcome.path) {
     if (is_idle(step) && chain != step.chain) {
       continue;
+    }
+    if (step.number != 0 && rules::leads_on(step.rule)) {
+      ++jumps;
+      continue;
+    }
+    if (const std::size_t passed = std::exchange(jumps, 0); passed > 0) {
+      out += fmt::format("  {}\n", paint(fmt::format("a tree of chains, {} down", passed), kDim));
     }
     if (chain != step.chain) {
       chain = step.chain;

@@ -14,6 +14,7 @@ namespace proxy {
 
 namespace {
 
+/// Appends the entrances in a chain and, in the compact layout, in the chains of its tree.
 void collect(const LegacyTable& table,
              const TableIndex::Chain& chain,
              rules::Family family,
@@ -30,6 +31,12 @@ void collect(const LegacyTable& table,
     const std::string target = table.index.label(*verdict, offset);
     // Jumps are offsets, which move when other rules come and go; what the rule says does not.
     const auto rule = rules::decode(entry, target, family);
+    const auto* next =
+        rule && rules::leads_on(*rule) ? table.index.find(rules::ChainName(target)) : nullptr;
+    if (next != nullptr) {
+      collect(table, *next, family, found);
+      continue;
+    }
     const rules::EntryCounters counters = rules::counters_of(entry, family);
     found.push_back(
         {.rule = static_cast<std::uint64_t>(rules::digest(rule.value_or(rules::Rule{}))),

@@ -55,6 +55,15 @@ XtablesSocket::XtablesSocket(rules::Family family)
   }
 }
 
+bool XtablesSocket::has_match(std::string_view name, std::uint8_t revision) const {
+  xt_get_revision asked{};
+  std::copy_n(name.begin(), std::min(name.size(), sizeof(asked.name) - 1), asked.name);
+  asked.revision = revision;
+  socklen_t length = sizeof(asked);
+  const int option = level_ == IPPROTO_IP ? IPT_SO_GET_REVISION_MATCH : IP6T_SO_GET_REVISION_MATCH;
+  return getsockopt(socket_.get(), level_, option, &asked, &length) == 0;
+}
+
 TableShape XtablesSocket::shape(rules::Table table) const {
   ipt_getinfo info{};
   copy_name(info.name, table);

@@ -91,6 +91,9 @@ class XtablesSocket {
                                   std::uint32_t count,
                                   CounterBuffer& counters) const;
 
+  /// Whether the kernel has this revision of a match; it loads the module.
+  bool has_match(std::string_view name, std::uint8_t revision) const;
+
  private:
   Descriptor socket_;
   int level_;

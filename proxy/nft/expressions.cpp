@@ -47,8 +47,10 @@ std::uint8_t number_of(rules::Protocol protocol) {
 /// The ports of TCP and UDP alone are expressions of nftables.
 bool is_native(const rules::Match& match) {
   const auto* port = std::get_if<rules::TransportPort>(&match);
+  const auto* range = std::get_if<rules::PortRange>(&match);
   return std::holds_alternative<rules::MarkMatch>(match) ||
-         (port != nullptr && port->destination && port->protocol != rules::Protocol::kSctp);
+         (port != nullptr && port->destination && port->protocol != rules::Protocol::kSctp) ||
+         (range != nullptr && range->protocol != rules::Protocol::kSctp);
 }
 
 /// The code of a verdict; nothing for the other targets.
@@ -91,9 +93,11 @@ class Writer {
     if (!is_native(match)) {
       compat("match", bytes, {NFTA_MATCH_NAME, NFTA_MATCH_REV, NFTA_MATCH_INFO});
     } else if (const auto* port = std::get_if<rules::TransportPort>(&match)) {
-      constexpr std::uint32_t kDestinationPort = 2;
-      load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, kDestinationPort, sizeof(std::uint16_t));
+      load_destination_port();
       compare(bytes_of(htons(*port->destination)), false);
+    } else if (const auto* ports = std::get_if<rules::PortRange>(&match)) {
+      load_destination_port();
+      compare_range(bytes_of(htons(ports->first)), bytes_of(htons(ports->last)));
     } else {
       mark(std::get<rules::MarkMatch>(match));
     }
@@ -154,6 +158,11 @@ class Writer {
     });
   }
 
+  void load_destination_port() {
+    constexpr std::uint32_t kDestinationPort = 2;
+    load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, kDestinationPort, sizeof(std::uint16_t));
+  }
+
   void mask(Bytes bits) {
     constexpr std::array<std::uint8_t, 16> kZeros{};
     expression("bitwise", [&] {
@@ -170,6 +179,15 @@ class Writer {
       out_.put(NFTA_CMP_SREG, NFT_REG_1);
       out_.put(NFTA_CMP_OP, negated ? NFT_CMP_NEQ : NFT_CMP_EQ);
       put_value(NFTA_CMP_DATA, value);
+    });
+  }
+
+  void compare_range(Bytes first, Bytes last) {
+    expression("range", [&] {
+      out_.put(NFTA_RANGE_SREG, NFT_REG_1);
+      out_.put(NFTA_RANGE_OP, NFT_RANGE_EQ);
+      put_value(NFTA_RANGE_FROM_DATA, first);
+      put_value(NFTA_RANGE_TO_DATA, last);
     });
   }
 

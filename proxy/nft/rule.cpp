@@ -140,6 +140,8 @@ class Reader {
       mask(expression);
     } else if (name == "cmp") {
       compare(expression);
+    } else if (name == "range") {
+      take_port_range(expression);
     } else if (name == "match") {
       rule_.matches.push_back(
           rules::decode_match(text_of(expression, NFTNL_EXPR_MT_NAME),
@@ -231,17 +233,37 @@ class Reader {
     return true;
   }
 
-  /// The destination port, which has the same place in all protocols that we know.
   bool take_port(const Operand& operand, Bytes value, bool negated) {
-    constexpr std::uint32_t kDestinationPort = 2;
     std::uint16_t port = 0;
-    if (operand.place != kDestinationPort || operand.size != sizeof port ||
-        value.size() < sizeof port || !operand.mask.empty() || negated || !rule_.protocol) {
+    if (!is_destination_port(operand) || value.size() < sizeof port || negated) {
       return false;
     }
     std::memcpy(&port, value.data(), sizeof port);
     rule_.matches.emplace_back(rules::TransportPort{*rule_.protocol, ntohs(port)});
     return true;
+  }
+
+  void take_port_range(const nftnl_expr* expression) {
+    const Bytes from = bytes_of(expression, NFTNL_EXPR_RANGE_FROM_DATA);
+    const Bytes to = bytes_of(expression, NFTNL_EXPR_RANGE_TO_DATA);
+    const Operand operand = std::exchange(operand_, {});
+    std::uint16_t first = 0;
+    std::uint16_t last = 0;
+    if (nftnl_expr_get_u32(expression, NFTNL_EXPR_RANGE_OP) != NFT_RANGE_EQ ||
+        !is_destination_port(operand) || from.size() < sizeof first || to.size() < sizeof last) {
+      return add_unknown("range");
+    }
+    std::memcpy(&first, from.data(), sizeof first);
+    std::memcpy(&last, to.data(), sizeof last);
+    rule_.matches.emplace_back(rules::PortRange{*rule_.protocol, ntohs(first), ntohs(last)});
+  }
+
+  /// It has the same place in all protocols that we know.
+  bool is_destination_port(const Operand& operand) const {
+    constexpr std::uint32_t kDestinationPort = 2;
+    return operand.kind == Operand::Kind::kTransport && operand.place == kDestinationPort &&
+           operand.size == sizeof(std::uint16_t) && operand.mask.empty() &&
+           rule_.protocol.has_value();
   }
 
   void take_verdict(const nftnl_expr* expression) {

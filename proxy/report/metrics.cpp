@@ -126,6 +126,20 @@ void add_rules(std::vector<MetricFamily>& families, const std::vector<RuleCount>
   families.push_back(std::move(rules));
 }
 
+void add_layouts(std::vector<MetricFamily>& families,
+                 const std::vector<std::pair<rules::Family, rules::Layout>>& layouts) {
+  MetricFamily family{"iptproxy_iptables_layout",
+                      "1 for the layout of the rules that is in force (--iptables-layout)",
+                      MetricType::Gauge,
+                      {}};
+  for (const auto& [of, layout] : layouts) {
+    family.metric.push_back(sample(1,
+                                   {{"ip_family", std::string(rules::to_string(of))},
+                                    {"layout", std::string(rules::to_string(layout))}}));
+  }
+  families.push_back(std::move(family));
+}
+
 void add_traffic(std::vector<MetricFamily>& families, const std::vector<ServiceTraffic>& traffic) {
   MetricFamily packets{"iptproxy_service_packets_total",
                        "Packets that began a connection to a service port, by its rules' counters. "
@@ -155,6 +169,10 @@ void add_traffic(std::vector<MetricFamily>& families, const std::vector<ServiceT
 
 }  // namespace
 
+rules::Layout layout_of(const rules::Ruleset& ruleset) {
+  return ruleset.context() ? ruleset.context()->layout : rules::Layout::kKubeProxy;
+}
+
 std::vector<RuleCount> count_by_kind(const rules::Ruleset& ruleset) {
   std::map<std::pair<rules::Table, std::string>, std::size_t> counts;
   const auto add = [&](const rules::ChainId& chain, std::size_t rules) {
@@ -169,15 +187,19 @@ std::vector<RuleCount> count_by_kind(const rules::Ruleset& ruleset) {
         add(chain.id, chain.rules);
       }
       for (const auto& entries : service->entries) {
-        add(entries.chain, entries.rules.size());
+        add(entries.chain, ruleset.dispatch() ? 0 : entries.rules.size());
       }
     }
   }
+  for (const rules::DispatchChain& chain : ruleset.dispatch_chains()) {
+    add(chain.id, chain.rules);
+  }
   if (ruleset.base()) {
-    for (const auto* sections : {&ruleset.base()->chains, &ruleset.base()->shared}) {
-      for (const rules::Section& section : *sections) {
-        add(section.chain, section.rules.size());
-      }
+    for (const rules::Section& section : ruleset.base()->chains) {
+      add(section.chain, section.rules.size());
+    }
+    for (const rules::Section& section : ruleset.base()->shared) {
+      add(section.chain, ruleset.dispatch() ? 0 : section.rules.size());
     }
   }
   std::vector<RuleCount> list;
@@ -277,6 +299,7 @@ std::string Metrics::exposition(const Scrape& scrape) const {
   add_accounting(families, scrape);
   add_watches(families, scrape.watches);
   add_rules(families, scrape.rules);
+  add_layouts(families, scrape.layouts);
   add_traffic(families, scrape.traffic);
   std::erase_if(families, [](const MetricFamily& family) { return family.metric.empty(); });
   // Series of a family come out of a hash table; people and tests read them in order.

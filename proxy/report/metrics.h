@@ -42,6 +42,9 @@ struct RuleCount {
 /// Pure.
 std::vector<RuleCount> count_by_kind(const rules::Ruleset& ruleset);
 
+/// Of what is programmed; kube-proxy's if nothing is.
+rules::Layout layout_of(const rules::Ruleset& ruleset);
+
 struct WatchAge {
   std::string resource;         // "services"
   double seconds = 0;           // since the last sign of life
@@ -55,6 +58,7 @@ struct Scrape {
   std::optional<std::uint64_t> localhost_node_ports;  // likewise
   std::vector<WatchAge> watches;
   std::vector<RuleCount> rules;
+  std::vector<std::pair<rules::Family, rules::Layout>> layouts;  // in force
   std::vector<ServiceTraffic> traffic;
 };
 

@@ -93,7 +93,7 @@ void Reporter::serve() {
              {.metrics = metrics_,
               .scrape = [this] { return scrape(); },
               .configuration = [this] { return to_json(*node_.current->get()); },
-              .command_line = [this] { return command_line_json(node_.config); },
+              .own_configuration = [this] { return own_json(*node_.current->get()); },
               .status = [this](const StatusQuery& query) { return status_of(state(), query); },
               .explain_service = [this](std::string_view service) { return explain(service); },
               .explain_packet = [this](const rules::Packet& packet) { return explain(packet); }},

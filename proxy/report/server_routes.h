@@ -18,8 +18,8 @@ namespace proxy {
 struct MetricsPages {
   Metrics& metrics;
   std::function<Scrape()> scrape;
-  std::function<std::string()> configuration;  // the effective KubeProxyConfiguration as JSON
-  std::function<std::string()> command_line;   // what only the command line says, as JSON
+  std::function<std::string()> configuration;      // the effective KubeProxyConfiguration as JSON
+  std::function<std::string()> own_configuration;  // what iptproxy has besides it, likewise
   std::function<Status(const StatusQuery& query)> status;
   // Text for "namespace/name"; nothing if there is no such Service.
   std::function<std::optional<std::string>(std::string_view service)> explain_service;

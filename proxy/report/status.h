@@ -37,6 +37,7 @@ struct SyncPoint {
 struct FamilyStatus {
   rules::Family family = rules::Family::kIpv4;
   std::string backend;  // "iptables-restore (nf_tables)"
+  rules::Layout layout = rules::Layout::kKubeProxy;
   std::size_t filter_rules = 0;
   std::size_t nat_rules = 0;
   bool counts_traffic = true;    // false: it cannot be read, or would cost too much

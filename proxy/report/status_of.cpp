@@ -108,6 +108,7 @@ ServiceStatus service_of(const Row& row) {
 FamilyStatus family_of(const FamilyState& state, const std::string& backend) {
   return {.family = state.family,
           .backend = backend,
+          .layout = layout_of(state.syncs.programmed),
           .filter_rules = state.syncs.wanted.rule_count(Table::kFilter),
           .nat_rules = state.syncs.wanted.rule_count(Table::kNat),
           .counts_traffic = state.traffic != nullptr,
@@ -163,6 +164,9 @@ Scrape scrape_of(const DaemonState& state) {
   for (const FamilyState& family : state.families) {
     const auto counts = count_by_kind(family.syncs.programmed);
     scrape.rules.insert(scrape.rules.end(), counts.begin(), counts.end());
+    if (!counts.empty()) {
+      scrape.layouts.emplace_back(family.family, layout_of(family.syncs.programmed));
+    }
     if (family.traffic == nullptr) {
       continue;
     }

@@ -185,6 +185,8 @@ rules::Context make_context(const Config& config, const ContextFacts& facts) {
 
   rules::Context context;
   context.family = facts.family;
+  context.layout =
+      facts.capabilities.hairpin_match ? config.iptables_layout : rules::Layout::kKubeProxy;
   context.node_name = facts.node_name;
   context.zone = facts.node.zone;
   context.node_ip = is_ipv4 ? ips.ipv4 : ips.ipv6;
@@ -196,7 +198,8 @@ rules::Context make_context(const Config& config, const ContextFacts& facts) {
   context.tcp_be_liberal = facts.capabilities.tcp_be_liberal;
   context.counts_invalid_drops = facts.capabilities.invalid_drop_counter;
   context.counts_localhost_node_ports = facts.capabilities.localhost_port_counter;
-  context.large_cluster = facts.large_cluster;
+  // In the compact layout no endpoint rule has a comment: nothing may hang on their number.
+  context.large_cluster = facts.large_cluster && context.layout == rules::Layout::kKubeProxy;
   context.local_traffic = local_traffic_detector(config, facts.family, facts.node.pod_cidrs);
   if (!covers_everything(cidrs)) {
     context.node_port_addresses =

@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include "proxy/backends/hairpin_match.h"
 #include "proxy/host/per_family.h"
 #include "proxy/kernel/sysctl.h"
 #include "proxy/log/logging.h"
@@ -54,10 +55,15 @@ LocalNode look_at_node(const Config& config) {
   }
   node.host.capabilities.random_fully = node.iptables.random_fully;
   node.families = usable_families(node.iptables);
+  node.host.capabilities.hairpin_match = has_hairpin_match(node.iptables);
   log_info("Programming rules",
            {{"through", describe(node.iptables)},
             {"iptables", node.iptables.version},
+            {"layout", to_string(config.iptables_layout)},
             {"reason", node.iptables.reason}});
+  if (config.iptables_layout == rules::Layout::kCompact && !node.host.capabilities.hairpin_match) {
+    log_warning("This node stays with the layout of kube-proxy", {{"reason", kNoHairpinMatch}});
+  }
   for (const std::string& warning : node.iptables.warnings) {
     log_warning("Mixed iptables", {{"warning", warning}});
   }

@@ -38,7 +38,9 @@ Names written_services(const rules::Changes& changes) {
   for (const auto& edit : changes.shared) {
     for (const auto* added : {&edit.insert, &edit.append}) {
       for (const auto& insertion : *added) {
-        names.insert(insertion.service->name);
+        if (insertion.service) {
+          names.insert(insertion.service->name);
+        }
       }
     }
   }

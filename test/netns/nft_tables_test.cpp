@@ -77,6 +77,18 @@ TEST_CASE("nft tables: every condition and target that we have words for is read
       {Family::kIpv4, "nat", "-p udp -m udp --dport 53 -j DNAT --to-destination 10.1.2.3:53"},
       {Family::kIpv4, "nat", "-p sctp -m sctp --dport 33"},
       {Family::kIpv4, "nat", "-p tcp"},
+      {Family::kIpv4, "nat", "-p tcp -m tcp --dport 30000:32767 -j KUBE-SEP-A"},
+      {Family::kIpv6, "nat", "-p udp -m udp --dport 0:1023 -j KUBE-SEP-A"},
+      {Family::kIpv4, "nat", "-p sctp -m sctp --dport 65000:65535 -j KUBE-SEP-A"},
+      {Family::kIpv4,
+       "nat",
+       "-m conntrack --ctstate DNAT -m bpf --bytecode \"6,32 0 0 12,7 0 0 0,32 0 0 16,29 0 1 0,"
+       "6 0 0 65535,6 0 0 0\" -j MASQUERADE"},
+      {Family::kIpv6,
+       "filter",
+       "-m bpf --bytecode \"18,32 0 0 8,7 0 0 0,32 0 0 24,29 0 13 0,32 0 0 12,7 0 0 0,32 0 0 28,"
+       "29 0 9 0,32 0 0 16,7 0 0 0,32 0 0 32,29 0 5 0,32 0 0 20,7 0 0 0,32 0 0 36,29 0 1 0,"
+       "6 0 0 65535,6 0 0 0\" -j ACCEPT"},
       {Family::kIpv4, "nat", "-m mark ! --mark 0x4000/0x4000 -j RETURN"},
       {Family::kIpv4, "nat", "-m mark --mark 0x4000 -j MARK --set-xmark 0x4000/0x0"},
       {Family::kIpv4,

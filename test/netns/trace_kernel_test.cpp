@@ -34,11 +34,13 @@ struct Setup {
   proxy::Variant variant = proxy::Variant::kLegacy;
   PodsKnown pods = PodsKnown::kByAddress;
   bool masquerade_all = false;
+  Layout layout = Layout::kKubeProxy;
 };
 
 Context context_of(const Setup& setup) {
   const LabAddresses lab = lab_addresses(setup.family);
   Context context = common_context(setup.family);
+  context.layout = setup.layout;
   context.node_ip = lab.node;
   context.masquerade_all = setup.masquerade_all;
   context.random_fully = true;
@@ -309,6 +311,14 @@ TEST_CASE("trace: connections end where the tracer says (pods known by interface
 
 TEST_CASE("trace: connections end where the tracer says (pods not known)", "[netns][trace]") {
   check_all_packets({Family::kIpv4, proxy::Variant::kLegacy, PodsKnown::kNot});
+}
+
+TEST_CASE("trace: connections end where the tracer says, in the compact layout",
+          "[netns][trace][layout]") {
+  const Family family = GENERATE(Family::kIpv4, Family::kIpv6);
+  const auto variant = GENERATE(proxy::Variant::kLegacy, proxy::Variant::kNft);
+  CAPTURE(to_string(family), proxy::to_string(variant));
+  check_all_packets({.family = family, .variant = variant, .layout = Layout::kCompact});
 }
 
 TEST_CASE("trace: shares are those of the kernel", "[netns][trace]") {

@@ -50,6 +50,9 @@ TEST_CASE("iptc entry: every word of the vocabulary comes back", "[rules][iptc]"
       "-p udp -m udp --dport 65535 -j ACCEPT",
       "-p sctp -m sctp --dport 1 -j ACCEPT",
       "-p sctp -m sctp -j ACCEPT",
+      "-p tcp -m tcp --dport 30000:32767 -j ACCEPT",
+      "-p udp -m udp --dport 0:1023 -j ACCEPT",
+      "-p sctp -m sctp --dport 65000:65535 -j ACCEPT",
       "-i cni0 -j ACCEPT",
       "! -i veth+ -j ACCEPT",
       "-m comment --comment \"a \\\"b\\\"\" -j ACCEPT",
@@ -79,6 +82,8 @@ TEST_CASE("iptc entry: what depends on the family comes back", "[rules][iptc]") 
         "-m recent --set --name L --mask 255.255.255.255 --rsource -j ACCEPT",
         "-m recent --rcheck --seconds 10800 --reap --name KUBE-SEP-ABCDEFGHIJKLMNOP"
         " --mask 255.255.255.255 --rsource -j ACCEPT",
+        "-m conntrack --ctstate DNAT -m bpf --bytecode \"6,32 0 0 12,7 0 0 0,32 0 0 16,29 0 1 0,"
+        "6 0 0 65535,6 0 0 0\" -j MASQUERADE",
         "-j REJECT --reject-with icmp-port-unreachable",
         "-p tcp -m tcp -j DNAT --to-destination 10.0.0.1:8080"}) {
     CHECK(there_and_back(text, Family::kIpv4) == text);
@@ -88,6 +93,9 @@ TEST_CASE("iptc entry: what depends on the family comes back", "[rules][iptc]") 
         "! -s ::1/128 ! -d fd00::/9 -j ACCEPT",
         "-m recent --set --name L --mask ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff --rsource"
         " -j ACCEPT",
+        "-m bpf --bytecode \"18,32 0 0 8,7 0 0 0,32 0 0 24,29 0 13 0,32 0 0 12,7 0 0 0,32 0 0 28,"
+        "29 0 9 0,32 0 0 16,7 0 0 0,32 0 0 32,29 0 5 0,32 0 0 20,7 0 0 0,32 0 0 36,29 0 1 0,"
+        "6 0 0 65535,6 0 0 0\" -j ACCEPT",
         "-j REJECT --reject-with icmp6-port-unreachable",
         "-p tcp -m tcp -j DNAT --to-destination [fd00::1]:8080"}) {
     CHECK(there_and_back(text, Family::kIpv6) == text);
@@ -136,7 +144,7 @@ TEST_CASE("iptc entry: conditions outside of the vocabulary are kept apart", "[r
                                  Change{112 + 2, 'x', "another extension"},
                                  Change{112 + 31, 1, "another revision"},
                                  Change{112 + 32, 1, "a source port"},
-                                 Change{112 + 36, 1, "a range of ports"},
+                                 Change{112 + 38, 1, "a range of ports that has none"},
                                  Change{112 + 43, 1, "an inverted port"});
   CAPTURE(change.what);
   std::vector<std::uint8_t> bytes = original;

@@ -72,6 +72,8 @@ TEST_CASE("text: what the vocabulary cannot say is kept as text", "[rules][text]
       {"-m conntrack ! --ctstate NEW -m set ! --match-set x src -j DROP", 1, false},
       {"-p tcp -m tcp --dport 22 ! --tcp-flags SYN,RST SYN -j DROP", 1, false},
       {"-m statistic --mode nth --every 3 --packet 0 -j ACCEPT", 1, false},
+      {"-p tcp -m tcp --dport 90:80 -j ACCEPT", 1, false},
+      {"-m bpf --bytecode \"1,6 0 0 65535\" -j ACCEPT", 1, false},
       {"-j LOG --log-prefix \"a b\"", 0, true},
       {"-j REJECT --reject-with tcp-reset", 0, true},
       {"-g OTHER", 0, true},

@@ -7,6 +7,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "rules/text.h"
 #include "test/support/packets.h"
 #include "test/support/parity_files.h"
 
@@ -303,4 +304,50 @@ TEST_CASE("trace: a real node, with the rules of flannel and kubelet", "[rules][
 
   CHECK(fate(result) == row.fate);
   CHECK(result.notes == std::vector<std::string>{});
+}
+
+TEST_CASE("trace: a range of ports takes its ends and what lies between, of its protocol",
+          "[rules][trace]") {
+  const Tables tables = parse_tables(
+      "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp -m tcp --dport 80:90 -j DROP\nCOMMIT\n",
+      Family::kIpv4);
+  const std::vector<IpAddress> here{*IpAddress::parse("192.168.0.2")};
+  const auto verdict = [&](std::uint16_t port, Protocol protocol) {
+    const Trace traced = trace(tables,
+                               {.source = *IpAddress::parse("192.168.0.9"),
+                                .destination = {here[0], port},
+                                .protocol = protocol},
+                               here);
+    return traced.outcomes.at(0).verdict;
+  };
+
+  CHECK(verdict(79, Protocol::kTcp) == Verdict::kAccept);
+  CHECK(verdict(80, Protocol::kTcp) == Verdict::kDrop);
+  CHECK(verdict(85, Protocol::kTcp) == Verdict::kDrop);
+  CHECK(verdict(90, Protocol::kTcp) == Verdict::kDrop);
+  CHECK(verdict(91, Protocol::kTcp) == Verdict::kAccept);
+  CHECK(verdict(85, Protocol::kUdp) == Verdict::kAccept);
+}
+
+TEST_CASE("trace: the program of a hairpin rule takes what is sent to its own sender",
+          "[rules][trace]") {
+  const Family family = GENERATE(Family::kIpv4, Family::kIpv6);
+  const std::string rule =
+      to_string(Rule{.matches = {SourceIsDestination{}}, .target = Drop{}}, family);
+  const Tables tables =
+      parse_tables("*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD " + rule + "\nCOMMIT\n", family);
+  const char* pod = family == Family::kIpv4 ? "10.244.1.1" : "fd00:1::1";
+  const char* other = family == Family::kIpv4 ? "10.244.1.2" : "fd00:1::2";
+  const auto verdict = [&](const char* to) {
+    return trace(tables,
+                 {.source = *IpAddress::parse(pod),
+                  .destination = {*IpAddress::parse(to), 80},
+                  .in_interface = "cali1"},
+                 {})
+        .outcomes.at(0)
+        .verdict;
+  };
+
+  CHECK(verdict(pod) == Verdict::kDrop);
+  CHECK(verdict(other) == Verdict::kAccept);
 }

@@ -13,7 +13,7 @@ using proxy::Flags;
 std::string configz_of(const Config& config) {
   return fmt::format(R"({{"kubeproxy.config.k8s.io":{},"iptproxy":{}}})",
                      proxy::to_json(config),
-                     proxy::command_line_json(config));
+                     proxy::own_json(config));
 }
 
 TEST_CASE("daemon: a question without flags is about the daemon that runs", "[proxy][daemon]") {

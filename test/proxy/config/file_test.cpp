@@ -316,12 +316,44 @@ TEST_CASE("config_file: what is written reads back equal", "[proxy][config]") {
   config.node_port_addresses = {"primary"};
   config.conntrack.min = 0;
   config.port_range = "80-90";
+  config.iptables_layout = rules::Layout::kCompact;
 
   ConfigFile read = proxy::parse_config(proxy::to_yaml(config), "f");
 
   CHECK(read.errors == std::vector<std::string>{});
   read.config.config_file.clear();
   CHECK(read.config == config);
+}
+
+TEST_CASE("config_file: a second document, which kube-proxy does not read, has our own fields",
+          "[proxy][config]") {
+  const std::string kube_proxy =
+      "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmode: "
+      "iptables\n";
+  const std::string head =
+      kube_proxy + "---\napiVersion: iptproxy/v1alpha1\nkind: IptproxyConfiguration\n";
+  const std::vector<std::string> none;
+
+  const ConfigFile plain = proxy::parse_config(kube_proxy, "f");
+  CHECK(plain.config.iptables_layout == rules::Layout::kKubeProxy);
+
+  const ConfigFile compact = proxy::parse_config(head + "iptablesLayout: compact\n", "f");
+  CHECK(compact.config.iptables_layout == rules::Layout::kCompact);
+  CHECK(compact.errors == none);
+  CHECK(compact.warnings == none);
+
+  const ConfigFile wrong = proxy::parse_config(head + "iptablesLayout: flat\n", "f");
+  CHECK(wrong.errors ==
+        std::vector<std::string>{"f:7: iptablesLayout: must be kube-proxy or compact"});
+
+  const ConfigFile unknown = proxy::parse_config(head + "layout: compact\n", "f");
+  CHECK(unknown.errors == none);
+  CHECK(unknown.warnings == std::vector<std::string>{"f:7: layout: unknown field: it is ignored"});
+
+  const ConfigFile foreign = proxy::parse_config(
+      kube_proxy + "---\nkind: KubeletConfiguration\niptablesLayout: compact\n", "f");
+  CHECK(foreign.config.iptables_layout == rules::Layout::kKubeProxy);
+  REQUIRE(foreign.warnings.size() == 1);
 }
 
 TEST_CASE("config_file: /configz has the type and the fields of v1alpha1", "[proxy][config]") {

@@ -68,6 +68,7 @@ TEST_CASE("config_flags: the flags of a usual command line arrive", "[proxy][con
                                    "--source=b",
                                    "--iptables-backend=restore",
                                    "--max-rules-per-service=500",
+                                   "--iptables-layout=compact",
                                    "--cleanup"});
 
   Config expected;
@@ -87,6 +88,7 @@ TEST_CASE("config_flags: the flags of a usual command line arrive", "[proxy][con
   expected.sources = {"a.yaml", "b"};
   expected.iptables_backend = proxy::IptablesBackend::kRestore;
   expected.max_rules_per_service = 500;
+  expected.iptables_layout = rules::Layout::kCompact;
   expected.cleanup = true;
   CHECK(config == expected);
 }
@@ -217,6 +219,7 @@ TEST_CASE("config_flags: bad values are reported together, by flag", "[proxy][co
                "--masquerade-all=maybe",
                "--iptables-backend=nft",
                "--max-rules-per-service=-1",
+               "--iptables-layout=flat",
                "--feature-gates=A",
                "--oom-score-adj=5000",
                "--nodeport-addresses=10.0.0.1"});
@@ -230,6 +233,7 @@ TEST_CASE("config_flags: bad values are reported together, by flag", "[proxy][co
             "--masquerade-all: invalid argument \"maybe\": must be true or false",
             "--iptables-backend: invalid argument \"nft\": must be auto, libiptc or restore",
             "--max-rules-per-service: invalid argument \"-1\": must be a whole number",
+            "--iptables-layout: invalid argument \"flat\": must be kube-proxy or compact",
             "--feature-gates: invalid argument \"A\": \"A\" must be name=true or name=false",
             "--oom-score-adj: oomScoreAdj: Invalid value: 5000: must be within the range [-1000, "
             "1000]",

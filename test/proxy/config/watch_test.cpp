@@ -25,6 +25,7 @@ TEST_CASE("config_watch: what only rules depend on is taken over", "[proxy][conf
   read.cluster_cidr = "10.0.0.0/8";
   read.detect_local.bridge_interface = "cni0";
   read.node_port_addresses = {"primary"};
+  read.iptables_layout = rules::Layout::kCompact;
 
   const ConfigChange change = proxy::take_over(running, read);
 
@@ -32,7 +33,8 @@ TEST_CASE("config_watch: what only rules depend on is taken over", "[proxy][conf
   CHECK(change.taken_over == Fields{"iptables.masqueradeAll",
                                     "detectLocal.bridgeInterface",
                                     "clusterCIDR",
-                                    "nodePortAddresses"});
+                                    "nodePortAddresses",
+                                    "iptablesLayout"});
   CHECK(change.need_restart == Fields{});
 }
 

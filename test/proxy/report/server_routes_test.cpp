@@ -34,7 +34,7 @@ TEST_CASE("server routes: the metrics server has kube-proxy's pages", "[proxy][r
       {.metrics = metrics,
        .scrape = [] { return proxy::Scrape{.process = {.start_time = 1'700'000'000.5}}; },
        .configuration = [] { return std::string(R"({"kind":"KubeProxyConfiguration"})"); },
-       .command_line = [] { return std::string(R"({"sources":[]})"); },
+       .own_configuration = [] { return std::string(R"({"iptablesLayout":"compact"})"); },
        .status =
            [](const proxy::StatusQuery& query) {
              return proxy::Status{.node_name = "worker-1 " + query.text};
@@ -65,7 +65,7 @@ TEST_CASE("server routes: the metrics server has kube-proxy's pages", "[proxy][r
   CHECK(header(handler(get("/proxyMode")), "Content-Type") == "text/plain; charset=utf-8");
   CHECK(
       handler(get("/configz")).body.text() ==
-      R"({"kubeproxy.config.k8s.io":{"kind":"KubeProxyConfiguration"},"iptproxy":{"sources":[]}})");
+      R"({"kubeproxy.config.k8s.io":{"kind":"KubeProxyConfiguration"},"iptproxy":{"iptablesLayout":"compact"}})");
   CHECK_THAT(handler(get("/statusz", {{"format", "json"}})).body.text(),
              Catch::Contains(R"("node":"worker-1")"));
   CHECK_THAT(handler(get("/version")).body.text(), Catch::Contains(R"("gitVersion":"v0.)"));

@@ -89,6 +89,22 @@ TEST_CASE("context: capabilities and settings reach the compiler", "[proxy][cont
   CHECK(context.large_cluster);
 }
 
+TEST_CASE("context: the compact layout is for nodes that have its match", "[proxy][context]") {
+  Config config;
+  config.iptables_layout = rules::Layout::kCompact;
+  ContextFacts facts = worker(Family::kIpv4);
+  facts.large_cluster = true;
+
+  const rules::Context compact = proxy::make_context(config, facts);
+  CHECK(compact.layout == rules::Layout::kCompact);
+  CHECK_FALSE(compact.large_cluster);  // which changes nothing there
+
+  facts.capabilities.hairpin_match = false;
+  const rules::Context other = proxy::make_context(config, facts);
+  CHECK(other.layout == rules::Layout::kKubeProxy);
+  CHECK(other.large_cluster);
+}
+
 TEST_CASE("context: node ports are open on the host addresses inside the networks",
           "[proxy][context]") {
   Config config;

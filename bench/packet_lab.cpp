@@ -1,0 +1,209 @@
+#include "bench/packet_lab.h"
+
+#include <algorithm>
+#include <chrono>
+#include <stdexcept>
+#include <string>
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "proxy/host/process.h"
+
+namespace bench {
+
+namespace {
+
+constexpr std::uint16_t kPort = 8080;
+constexpr const char* kNode = "10.0.0.1";
+
+void shell(const std::string& command) {
+  const auto result = proxy::run({.argv = {"sh", "-ec", command}});
+  if (result.status != 0) {
+    throw std::runtime_error(command + ": " + result.error);
+  }
+}
+
+void leave_namespace() {
+  if (::unshare(CLONE_NEWNET) != 0) {
+    proxy::throw_errno("make a network namespace");
+  }
+}
+
+sockaddr_in native(const rules::SocketAddress& socket) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(socket.port);
+  const auto bytes = socket.address.bytes();
+  std::copy(bytes.begin(), bytes.end(), reinterpret_cast<std::uint8_t*>(&address.sin_addr));
+  return address;
+}
+
+proxy::Descriptor open_socket(int type) {
+  proxy::Descriptor descriptor(::socket(AF_INET, type | SOCK_CLOEXEC, 0));
+  if (!descriptor) {
+    proxy::throw_errno("open a socket");
+  }
+  return descriptor;
+}
+
+void connect_to(const proxy::Descriptor& socket, const rules::SocketAddress& target) {
+  const sockaddr_in address = native(target);
+  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+    proxy::throw_errno("connect to " + rules::to_string(target));
+  }
+}
+
+proxy::Descriptor bound(int type) {
+  proxy::Descriptor socket = open_socket(type);
+  const sockaddr_in any = native({rules::IpAddress(), kPort});
+  if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&any), sizeof(any)) != 0) {
+    proxy::throw_errno("bind");
+  }
+  return socket;
+}
+
+/// A second; whatever takes longer was lost.
+void set_patience(const proxy::Descriptor& socket) {
+  const timeval second{1, 0};
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &second, sizeof(second));
+}
+
+/// No TIME_WAIT, and ports are free at once.
+void reset_on_close(const proxy::Descriptor& socket) {
+  const linger at_once{1, 0};
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+}
+
+/// Runs `once` so often in the client's namespace.
+template <typename Once>
+Timing measured(const proxy::Descriptor& space, std::size_t runs, Once once) {
+  Timing timing;
+  std::exception_ptr failure;
+  std::thread([&] {
+    try {
+      if (::setns(space.get(), CLONE_NEWNET) != 0) {
+        proxy::throw_errno("enter a network namespace");
+      }
+      for (std::size_t round = 0; round < runs; ++round) {
+        timing.runs_ms.push_back(once(round));
+      }
+    } catch (...) {
+      failure = std::current_exception();
+    }
+  }).join();
+  if (failure) {
+    std::rethrow_exception(failure);
+  }
+  std::sort(timing.runs_ms.begin(), timing.runs_ms.end());
+  return timing;
+}
+
+using WallClock = std::chrono::steady_clock;
+
+double milliseconds_since(WallClock::time_point start) {
+  return std::chrono::duration<double, std::milli>(WallClock::now() - start).count();
+}
+
+}  // namespace
+
+PacketLab::PacketLab() {
+  leave_namespace();
+  const auto node = getpid();
+  std::exception_ptr failure;
+  std::thread([&] {
+    try {
+      leave_namespace();
+      client_ = proxy::Descriptor(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
+      shell(
+          fmt::format("ip link set lo up; ip link add eth0 type veth peer name client netns {};"
+                      "ip address add 10.0.0.2/24 dev eth0; ip link set eth0 up;"
+                      "ip route add default via {}",
+                      node,
+                      kNode));
+    } catch (...) {
+      failure = std::current_exception();
+    }
+  }).join();
+  if (failure) {
+    std::rethrow_exception(failure);
+  }
+  shell(
+      fmt::format("ip link set lo up; ip address add {}/24 dev client; ip link set client up;"
+                  "ip route add local 10.128.0.0/9 dev lo;"
+                  "echo 1 > /proc/sys/net/ipv4/ip_forward;"
+                  "echo 0 > /proc/sys/net/ipv4/conf/all/rp_filter",
+                  kNode));
+  stream_ = bound(SOCK_STREAM);
+  ::listen(stream_.get(), SOMAXCONN);
+  datagrams_ = bound(SOCK_DGRAM);
+  const int yes = 1;
+  ::setsockopt(datagrams_.get(), IPPROTO_IP, IP_PKTINFO, &yes, sizeof(yes));
+  server_ = std::thread([this] { serve(); });
+}
+
+PacketLab::~PacketLab() {
+  ends_ = true;
+  server_.join();
+}
+
+void PacketLab::serve() {
+  constexpr int kLookMs = 100;
+  while (!ends_) {
+    pollfd ready[] = {{stream_.get(), POLLIN, 0}, {datagrams_.get(), POLLIN, 0}};
+    ::poll(ready, 2, kLookMs);
+    if ((ready[0].revents & POLLIN) != 0) {
+      const proxy::Descriptor taken(::accept(stream_.get(), nullptr, nullptr));
+    }
+    if ((ready[1].revents & POLLIN) != 0) {
+      // The control message says which address was asked, and makes the answer come from there.
+      char byte = 0;
+      sockaddr_in peer{};
+      char control[256];
+      iovec data{&byte, 1};
+      msghdr message{&peer, sizeof(peer), &data, 1, control, sizeof(control), 0};
+      if (::recvmsg(datagrams_.get(), &message, 0) == 1) {
+        ::sendmsg(datagrams_.get(), &message, 0);
+      }
+    }
+  }
+}
+
+Timing PacketLab::connects(std::size_t runs, const Target& target) const {
+  return measured(client_, runs, [&](std::size_t round) {
+    const rules::SocketAddress to = target(round);
+    const auto start = WallClock::now();
+    const proxy::Descriptor socket = open_socket(SOCK_STREAM);
+    connect_to(socket, to);
+    const double took = milliseconds_since(start);
+    reset_on_close(socket);
+    return took;
+  });
+}
+
+Timing PacketLab::exchanges(std::size_t runs, const Target& target) const {
+  return measured(client_, runs, [&](std::size_t round) {
+    const rules::SocketAddress to = target(round);
+    const auto start = WallClock::now();
+    const proxy::Descriptor socket = open_socket(SOCK_DGRAM);
+    set_patience(socket);
+    connect_to(socket, to);
+    char byte = 'x';
+    if (::send(socket.get(), &byte, 1, 0) != 1 || ::recv(socket.get(), &byte, 1, 0) != 1) {
+      proxy::throw_errno("no answer from " + rules::to_string(to));
+    }
+    return milliseconds_since(start);
+  });
+}
+
+rules::SocketAddress PacketLab::node() {
+  return {*rules::IpAddress::parse(kNode), kPort};
+}
+
+}  // namespace bench

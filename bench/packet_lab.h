@@ -1,0 +1,47 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <future>
+#include <thread>
+
+#include "bench/harness.h"
+#include "proxy/host/descriptor.h"
+#include "rules/service.h"
+
+namespace bench {
+
+/// A node in a network namespace of its own, which the calling thread enters for good, and a client
+/// in another one behind a veth pair. All addresses of 10.128.0.0/9, the endpoints of
+/// plain_cluster(), are the node's: one listener answers for every endpoint.
+class PacketLab {
+ public:
+  PacketLab();
+  ~PacketLab();
+  PacketLab(const PacketLab&) = delete;
+  PacketLab& operator=(const PacketLab&) = delete;
+
+  /// Where the client is sent to in round i.
+  using Target = std::function<rules::SocketAddress(std::size_t round)>;
+
+  /// Opens and resets so many connections, one after the other: milliseconds of each connect().
+  Timing connects(std::size_t runs, const Target& target) const;
+
+  /// One datagram there and one back, from a new socket each time.
+  Timing exchanges(std::size_t runs, const Target& target) const;
+
+  /// An address of the node that is no Service's.
+  static rules::SocketAddress node();
+
+ private:
+  void serve();
+
+  proxy::Descriptor client_;  // its namespace
+  proxy::Descriptor stream_;
+  proxy::Descriptor datagrams_;
+  std::atomic<bool> ends_{false};
+  std::thread server_;
+};
+
+}  // namespace bench
