@@ -154,11 +154,10 @@ Handler metrics_routes(MetricsPages pages, std::set<std::string, std::less<>> na
            {[pages](const Request& request) { return slis(pages, request); },
             {"DELETE", "GET", "HEAD"}}},
           {"/configz", {for_this_host([pages](const Request&) {
-             return json_response(
-                 JsonObject()
-                     .raw("kubeproxy.config.k8s.io", pages.configuration())
-                     .raw("iptproxy", pages.own_configuration())
-                     .str());
+             return json_response(JsonObject()
+                                      .raw("kubeproxy.config.k8s.io", pages.configuration())
+                                      .raw("iptproxy", pages.own_configuration())
+                                      .str());
            })}},
           {"/version", {version}},
           {"/statusz", {for_this_host(kept([pages](const Request& request) {

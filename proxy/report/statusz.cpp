@@ -91,16 +91,15 @@ std::string family_section(const FamilyStatus& family, const Status& status) {
                                : fmt::format("last sync {} ago, took {:.1f} ms",
                                              duration_text(status.now - family.syncs.back().at),
                                              family.syncs.back().seconds * 1000);
-  return fmt::format(
-      "<h2>{}</h2><p>{}: {} layout, {} rules in nat, {} in filter; {}{}</p>{}\n",
-      rules::to_string(family.family),
-      html_escaped(family.backend),
-      rules::to_string(family.layout),
-      family.nat_rules,
-      family.filter_rules,
-      last,
-      family.counts_traffic ? "" : "; traffic is not counted",
-      sync_plot(family, status.now));
+  return fmt::format("<h2>{}</h2><p>{}: {} layout, {} rules in nat, {} in filter; {}{}</p>{}\n",
+                     rules::to_string(family.family),
+                     html_escaped(family.backend),
+                     rules::to_string(family.layout),
+                     family.nat_rules,
+                     family.filter_rules,
+                     last,
+                     family.counts_traffic ? "" : "; traffic is not counted",
+                     sync_plot(family, status.now));
 }
 
 std::string watches_section(const Status& status) {
