@@ -136,7 +136,7 @@ TEST_CASE("key tree: what does not change is shared with the version before", "[
   };
   const auto old = all(before);
   for (const KeyNode* node : all(after)) {
-    fresh += std::binary_search(old.begin(), old.end(), node) ? 0 : 1;
+    fresh += std::binary_search(old.begin(), old.end(), node) ? 0U : 1U;
   }
   CHECK(fresh <= 2 + 20);  // the leaf, and one node for each bit in which keys differ
 }

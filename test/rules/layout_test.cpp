@@ -67,7 +67,7 @@ std::size_t touched(const Ruleset& before, const Ruleset& after) {
   std::size_t count = 0;
   for (const DispatchChain& chain : after.dispatch_chains_unlike(before)) {
     const auto found = old.find(chain.id);
-    count += found == old.end() || found->second != chain.content ? 1 : 0;
+    count += found == old.end() || found->second != chain.content ? 1U : 0U;
     if (found != old.end()) {
       old.erase(found);
     }

@@ -159,7 +159,8 @@ std::vector<Fate> fates(const rules::Tables& tables,
     what += outcome.endpoint ? " " + rules::to_string(*outcome.endpoint) : "";
     what += outcome.masqueraded ? " masqueraded" : "";
     what += outcome.delivered_here ? " here" : "";
-    all.push_back({std::move(what), outcome.share});
+    what += rules::is_certain(outcome) ? "" : " or not";
+    all.push_back({std::move(what), outcome.at_most});
   }
   std::ranges::sort(all, {}, &Fate::what);
   return all;
