@@ -114,9 +114,11 @@ TEST_CASE("cluster events: equal ones are posted once", "[proxy][events]") {
 TEST_CASE("cluster events: one object with much to tell does not crowd out the others",
           "[proxy][events]") {
   Mailbox mailbox;
-  ClusterEvents events(
-      {.post = [&](const auto& path, const auto& json) { mailbox.put(path, json); }, .patch = {}},
-      "host");
+  ClusterEvents events({.post = [&](const auto& path,
+                                    const auto& json,
+                                    const auto& /*stop*/) { mailbox.put(path, json); },
+                        .patch = {}},
+                       "host");
 
   for (int i = 0; i < 1000; ++i) {
     events.tell(proxy::service_quarantined(
