@@ -3,6 +3,19 @@
 
 namespace test {
 
+namespace {
+
+// More than any reader takes; of protobuf the length says so.
+std::string huge_event(k8sclient::Encoding encoding) {
+  std::string filler(20'000'000, 'x');
+  if (encoding == k8sclient::Encoding::kJson) {
+    return event("ADDED", "\"" + filler + "\"");
+  }
+  return filler.replace(0, 4, std::string_view("\1\x31\x2d\0", 4));
+}
+
+}  // namespace
+
 // Faults in place of an answer.
 bool FakeApi::fail(Fault fault,
                    Resource& resource,
@@ -87,8 +100,7 @@ bool FakeApi::strike_watch(Fault fault,
                                : std::string("\0\0\0\3\x0a\1?", 7));
       break;
     case Fault::kHugeObject:
-      connection.chunk(is_json ? event("ADDED", "\"" + std::string(20'000'000, 'x') + "\"")
-                               : std::string("\1\x31\x2d\0", 4) + std::string(20'000'000, 'x'));
+      connection.chunk(huge_event(subject.encoding));
       break;
     default:
       break;
