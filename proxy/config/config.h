@@ -121,7 +121,7 @@ struct ConntrackConfig {
 };
 
 enum class IptablesBackend : std::uint8_t {
-  kAuto,     // libiptc on a legacy node, iptables-nft-restore on an nft node
+  kAuto,     // in process: libiptc on a legacy node, netlink on an nft node
   kLibiptc,  // in process, legacy only
   kRestore,  // iptables-restore of whichever variant the node uses
 };
