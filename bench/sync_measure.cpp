@@ -77,17 +77,23 @@ Timing bare_start(Clock clock, const rules::Ruleset& wanted) {
   constexpr std::size_t kRoom = 512U << 20U;
   proxy::NftTransactions transactions(kRoom);
   proxy::NfnetlinkSocket socket;
+  const auto backend = backend_of(Way::kNetlink);
   Timing timing;
   proxy::NftBatchWriter writer(rules::Family::kIpv4, kNoLimit, [&](proxy::NftBatch& batch) {
     const auto before = proxy::frame_of(batch, rules::Family::kIpv4, socket);
-    const auto generation = proxy::nft_generation(socket);
-    timing = measure(clock, 1, [&] {
+    std::uint32_t generation = 0;
+    const auto empty = [&] {
+      clean_up(*backend);
+      generation = proxy::nft_generation(socket);
+    };
+    const auto commit = [&] {
       const auto outcome =
           transactions.commit(generation, {&before, &batch.chains, &batch.messages});
       if (outcome.error != 0) {
         throw std::system_error(outcome.error, std::generic_category(), "bare transaction");
       }
-    });
+    };
+    timing = measure(clock, 1, commit, empty);
     return true;
   });
   rules::write_steps(rules::diff(rules::Installed{}, wanted), writer);
