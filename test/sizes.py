@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""CTest `sizes`: no file of 400 lines or more, no function of 50 or more, none with more than four parameters.
+"""`.ci/run sizes`: no file of 400 lines or more, no function of 50 or more, none with more than four parameters.
 
     test/sizes.py FOLDER     judges the C++ sources of rules/, k8sclient/, proxy/, bench/ and test/ below it
 
