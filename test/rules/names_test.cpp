@@ -77,7 +77,8 @@ TEST_CASE("names: ours are kube-proxy's chains, never kubelet's or anyone else's
       {Table::kFilter, "KUBE-FORWARD", true, false},
       {Table::kNat, "KUBE-POSTROUTING", true, false},
       {Table::kNat, "KUBE-SVC-XPGD46QRK7WJZT7O", true, false},
-      {Table::kFilter, "KUBE-SVC-XPGD46QRK7WJZT7O", false, false},
+      {Table::kFilter, "KUBE-SVC-XPGD46QRK7WJZT7O", true, false},  // of the compact layout
+      {Table::kMangle, "KUBE-SVC-XPGD46QRK7WJZT7O", false, false},
       {Table::kNat, "KUBE-FW-XPGD46QRK7WJZT7O", true, false},
       {Table::kMangle, "KUBE-PROXY-CANARY", true, false},
       {Table::kFilter, "KUBE-FIREWALL", false, false},
