@@ -29,6 +29,7 @@
 
 #include "bench/harness.h"
 #include "proxy/kernel/conntrack.h"
+#include "proxy/kernel/udp_flows.h"
 
 namespace {
 
@@ -204,7 +205,7 @@ void measure_walks() {
   for (const bool shrunk : {false, true}) {
     const auto snapshot = cluster(shrunk);
     measure(shrunk ? "walk and delete" : "walk", [&] {
-      const auto walk = conntrack.reconcile(snapshot, {}, {}).value();
+      const auto walk = conntrack.reconcile({.snapshot = snapshot}).value();
       return counts(walk.seen, walk.deleted);
     });
   }

@@ -96,9 +96,9 @@ void measure(const bench::PacketLab& lab,
 void measure_all(const bench::PacketLab& lab, const Size& size, std::size_t runs) {
   const rules::Snapshot cluster = cluster_of(size);
   for (const Variant variant : {Variant::kLegacy, Variant::kNft}) {
+    proxy::ForeignChanges unwatched;
     const auto backend = proxy::make_backend(
-        rules::Family::kIpv4,
-        {.variant = variant, .in_process = variant == Variant::kLegacy, .reason = {}});
+        rules::Family::kIpv4, {.variant = variant, .in_process = true, .reason = {}}, unwatched);
     for (const Layout layout : {Layout::kKubeProxy, Layout::kCompact}) {
       rules::Context context = bench::node_of(cluster);
       context.layout = layout;

@@ -22,6 +22,7 @@ std::string without_credentials(const std::string& url) {
 
 web::uri parse_url(const std::string& text, std::string_view what) {
   try {
+    web::uri::decode(text);  // a damaged escape is told here, not where a part is used
     web::uri url(text);
     if (url.host().empty()) {
       throw TransportError(fmt::format("{} {} has no host", what, without_credentials(text)));

@@ -38,7 +38,7 @@ rules::Context context_of(std::mt19937& random, Family family) {
 std::size_t chains_of_ours(const rules::Installed& installed) {
   std::size_t count = 0;
   for (const auto& [chain, content] : installed.chains) {
-    count += rules::is_owned(chain) ? 1 : 0;
+    count += rules::is_owned(chain) ? 1U : 0U;
   }
   return count;
 }
@@ -117,7 +117,7 @@ TEST_CASE("layouts: entrances are counted through the tree", "[netns][layout]") 
                        context_of(random, family));
   apply(*backend, {}, ruleset);
 
-  const auto entrances = proxy::read_entrances(variant_of(way), family);
+  const auto entrances = proxy::read_entrances(family, variant_of(way));
 
   REQUIRE(entrances);
   std::size_t entries = 0;

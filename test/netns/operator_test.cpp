@@ -6,6 +6,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "proxy/host/file.h"
 #include "proxy/host/process.h"
 #include "test/support/eventually.h"
 #include "test/support/network_namespace.h"
@@ -65,7 +66,7 @@ class Daemon {
 
   bool logged(const std::string& text) const {
     return eventually(
-        [&] { return test::content(log().string()).find(text) != std::string::npos; });
+        [&] { return proxy::read_file(log().string()).find(text) != std::string::npos; });
   }
 
  private:
@@ -101,11 +102,11 @@ TEST_CASE("operator: objects that could not be read make the answer incomplete",
           "[netns][operator]") {
   const NetworkNamespace space;
   const test::TemporaryFolder folder;
-  const std::string file = folder.write(
-      "cluster.yaml",
-      std::string(kCluster) +
-          "---\n{apiVersion: v1, kind: Service, metadata: {name: bad}, spec: {clusterIP: "
-          "10.96.0.7, ports: [{port: \"80\"}]}}\n");
+  std::string text(kCluster);
+  text +=
+      "---\n{apiVersion: v1, kind: Service, metadata: {name: bad}, spec: {clusterIP: 10.96.0.7, "
+      "ports: [{port: \"80\"}]}}\n";
+  const std::string file = folder.write("cluster.yaml", text);
 
   const ProcessResult rendered = iptproxy({"render", "--hostname-override=n1", "-f", file});
   CHECK(rendered.status == 2);

@@ -116,7 +116,6 @@ TEST_CASE("trace: words of others mean to the tracer what they mean to the kerne
     check_condition(
         lab,
         kernel,
-        family,
         {Site::kOutside, {addresses.client, kSourcePort}, {addresses.node, kPort}, Protocol::kUdp},
         condition);
   }

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "rules/tables.h"
 #include "rules/text.h"
 #include "test/support/network_namespace.h"
 

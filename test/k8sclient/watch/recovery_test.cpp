@@ -182,7 +182,7 @@ TEST_CASE("recovery: certificates that are swapped as kubelet does cost no event
   CHECK(shows(follower, {{kWeb, 80}, {kApi, 443}}));
 
   CHECK(api.requests().front().client_name == "DNS:first");
-  CHECK(api.requests().back().client_name == "DNS:second");
+  CHECK(test::eventually([&] { return api.requests().back().client_name == "DNS:second"; }));
   CHECK(follower.status().lists == 1);
   CHECK(follower.status().failures == 0);
 }

@@ -95,10 +95,10 @@ TEST_CASE("feed: files are loaded once, and what was skipped is counted", "[prox
   const auto path = folder.write("a.yaml", std::string(kService) + std::string(kNameless));
   Filled filled;
 
-  CHECK(load_files(of_files(path.string()), filled.store).skipped == 1);
+  CHECK(proxy::load_objects(proxy::read_files(of_files(path.string())), filled.store).skipped == 1);
 
   CHECK(filled.service_ports() == 1);
-  CHECK_THROWS_AS(load_files(of_files("/nonexistent"), filled.store), proxy::ConfigErrors);
+  CHECK_THROWS_AS(proxy::read_files(of_files("/nonexistent")), proxy::ConfigErrors);
 }
 
 TEST_CASE("feed: an API server that does not answer is named as the reason", "[proxy][feed]") {

@@ -116,12 +116,9 @@ TEST_CASE("object_file: of two objects with one name the later stays, with a not
 
 TEST_CASE("object_file: kinds of no interest are noted", "[proxy][object_file]") {
   const test::TemporaryFolder folder;
-  const std::string file =
-      folder
-          .write("f.yaml",
-                 std::string(kNodeJson) +
-                     "\n---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\n")
-          .string();
+  std::string text(kNodeJson);
+  text += "\n---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\n";
+  const std::string file = folder.write("f.yaml", text).string();
 
   CHECK(proxy::load_objects(paths(file)).notes ==
         Names{file + ": apps/v1 Deployment is of no interest here"});

@@ -44,7 +44,7 @@ rules::Snapshot snapshot(std::vector<rules::ServicePortEntry> entries) {
 
 /// A port that was free a moment ago.
 std::uint16_t free_port() {
-  return bound_port(proxy::open_listen_socket({.socket = {ip("127.0.0.1"), 0}}));
+  return proxy::bound_port(proxy::open_listen_socket({.socket = {ip("127.0.0.1"), 0}}));
 }
 
 /// The health of Services, and what it tells of ports that it cannot serve.
@@ -170,7 +170,7 @@ TEST_CASE("service health: it listens where node ports are accepted, which may b
 TEST_CASE("service health: a taken port is reported once, with its Service", "[proxy][health]") {
   Rig rig;
   const auto holder = proxy::open_listen_socket({.socket = {ip("127.0.0.1"), 0}});
-  const auto cluster = snapshot({service_port("web", "", bound_port(holder), {})});
+  const auto cluster = snapshot({service_port("web", "", proxy::bound_port(holder), {})});
 
   rig.health.update(cluster, kLoopback);
   rig.health.update(cluster, kLoopback);
