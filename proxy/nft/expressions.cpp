@@ -174,15 +174,22 @@ class Writer {
     });
   }
 
-  void compare(Bytes value, bool negated) {
+  void compare(Bytes value, bool negated) { compare(value, negated ? NFT_CMP_NEQ : NFT_CMP_EQ); }
+
+  void compare(Bytes value, nft_cmp_ops operation) {
     expression("cmp", [&] {
       out_.put(NFTA_CMP_SREG, NFT_REG_1);
-      out_.put(NFTA_CMP_OP, negated ? NFT_CMP_NEQ : NFT_CMP_EQ);
+      out_.put(NFTA_CMP_OP, static_cast<std::uint32_t>(operation));
       put_value(NFTA_CMP_DATA, value);
     });
   }
 
+  /// As iptables: a range that begins at 0 has an upper bound only.
   void compare_range(Bytes first, Bytes last) {
+    if (std::ranges::all_of(first, [](std::uint8_t byte) { return byte == 0; })) {
+      compare(last, NFT_CMP_LTE);
+      return;
+    }
     expression("range", [&] {
       out_.put(NFTA_RANGE_SREG, NFT_REG_1);
       out_.put(NFTA_RANGE_OP, NFT_RANGE_EQ);

@@ -182,6 +182,9 @@ class Reader {
     const Bytes value = bytes_of(expression, NFTNL_EXPR_CMP_DATA);
     const bool negated = operation == NFT_CMP_NEQ;
     const Operand operand = std::exchange(operand_, {});
+    if (operation == NFT_CMP_LTE && take_ports_up_to(operand, value)) {
+      return;
+    }
     const bool understood =
         (negated || operation == NFT_CMP_EQ) && !value.empty() &&
         (operand.kind == Operand::Kind::kMeta        ? take_meta(operand, value, negated)
@@ -240,6 +243,18 @@ class Reader {
     }
     std::memcpy(&port, value.data(), sizeof port);
     rule_.matches.emplace_back(rules::TransportPort{*rule_.protocol, ntohs(port)});
+    return true;
+  }
+
+  /// iptables compares so where a range begins at port 0.
+  bool take_ports_up_to(const Operand& operand, Bytes value) {
+    std::uint16_t last = 0;
+    if (operand.kind != Operand::Kind::kTransport || !is_destination_port(operand) ||
+        value.size() < sizeof last) {
+      return false;
+    }
+    std::memcpy(&last, value.data(), sizeof last);
+    rule_.matches.emplace_back(rules::PortRange{*rule_.protocol, 0, ntohs(last)});
     return true;
   }
 

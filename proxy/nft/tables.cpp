@@ -80,7 +80,7 @@ class Reading {
     std::vector<rules::ChainId> left;
     std::copy_if(
         chains_.rbegin(), chains_.rend(), std::back_inserter(left), [&](const auto& chain) {
-          return detail_ == rules::Detail::kContents || !rules::InstalledReader::keeps(chain);
+          return detail_ != rules::Detail::kNames || !rules::InstalledReader::keeps(chain);
         });
     for (std::size_t at_once = 1; !left.empty();) {
       const std::size_t asked = std::min(at_once, left.size());

@@ -67,7 +67,7 @@ TEST_CASE("server routes: the metrics server has kube-proxy's pages", "[proxy][r
       handler(get("/configz")).body.text() ==
       R"({"kubeproxy.config.k8s.io":{"kind":"KubeProxyConfiguration"},"iptproxy":{"iptablesLayout":"compact"}})");
   CHECK_THAT(handler(get("/statusz", {{"format", "json"}})).body.text(),
-             Catch::Contains(R"("node":"worker-1")"));
+             Catch::Contains(R"("node":"worker-1 ")"));
   CHECK_THAT(handler(get("/version")).body.text(), Catch::Contains(R"("gitVersion":"v0.)"));
   const auto exposition = handler(get("/metrics"));
   CHECK(header(exposition, "Content-Type") ==
@@ -124,6 +124,7 @@ TEST_CASE("server routes: only kube-proxy's pages leave the host, configz except
       {.metrics = metrics,
        .scrape = [] { return proxy::Scrape{}; },
        .configuration = [] { return std::string("{}"); },
+       .own_configuration = [] { return std::string("{}"); },
        .status = [](const proxy::StatusQuery&) { return proxy::Status{}; },
        .explain_service = [](std::string_view) { return std::optional<std::string>("text"); },
        .explain_packet = {}},
