@@ -1,3 +1,5 @@
+#include <chrono>
+
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
@@ -5,8 +7,7 @@
 #include "test/netns/backends.h"
 #include "test/support/network_namespace.h"
 
-// Services whose rules the real kernel refuses: node ports on loopback count in an accounting
-// object, which does not exist here.
+// Services whose rules the real kernel refuses: "recent" does not forget after no time at all.
 
 using namespace test;
 using rules::Family;
@@ -41,8 +42,8 @@ TEST_CASE("quarantine: what the kernel refuses costs its own Service alone, unti
     const auto backend = backend_of(way, Family::kIpv4);
     proxy::Syncer syncer(*backend);
     const rules::Context context{.node_ip = *rules::IpAddress::parse("192.168.0.2"),
-                                 .localhost_node_ports = true,
-                                 .counts_invalid_drops = false};
+                                 .counts_invalid_drops = false,
+                                 .counts_localhost_node_ports = false};
     const auto programmed = [&](int service) {
       return saved(variant_of(way), Family::kIpv4)
                  .find(fmt::format("--to-destination 10.240.0.{}:8080", service + 1)) !=
@@ -51,7 +52,9 @@ TEST_CASE("quarantine: what the kernel refuses costs its own Service alone, unti
     std::vector<rules::ServicePortEntry> entries;
     for (int service = 0; service < kServices; ++service) {
       rules::ServicePort port = port_of(service);
-      port.node_port = static_cast<std::uint16_t>(is_bad(service) ? 30000 + service : 0);
+      if (is_bad(service)) {
+        port.client_ip_affinity = std::chrono::seconds(0);
+      }
       entries.emplace_back(name_of(service), std::make_shared<const rules::ServicePort>(port));
     }
 
@@ -69,5 +72,32 @@ TEST_CASE("quarantine: what the kernel refuses costs its own Service alone, unti
     CHECK(programmed(3));
     CHECK_FALSE(programmed(7));
     CHECK(syncer.quarantine().size() == 1);
+  }
+}
+
+TEST_CASE("quarantine: a counter that does not exist costs nobody a Service",
+          "[netns][quarantine]") {
+  for (const Way way : kAllWays) {
+    CAPTURE(name_of(way));
+    const NetworkNamespace network;
+    const auto backend = backend_of(way, Family::kIpv4);
+    proxy::Syncer syncer(*backend);
+    // Node ports on loopback count in an accounting object, which does not exist here.
+    const rules::Context context{.node_ip = *rules::IpAddress::parse("192.168.0.2"),
+                                 .localhost_node_ports = true,
+                                 .counts_invalid_drops = false};
+    rules::ServicePort port = port_of(1);
+    port.node_port = 30001;
+    const auto snapshot = rules::make_snapshot(
+        Family::kIpv4, {{name_of(1), std::make_shared<const rules::ServicePort>(port)}});
+
+    const auto report = syncer.sync(snapshot, context);
+
+    CHECK(report.outcome == proxy::SyncReport::Outcome::kApplied);
+    CHECK(report.quarantined.empty());
+    CHECK(report.done_without.size() == 1);
+    const std::string rules = saved(variant_of(way), Family::kIpv4);
+    CHECK(rules.find("--dport 30001") != std::string::npos);
+    CHECK(rules.find("nfacct") == std::string::npos);
   }
 }
