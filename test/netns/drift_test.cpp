@@ -125,7 +125,7 @@ TEST_CASE("drift: in process our own commits are known one by one, whatever gets
     REQUIRE_FALSE(backend->apply(small));
     CHECK(watch->changes().empty());
   }
-  SECTION("somebody else did, whether its announcement is lost or not") {
+  SECTION("somebody else did, and the announcement is lost") {
     REQUIRE_FALSE(backend->apply(large));
     shell("iptables-nft -t nat -A KUBE-SERVICES -j RETURN");
     REQUIRE_FALSE(backend->apply(small));
