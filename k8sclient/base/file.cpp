@@ -12,8 +12,10 @@
 namespace k8sclient {
 namespace {
 
+/// Standard input is taken as it is: a socket, such as ssh makes it, cannot be opened by name.
 Descriptor open_file(const std::string& path, int flags) {
-  Descriptor file(open(path.c_str(), flags | O_CLOEXEC, 0644));
+  Descriptor file(path == "/dev/stdin" ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
+                                       : open(path.c_str(), flags | O_CLOEXEC, 0644));
   if (!file) {
     throw_errno(path);
   }

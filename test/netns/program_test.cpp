@@ -140,21 +140,25 @@ TEST_CASE("program: input that makes no sense ends it with status 2 and a line t
 
   const auto row = GENERATE(values<Row>({
       {{"run", "--no-such-flag"}, "--no-such-flag"},
-      {{"run", "--iptables-masquerade-bit=32", "--once", "--source=/"}, "32"},
+      {{"run", "--iptables-masquerade-bit=32", "--once", "--source=SOME"}, "32"},
       {{"run", "--once", "--source=/no/such/place"}, "/no/such/place"},
       {{"run", "--once", "--kubeconfig=/no/such/kubeconfig"}, "/no/such/kubeconfig"},
       {{"diff", "--against=/no/such/dump", "--family=ipv4", "--source=/no/such/place"},
        "/no/such/place"},
-      {{"explain", "--from=10.0.0.1", "--to=nonsense", "--source=/"}, "nonsense"},
-      {{"explain"}, "NAMESPACE/SERVICE"},
-      {{"explain", "web", "--source=/"}, "\"web\" is not NAMESPACE/SERVICE"},
-      {{"rendr", "--source=/"}, "rendr"},
+      {{"explain", "--from=10.0.0.1", "--to=nonsense", "--source=SOME"}, "nonsense"},
+      {{"explain", "--source=SOME"}, "NAMESPACE/SERVICE"},
+      {{"rendr", "--source=SOME"}, "rendr"},
       {{"run", "--once", "--source=/no\n\x1b[31m"}, "/no\\x0a\\x1b[31m"},
       {{"--version=perhaps"}, "perhaps"},
       {{"run", "--master=10.0.0.1:6443"}, "--master"},
   }));
   std::vector<std::string> argv{test::program_path()};
-  argv.insert(argv.end(), row.arguments.begin(), row.arguments.end());
+  const test::TemporaryFolder folder;
+  const std::string some =
+      folder.write("node.yaml", "{apiVersion: v1, kind: Node, metadata: {name: n1}}").string();
+  for (const std::string& argument : row.arguments) {
+    argv.push_back(argument == "--source=SOME" ? "--source=" + some : argument);
+  }
   const NetworkNamespace space;
 
   const ProcessResult result = proxy::run({.argv = argv});
