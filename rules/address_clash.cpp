@@ -50,10 +50,11 @@ std::vector<AddressClash> address_clashes(const Snapshot& snapshot) {
   for_each_port(snapshot, [&](const ServicePortEntry& entry) {
     const auto& [owner, port] = entry;
     const Key key{port->cluster_ip, port->port, owner.protocol};
-    for (const auto& claim :
-         std::ranges::equal_range(claims, key, {}, [](const auto& c) { return c.first; })) {
-      if (!is_same_service(*claim.second, owner)) {
-        clashes.push_back({*claim.second, owner, {port->cluster_ip, port->port}});
+    const auto first = std::lower_bound(
+        claims.begin(), claims.end(), key, [](const auto& c, const Key& k) { return c.first < k; });
+    for (auto claim = first; claim != claims.end() && claim->first == key; ++claim) {
+      if (!is_same_service(*claim->second, owner)) {
+        clashes.push_back({*claim->second, owner, {port->cluster_ip, port->port}});
       }
     }
   });
