@@ -264,8 +264,13 @@ TEST_CASE("program: a legacy node is known by any of its tables", "[netns][progr
 TEST_CASE("program: without root it says so", "[netns][program]") {
   const NetworkNamespace space;
   const test::TemporaryFolder folder;
+  std::filesystem::permissions(folder.path(), std::filesystem::perms(0755));
   std::vector<std::string> argv{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"};
-  const auto command = words({"run", "--once", "--source=/dev/null"});
+  const auto command = words(
+      {"run",
+       "--once",
+       "--source=" + folder.write("node.yaml", "{apiVersion: v1, kind: Node, metadata: {name: n1}}")
+                         .string()});
   argv.insert(argv.end(), command.begin(), command.end());
 
   const ProcessResult result = proxy::run({.argv = argv});
