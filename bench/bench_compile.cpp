@@ -49,6 +49,24 @@ void parse_lines(std::string_view text) {
   }
 }
 
+/// What rules cost as text: written, read, and line by line.
+void add_texts(bench::JsonLine& line, const rules::Ruleset& ruleset) {
+  std::string text;
+  const auto save_text = bench::measure(kCpu, 3, [&] { text = rules::to_save_text(ruleset); });
+  const auto read_text =
+      bench::measure(kCpu, 3, [&] { rules::parse_installed(text, rules::Family::kIpv4); });
+  const std::vector<rules::Rule> all = all_rules(ruleset);
+  std::string lines;
+  const auto render = bench::measure(kCpu, 3, [&] { lines = rendered(all); });
+  const auto parse = bench::measure(kCpu, 3, [&] { parse_lines(lines); });
+  const auto megabytes = static_cast<double>(lines.size()) / kMegabyte;
+  line.field("text_mb", static_cast<double>(text.size()) / kMegabyte)
+      .field("save_text", save_text)
+      .field("read_text", read_text)
+      .field("render_mb_per_s", megabytes / render.percentile(0.5) * 1e3)
+      .field("parse_mb_per_s", megabytes / parse.percentile(0.5) * 1e3);
+}
+
 void run(std::size_t services, std::size_t endpoints, rules::Layout layout) {
   const rules::Snapshot snapshot = bench::plain_cluster(services, endpoints);
   rules::Context context = bench::node_of(snapshot);
@@ -79,36 +97,22 @@ void run(std::size_t services, std::size_t endpoints, rules::Layout layout) {
         ruleset = compiler.compile(moved, context);
       });
 
-  std::string text;
-  const auto save_text = bench::measure(kCpu, 3, [&] { text = rules::to_save_text(ruleset); });
-  const auto read_text =
-      bench::measure(kCpu, 3, [&] { rules::parse_installed(text, rules::Family::kIpv4); });
-  const std::vector<rules::Rule> all = all_rules(ruleset);
-  std::string lines;
-  const auto render = bench::measure(kCpu, 3, [&] { lines = rendered(all); });
-  const auto parse = bench::measure(kCpu, 3, [&] { parse_lines(lines); });
   const auto full_diff =
       bench::measure(kCpu, 3, [&] { changes = rules::diff(rules::Installed{}, ruleset); });
 
-  const auto megabytes = static_cast<double>(lines.size()) / kMegabyte;
-  bench::JsonLine()
-      .field("bench", "compile")
+  bench::JsonLine line;
+  line.field("bench", "compile")
       .field("layout", rules::to_string(layout))
       .field("services", static_cast<double>(services))
       .field("endpoints", static_cast<double>(endpoints))
       .field("nat_rules", static_cast<double>(ruleset.rule_count(rules::Table::kNat)))
-      .field("text_mb", static_cast<double>(text.size()) / kMegabyte)
       .field("compile", compile)
       .field("compiled_mb", held / kMegabyte)
       .field("recompile_one_change", recompile)
       .field("diff_one_change", diff)
-      .field("diff_from_nothing", full_diff)
-      .field("save_text", save_text)
-      .field("read_text", read_text)
-      .field("render_mb_per_s", megabytes / render.percentile(0.5) * 1e3)
-      .field("parse_mb_per_s", megabytes / parse.percentile(0.5) * 1e3)
-      .field("peak_rss_mb", static_cast<double>(bench::peak_rss_bytes()) / kMegabyte)
-      .print();
+      .field("diff_from_nothing", full_diff);
+  add_texts(line, ruleset);
+  line.field("peak_rss_mb", static_cast<double>(bench::peak_rss_bytes()) / kMegabyte).print();
 }
 
 }  // namespace

@@ -75,22 +75,25 @@ void report(const std::string& rules, const Size& size, const std::string& what,
              t.percentile(0.99) * kMicroseconds);
 }
 
-void measure(const bench::PacketLab& lab,
-             const Size& size,
-             std::size_t runs,
-             const std::string& rules,
-             const rules::Snapshot& cluster) {
+/// Rules that are in the kernel now.
+struct Programmed {
+  const Size& size;
+  const rules::Snapshot& cluster;
+  std::string rules;  // their variant and layout
+};
+
+void measure(const bench::PacketLab& lab, std::size_t runs, const Programmed& now) {
   std::mt19937 random(1);
   const auto any_of = [&](rules::Protocol protocol) {
-    return [&random, all = addresses_of(cluster, protocol)](std::size_t /*round*/) {
+    return [&random, all = addresses_of(now.cluster, protocol)](std::size_t /*round*/) {
       return all[random() % all.size()];
     };
   };
   const auto node = [](std::size_t /*round*/) { return bench::PacketLab::node(); };
-  report(rules, size, "tcp service", lab.connects(runs, any_of(rules::Protocol::kTcp)));
-  report(rules, size, "udp service", lab.exchanges(runs, any_of(rules::Protocol::kUdp)));
-  report(rules, size, "tcp other", lab.connects(runs, node));
-  report(rules, size, "udp other", lab.exchanges(runs, node));
+  report(now.rules, now.size, "tcp service", lab.connects(runs, any_of(rules::Protocol::kTcp)));
+  report(now.rules, now.size, "udp service", lab.exchanges(runs, any_of(rules::Protocol::kUdp)));
+  report(now.rules, now.size, "tcp other", lab.connects(runs, node));
+  report(now.rules, now.size, "udp other", lab.exchanges(runs, node));
 }
 
 void measure_all(const bench::PacketLab& lab, const Size& size, std::size_t runs) {
@@ -107,10 +110,10 @@ void measure_all(const bench::PacketLab& lab, const Size& size, std::size_t runs
       const rules::Ruleset ruleset = rules::Compiler{}.compile(cluster, context);
       apply(*backend, {}, ruleset);
       measure(lab,
-              size,
               runs,
-              fmt::format("{} {}", proxy::to_string(variant), rules::to_string(layout)),
-              cluster);
+              {.size = size,
+               .cluster = cluster,
+               .rules = fmt::format("{} {}", proxy::to_string(variant), rules::to_string(layout))});
       apply(*backend, {.base = ruleset}, {});
     }
   }

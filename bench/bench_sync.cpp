@@ -105,7 +105,7 @@ bench::Report measure(const Options& options) {
     }
     if (programs) {
       append(report.figures, bench::run_apart([&](const bench::Sink& sink) {
-               bench::measure_live(*programs, ways, size, options.runs, sink);
+               bench::measure_live(*programs, {ways, size, options.runs}, sink);
              }));
     }
   }

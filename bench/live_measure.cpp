@@ -198,19 +198,15 @@ std::vector<std::string> command_of(Subject subject,
 
 }  // namespace
 
-void measure_live(const test::ClusterPrograms& programs,
-                  const std::vector<Way>& ways,
-                  const Size& size,
-                  int runs,
-                  const Sink& sink) {
+void measure_live(const test::ClusterPrograms& programs, const LivePlan& plan, const Sink& sink) {
   become_control_plane();
   LiveCluster cluster(programs, kApiAddress);
-  for (std::size_t i = 0; i < size.services; ++i) {
-    const LiveService service = service_of(i, size.endpoints);
+  for (std::size_t i = 0; i < plan.size.services; ++i) {
+    const LiveService service = service_of(i, plan.size.endpoints);
     cluster.add_endpoints(service);
     cluster.add_service(service);
   }
-  for (const Way way : ways) {
+  for (const Way way : plan.ways) {
     for (const Subject subject : {Subject::kKubeProxy, Subject::kIptproxy}) {
       // kube-proxy has no other way than iptables-restore.
       if (subject == Subject::kKubeProxy && way == Way::kNetlink) {
@@ -219,7 +215,7 @@ void measure_live(const test::ClusterPrograms& programs,
       Figures figures{
           .subject = subject,
           .way = subject == Subject::kKubeProxy && way == Way::kLibiptc ? Way::kRestoreLegacy : way,
-          .size = size};
+          .size = plan.size};
       LiveNode node(std::string(variant_of(way)), cluster.folder());
       auto argv = command_of(subject, programs, cluster);
       if (subject == Subject::kIptproxy) {
@@ -227,7 +223,7 @@ void measure_live(const test::ClusterPrograms& programs,
                           : way == Way::kNetlink ? "--iptables-backend=auto"
                                                  : "--iptables-backend=restore");
       }
-      Script(cluster, node, figures, std::move(argv)).run(runs);
+      Script(cluster, node, figures, std::move(argv)).run(plan.runs);
       sink(figures);
     }
   }

@@ -7,15 +7,18 @@
 
 namespace bench {
 
+/// What is measured: each way `runs` times, at a size.
+struct LivePlan {
+  std::vector<Way> ways;
+  Size size;
+  int runs = 1;
+};
+
 /// Fills a real cluster and measures kube-proxy and iptproxy's daemon on it, one after the other,
 /// each on a node of its own with the same changes: from the write to the API server until the rule
 /// is in the kernel, start until all rules are. Hands the figures of each to `sink`. A restart
 /// counts until a change that was made meanwhile is in the kernel; that nothing changes cannot be
 /// seen from outside and is not measured. Throws std::system_error and std::runtime_error.
-void measure_live(const test::ClusterPrograms& programs,
-                  const std::vector<Way>& ways,
-                  const Size& size,
-                  int runs,
-                  const Sink& sink);
+void measure_live(const test::ClusterPrograms& programs, const LivePlan& plan, const Sink& sink);
 
 }  // namespace bench

@@ -149,7 +149,7 @@ class ChainMaker {
         if (last.chain == kExternal && !kRoots[i].by_address && !is_flat(node)) {
           add_node_ports(chain, node, other);
         } else {
-          add_content(chain, node, other, 0);
+          add_content(chain, {.root = last.chain, .node = node, .other = other, .level = 0});
         }
       }
     }
@@ -163,34 +163,38 @@ class ChainMaker {
   void add_node_ports(DispatchChain& chain, const KeyNode& node, const KeyNode* other) {
     Rule jump{.matches = {LocalAddress{LocalAddress::Side::kDestination}},
               .target = Jump{dispatch_chain(chain.id, node.prefix)}};
-    make_chain(chain.id, node, other, 1);
+    make_chain({.root = chain.id, .node = node, .other = other, .level = 1});
     chain.parts.emplace_back(std::move(jump));
     ++chain.jumps;
   }
 
+  /// A node of a tree, and what stands there in the tree of the other Dispatch.
+  struct Place {
+    ChainId root;  // the shared chain from which the tree is reached
+    const KeyNode& node;
+    const KeyNode* other;
+    unsigned level;  // chains above it
+  };
+
   /// The chain of a node, unless the other one has the same.
-  void make_chain(const ChainId& root, const KeyNode& node, const KeyNode* other, unsigned level) {
-    if (&node == other) {
+  void make_chain(const Place& place) {
+    if (&place.node == place.other) {
       return;
     }
-    const ChainName name = dispatch_chain(root, node.prefix);
-    DispatchChain chain{.id = {root.table, name}, .parts = {}};
-    add_content(chain, node, other, level, &root);
+    const ChainName name = dispatch_chain(place.root, place.node.prefix);
+    DispatchChain chain{.id = {place.root.table, name}, .parts = {}};
+    add_content(chain, place);
     finish(std::move(chain));
   }
 
-  void add_content(DispatchChain& chain,
-                   const KeyNode& node,
-                   const KeyNode* other,
-                   unsigned level,
-                   const ChainId* root = nullptr) {
+  void add_content(DispatchChain& chain, const Place& place) {
+    const auto& [root, node, other, level] = place;
     if (is_flat(node)) {
       for (const KeyNode* leaf : leaves(node)) {
         add_claims(chain, *leaf);
       }
       return;
     }
-    const ChainId base = root != nullptr ? *root : chain.id;
     const Pieces bound = level + 1 < kDispatchLevels ? Pieces::kBounded : Pieces::kUnbounded;
     std::vector<const KeyNode*> theirs;
     if (other != nullptr && !is_flat(*other)) {
@@ -203,8 +207,11 @@ class ChainMaker {
         continue;
       }
       const auto same = std::ranges::find(theirs, piece->prefix, &KeyNode::prefix);
-      make_chain(base, *piece, same == theirs.end() ? nullptr : *same, level + 1);
-      chain.parts.emplace_back(jump_to(dispatch_chain(base, piece->prefix), piece->prefix));
+      make_chain({.root = root,
+                  .node = *piece,
+                  .other = same == theirs.end() ? nullptr : *same,
+                  .level = level + 1});
+      chain.parts.emplace_back(jump_to(dispatch_chain(root, piece->prefix), piece->prefix));
       ++chain.jumps;
     }
     for (const KeyNode* leaf : single) {

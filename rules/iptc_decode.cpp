@@ -68,6 +68,24 @@ bool is_zero(Bytes bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](std::uint8_t byte) { return byte == 0; });
 }
 
+void read_protocol(unsigned number, Rule& rule) {
+  switch (number) {
+    case 0:
+      break;
+    case IPPROTO_TCP:
+      rule.protocol = Protocol::kTcp;
+      break;
+    case IPPROTO_UDP:
+      rule.protocol = Protocol::kUdp;
+      break;
+    case IPPROTO_SCTP:
+      rule.protocol = Protocol::kSctp;
+      break;
+    default:
+      rule.matches.emplace_back(OtherMatch{fmt::format("-p {}", number)});
+  }
+}
+
 /// The conditions of an entry's header, and whatever of it the vocabulary cannot express.
 template <typename Header>
 void read_conditions(const Header& header, Rule& rule) {
@@ -101,21 +119,7 @@ void read_conditions(const Header& header, Rule& rule) {
     rule.matches.emplace_back(
         OtherMatch{fmt::format("{}-o {}", negated ? "! " : "", name_in(header.outiface))});
   }
-  switch (header.proto) {
-    case 0:
-      break;
-    case IPPROTO_TCP:
-      rule.protocol = Protocol::kTcp;
-      break;
-    case IPPROTO_UDP:
-      rule.protocol = Protocol::kUdp;
-      break;
-    case IPPROTO_SCTP:
-      rule.protocol = Protocol::kSctp;
-      break;
-    default:
-      rule.matches.emplace_back(OtherMatch{fmt::format("-p {}", header.proto)});
-  }
+  read_protocol(header.proto, rule);
   // Set by IPv6 whenever a protocol is given; the same bit of IPv4 is about fragments.
   const int implied = std::is_same_v<Header, ip6t_ip6> ? IP6T_F_PROTO : 0;
   const int flags = header.flags & ~implied;

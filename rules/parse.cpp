@@ -273,19 +273,26 @@ bool parse_address(Words& words,
   return true;
 }
 
+/// "! -s": what a condition begins with.
+struct Option {
+  std::string_view name;
+  bool negated;
+};
+
 /// A condition that stands before the matches: addresses, interface, protocol.
-bool parse_head(Words& words, std::string_view option, bool negated, Family family, Rule& rule) {
-  if (option == "-s") {
+bool parse_head(Words& words, const Option& option, Family family, Rule& rule) {
+  const auto& [name, negated] = option;
+  if (name == "-s") {
     return parse_address(words, negated, family, rule.source);
   }
-  if (option == "-d") {
+  if (name == "-d") {
     return parse_address(words, negated, family, rule.destination);
   }
-  if (option == "-i" && !rule.in_interface) {
+  if (name == "-i" && !rule.in_interface) {
     rule.in_interface = Negatable<std::string>{words.take(), negated};
     return true;
   }
-  if (option == "-p" && !negated && !rule.protocol) {
+  if (name == "-p" && !negated && !rule.protocol) {
     rule.protocol = parse_protocol(words.raw());
     if (rule.protocol) {
       words.take_raw();
@@ -316,7 +323,7 @@ std::optional<Rule> parse_rule(std::string_view text, Family family) {
       rule.target = OtherTarget{std::string(words.text_from(begin))};
     } else if (option == "-m") {
       rule.matches.push_back(parse_match(words, family, begin));
-    } else if (!parse_head(words, option, negated, family, rule)) {
+    } else if (!parse_head(words, {option, negated}, family, rule)) {
       rule.matches.emplace_back(take_other(words, begin));
     }
   }

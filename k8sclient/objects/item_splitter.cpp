@@ -66,6 +66,10 @@ void ItemSplitter::feed(std::string_view bytes, const OnItem& on_item) {
     }
   }
   (is_in_items_ ? item_ : envelope_).append(bytes.substr(start));
+  check_sizes();
+}
+
+void ItemSplitter::check_sizes() const {
   if (item_.size() > kMaxItem) {
     throw FieldError{"items", "an element is larger than 16 MiB"};
   }

@@ -25,6 +25,7 @@ class ItemSplitter {
   void scan_string(std::string_view bytes, std::size_t& at);
   void end_item(std::string_view bytes, const OnItem& on_item);
   bool is_at_items() const;
+  void check_sizes() const;
 
   std::string envelope_;
   std::string item_;  // the beginning of an element of which the rest has not arrived

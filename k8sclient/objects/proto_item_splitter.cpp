@@ -101,16 +101,17 @@ std::size_t ProtoItemSplitter::take_field(std::string_view rest, const OnItem& o
   list_left_ -= is_in_list ? end : 0;
   if (is_in_list && number == kItems) {
     on_item(bytes.substr(head, static_cast<std::size_t>(*size)));
-  } else {
-    std::string& kept = is_in_list ? metadata_ : around_;
-    if (!is_in_list || number == kMetadata) {
-      kept.append(bytes.substr(0, end));
-    }
-    if (kept.size() > kMaxEnvelope) {
-      throw FieldError{{}, "what is around the items is larger than 1 MiB"};
-    }
+  } else if (!is_in_list || number == kMetadata) {
+    keep(is_in_list ? metadata_ : around_, bytes.substr(0, end));
   }
   return end;
+}
+
+void ProtoItemSplitter::keep(std::string& envelope, std::string_view field) {
+  envelope.append(field);
+  if (envelope.size() > kMaxEnvelope) {
+    throw FieldError{{}, "what is around the items is larger than 1 MiB"};
+  }
 }
 
 std::string ProtoItemSplitter::envelope() const {

@@ -24,6 +24,7 @@ class ProtoItemSplitter {
 
  private:
   std::size_t take_field(std::string_view rest, const OnItem& on_item);
+  static void keep(std::string& envelope, std::string_view field);
 
   std::string pending_;   // what is not complete
   std::string metadata_;  // the ListMeta, as a field of the list

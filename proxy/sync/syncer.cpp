@@ -28,8 +28,7 @@ std::shared_ptr<const rules::ServicePort> find_port(const rules::Snapshot& snaps
   return found != shard->end() && found->first == name ? found->second : nullptr;
 }
 
-/// Service ports of which the changes write a rule: one of them must be to blame if a rule is
-/// refused.
+/// Service ports of which the changes write a rule: one is to blame if a rule is refused.
 Names written_services(const rules::Changes& changes) {
   Names names;
   for (const auto& write : changes.services) {

@@ -178,15 +178,14 @@ Node any_node() {
 std::size_t ask(const UdpSocket& client,
                 const std::string& address,
                 const std::string& port,
-                const UdpSocket& first,
-                const UdpSocket& second) {
+                const std::array<const UdpSocket*, 2>& endpoints) {
   client.send(address, port);
   for (const auto give_up = std::chrono::steady_clock::now() + kPatience;
        std::chrono::steady_clock::now() < give_up;) {
-    for (const auto* endpoint : {&first, &second}) {
-      if (endpoint->answer()) {
+    for (std::size_t i = 0; i < endpoints.size(); ++i) {
+      if (endpoints[i]->answer()) {
         client.await_answer();
-        return endpoint == &first ? 1 : 2;
+        return i + 1;
       }
     }
   }
@@ -220,14 +219,14 @@ TEST_CASE("conntrack: flows follow the rules to a new endpoint, by whatever addr
   node.translate_to(node.pods[0]);
   for (const auto& [address, port] : addresses) {
     CAPTURE(address);
-    REQUIRE(ask(client, address, port, first, second) == 1);
+    REQUIRE(ask(client, address, port, {&first, &second}) == 1);
   }
   REQUIRE(node.reconcile(conntrack, node.cluster({node.pods[0]}))->deleted == 0);
 
   node.translate_to(node.pods[1]);
   // The kernel remembers: without us, all flows go on to the removed endpoint.
   for (const auto& [address, port] : addresses) {
-    REQUIRE(ask(client, address, port, first, second) == 1);
+    REQUIRE(ask(client, address, port, {&first, &second}) == 1);
   }
   const auto walk = node.reconcile(conntrack, node.cluster({node.pods[1]}));
 
@@ -235,7 +234,7 @@ TEST_CASE("conntrack: flows follow the rules to a new endpoint, by whatever addr
   CHECK(walk->deleted == addresses.size());
   for (const auto& [address, port] : addresses) {
     CAPTURE(address);
-    CHECK(ask(client, address, port, first, second) == 2);
+    CHECK(ask(client, address, port, {&first, &second}) == 2);
   }
 }
 
@@ -256,7 +255,7 @@ TEST_CASE("conntrack: a flow older than the first endpoint reaches it", "[netns]
 
   REQUIRE(walk);
   CHECK(walk->deleted == 1);
-  CHECK(ask(client, node.cluster_ip, "53", first, second) == 1);
+  CHECK(ask(client, node.cluster_ip, "53", {&first, &second}) == 1);
 }
 
 TEST_CASE("conntrack: a Service that lost its last endpoint loses its flows",
@@ -269,7 +268,7 @@ TEST_CASE("conntrack: a Service that lost its last endpoint loses its flows",
   const UdpSocket client(node.node_ip, "0");
   proxy::Conntrack conntrack;
   node.translate_to(node.pods[0]);
-  REQUIRE(ask(client, node.cluster_ip, "53", first, second) == 1);
+  REQUIRE(ask(client, node.cluster_ip, "53", {&first, &second}) == 1);
 
   const auto walk = node.reconcile(conntrack, node.cluster({}));
 
@@ -286,8 +285,8 @@ TEST_CASE("conntrack: a restart drops no valid flow and no foreign one", "[netns
   const UdpSocket client(node.node_ip, "0");
   const UdpSocket foreign(node.node_ip, "0");
   node.translate_to(node.pods[0]);
-  REQUIRE(ask(client, node.cluster_ip, "53", first, second) == 1);
-  REQUIRE(ask(foreign, node.pods[1], "53", first, second) == 2);
+  REQUIRE(ask(client, node.cluster_ip, "53", {&first, &second}) == 1);
+  REQUIRE(ask(foreign, node.pods[1], "53", {&first, &second}) == 2);
 
   proxy::Conntrack restarted;
   const auto cluster = node.cluster({node.pods[0]});

@@ -72,6 +72,16 @@ void FakeApi::answer(HttpConnection& connection,
   }
 }
 
+namespace {
+
+/// 0 without it.
+std::size_t number_in(const HttpRequest& request, const std::string& parameter) {
+  const auto found = request.query.find(parameter);
+  return found == request.query.end() ? 0 : std::stoul(found->second);
+}
+
+}  // namespace
+
 bool FakeApi::list(const HttpRequest& request, Resource& resource, HttpConnection& connection) {
   std::string items;
   std::string more;
@@ -83,10 +93,8 @@ bool FakeApi::list(const HttpRequest& request, Resource& resource, HttpConnectio
     version = version_;
     encoding = encoding_of(request);
     refusal = refusal_of(request, resource);
-    const auto start =
-        request.query.contains("continue") ? std::stoul(request.query.at("continue")) : 0UL;
-    const auto limit =
-        request.query.contains("limit") ? std::stoul(request.query.at("limit")) : 0UL;
+    const std::size_t start = number_in(request, "continue");
+    const std::size_t limit = number_in(request, "limit");
     const std::size_t page = limit == 0 ? page_size_ : std::min<std::size_t>(page_size_, limit);
     std::size_t index = 0;
     for (const auto& [name, object] : resource.objects) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <new>
+#include <stdexcept>
 #include <system_error>
 
 namespace test {
@@ -13,6 +14,16 @@ using rules::ChainName;
 using rules::Changes;
 using rules::Rule;
 using rules::Table;
+
+namespace {
+
+/// What iptables-restore would say no to.
+class Refused : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+}  // namespace
 
 FakeKernel::FakeKernel(rules::Family family) : family_(family) {
   for (const auto* name : {"PREROUTING", "INPUT", "OUTPUT", "POSTROUTING", "FORWARD"}) {
@@ -73,83 +84,91 @@ std::optional<proxy::ApplyError> FakeKernel::apply(const Changes& changes) {
   return error;
 }
 
-std::optional<proxy::ApplyError> FakeKernel::try_apply(const Changes& changes) {
-  const auto refused = [&](const Rule& rule) { return refuses && refuses(rule); };
-  const auto error = [](const std::string& message) {
-    return proxy::ApplyError{message, std::nullopt, false};
-  };
-  const auto write = [&](const ChainId& chain, std::vector<Rule> content) {
-    rules_written += content.size();
-    chains[chain] = std::move(content);
-  };
-  for (const auto& service : changes.services) {
-    for (auto& section : sections(changes, service)) {
-      if (std::any_of(section.rules.begin(), section.rules.end(), refused)) {
-        auto refusal = error("a rule of " + to_string(section.chain) + " was refused");
-        if (names_the_service) {
-          refusal.service = service.service->name;
-        }
-        return refusal;
-      }
-      write(section.chain, std::move(section.rules));
+void FakeKernel::write(const ChainId& chain, std::vector<Rule> content) {
+  for (const Rule& rule : content) {
+    require_accepted(chain, rule);
+  }
+  rules_written += content.size();
+  chains[chain] = std::move(content);
+}
+
+void FakeKernel::require_accepted(const ChainId& chain, const Rule& rule) const {
+  if (refuses && refuses(rule)) {
+    throw Refused("a rule of " + to_string(chain) + " was refused");
+  }
+}
+
+void FakeKernel::erase(const ChainId& chain, const Rule& rule) {
+  auto& content = chains[chain];
+  const auto found = std::find(content.begin(), content.end(), rule);
+  if (found == content.end()) {
+    throw Refused("no such rule in " + to_string(chain));
+  }
+  content.erase(found);
+}
+
+void FakeKernel::edit(const rules::SharedEdit& edit) {
+  auto& content = chains[edit.chain];
+  if (edit.rewrite) {
+    content.clear();
+  }
+  for (const Rule& rule : edit.remove) {
+    erase(edit.chain, rule);
+  }
+  std::vector<Rule> added;
+  for (const auto* rules : {&edit.insert, &edit.append}) {
+    for (const auto& insertion : *rules) {
+      require_accepted(edit.chain, insertion.rule);
+      added.push_back(insertion.rule);
     }
   }
-  for (const auto& section : changes.chains) {
-    if (std::any_of(section.rules.begin(), section.rules.end(), refused)) {
-      return error("a rule of " + to_string(section.chain) + " was refused");
-    }
-    write(section.chain, section.rules);
-  }
-  for (const ChainId& chain : changes.present) {
-    chains[chain];
-  }
-  for (const auto& edit : changes.shared) {
-    auto& content = chains[edit.chain];
-    if (edit.rewrite) {
-      content.clear();
-    }
-    for (const Rule& rule : edit.remove) {
-      const auto found = std::find(content.begin(), content.end(), rule);
-      if (found == content.end()) {
-        return error("no such rule in " + to_string(edit.chain));
-      }
-      content.erase(found);
-    }
-    std::vector<Rule> added;
-    for (const auto* rules : {&edit.insert, &edit.append}) {
-      for (const auto& insertion : *rules) {
-        if (refused(insertion.rule)) {
-          return error("a rule of " + to_string(edit.chain) + " was refused");
-        }
-        added.push_back(insertion.rule);
-      }
-    }
-    rules_written += added.size() + edit.last.size();
-    const auto middle = added.begin() + static_cast<std::ptrdiff_t>(edit.insert.size());
-    content.insert(content.begin(), added.begin(), middle);
-    content.insert(content.end(), middle, added.end());
-    content.insert(content.end(), edit.last.begin(), edit.last.end());
-  }
-  for (const Base::Hook& hook : changes.remove_hooks) {
-    auto& content = chains[hook.chain];
-    const auto found = std::find(content.begin(), content.end(), hook.rule);
-    if (found == content.end()) {
-      return error("no such hook in " + to_string(hook.chain));
-    }
-    content.erase(found);
-  }
-  for (const Base::Hook& hook : changes.insert_hooks) {
-    auto& content = chains[hook.chain];
-    content.insert(content.begin(), hook.rule);
-  }
-  for (const ChainId& chain : changes.remove) {
+  rules_written += added.size() + edit.last.size();
+  const auto middle = added.begin() + static_cast<std::ptrdiff_t>(edit.insert.size());
+  content.insert(content.begin(), added.begin(), middle);
+  content.insert(content.end(), middle, added.end());
+  content.insert(content.end(), edit.last.begin(), edit.last.end());
+}
+
+void FakeKernel::remove(const std::vector<ChainId>& gone) {
+  for (const ChainId& chain : gone) {
     if (!chains.contains(chain)) {
-      return error(to_string(chain) + " does not exist");
+      throw Refused(to_string(chain) + " does not exist");
     }
-    chains[chain].clear();
   }
-  for (const ChainId& chain : changes.remove) {
+  for (const ChainId& chain : gone) {
     chains.erase(chain);
+  }
+}
+
+std::optional<proxy::ApplyError> FakeKernel::try_apply(const Changes& changes) {
+  std::optional<rules::ServicePortName> at_work;
+  try {
+    for (const auto& service : changes.services) {
+      at_work = service.service->name;
+      for (auto& section : sections(changes, service)) {
+        write(section.chain, std::move(section.rules));
+      }
+    }
+    at_work.reset();
+    for (const auto& section : changes.chains) {
+      write(section.chain, section.rules);
+    }
+    for (const ChainId& chain : changes.present) {
+      chains[chain];
+    }
+    for (const auto& shared : changes.shared) {
+      edit(shared);
+    }
+    for (const Base::Hook& hook : changes.remove_hooks) {
+      erase(hook.chain, hook.rule);
+    }
+    for (const Base::Hook& hook : changes.insert_hooks) {
+      auto& content = chains[hook.chain];
+      content.insert(content.begin(), hook.rule);
+    }
+    remove(changes.remove);
+  } catch (const Refused& refused) {
+    return proxy::ApplyError{refused.what(), names_the_service ? at_work : std::nullopt, false};
   }
   return check();
 }

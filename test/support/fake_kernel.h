@@ -43,6 +43,11 @@ class FakeKernel : public proxy::Backend {
   template <typename Predicate>
   rules::Installed read_if(rules::Detail detail, Predicate is_wanted);
   std::optional<proxy::ApplyError> try_apply(const rules::Changes& changes);
+  void write(const rules::ChainId& chain, std::vector<rules::Rule> content);
+  void require_accepted(const rules::ChainId& chain, const rules::Rule& rule) const;
+  void erase(const rules::ChainId& chain, const rules::Rule& rule);
+  void edit(const rules::SharedEdit& edit);
+  void remove(const std::vector<rules::ChainId>& gone);
   std::optional<proxy::ApplyError> check() const;
 
   rules::Family family_;
