@@ -201,6 +201,18 @@ std::vector<Finding> check_kernel(const std::vector<std::string>& programs) {
   return findings;
 }
 
+/// What the iptables programs tell of the tables and of the kernel.
+std::vector<Finding> check_programs(const IptablesChoice& choice) {
+  std::vector<Finding> findings;
+  std::vector<std::string> programs;
+  for (const Family family : kFamilies) {
+    programs.push_back(program(family, choice.variant, "-restore"));
+    findings.push_back(check_rules(family, choice));
+  }
+  std::ranges::move(check_kernel(programs), std::back_inserter(findings));
+  return findings;
+}
+
 Finding check_layout(rules::Layout wanted, const IptablesChoice& choice) {
   if (wanted == rules::Layout::kCompact && !has_hairpin_match(choice)) {
     return {Level::kWarning,
@@ -242,18 +254,12 @@ std::vector<Finding> check_host(const Config& config) {
         {Level::kWarning, "iptables", warning, "remove the rules of the variant that is not used"});
   }
   if (has_programs) {
-    std::vector<std::string> programs;
-    for (const Family family : kFamilies) {
-      programs.push_back(program(family, choice.variant, "-restore"));
-      findings.push_back(check_rules(family, choice));
-    }
-    const auto kernel = check_kernel(programs);
-    findings.insert(findings.end(), kernel.begin(), kernel.end());
+    std::ranges::move(check_programs(choice), std::back_inserter(findings));
   }
   findings.push_back(check_conntrack());
   findings.push_back(check_sysctl("net.ipv4.ip_forward",
                                   "set it to 1 on the node: pods are reached by forwarding"));
-  if (wants_localhost_node_ports(config)) {
+  if (wants_localhost_node_ports(context_settings(config))) {
     findings.push_back(
         check_sysctl("net.ipv4.conf.all.route_localnet",
                      "node ports on 127.0.0.1 need it: `run` and `run --init-only` set it to 1"));

@@ -12,6 +12,7 @@
 #include "proxy/host/node_addresses.h"
 #include "proxy/kernel/sysctl.h"
 #include "proxy/log/logging.h"
+#include "proxy/sync/context.h"
 #include "proxy/sync/start_check.h"
 #include "proxy/sync/worker.h"
 
@@ -76,11 +77,16 @@ Survey Cluster::survey(const ServiceQuestion& question) const {
 
 rules::Ruleset Cluster::ruleset(rules::Family family) {
   const Store::Update update = *store_.latest(family);
-  HostFacts node_host = host_;
-  node_host.addresses = local_addresses_;
-  const bool large = is_large_cluster(update.snapshot->endpoints, false);
+  const ContextFacts facts{
+      .family = family,
+      .node_name = node_name_,
+      .node = update.node_facts(),
+      .host_addresses = local_addresses_,
+      .capabilities = host_.capabilities,
+      .large_cluster = is_large_cluster(update.snapshot->endpoints, false),
+  };
   return rules::Compiler{}.compile(*update.snapshot,
-                                   context_for(config_, node_name_, node_host, update, large));
+                                   make_context(context_settings(config_), facts));
 }
 
 }  // namespace proxy

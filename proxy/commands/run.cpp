@@ -38,7 +38,7 @@ void log_sysctls(const SysctlReport& report) {
 }
 
 void set_localhost_sysctl(const Config& config) {
-  if (wants_localhost_node_ports(config)) {
+  if (wants_localhost_node_ports(context_settings(config))) {
     log_sysctls(Sysctl().allow_localhost_node_ports());
   }
 }

@@ -44,9 +44,11 @@ bool is_primary(std::span<const std::string> node_port_addresses) {
 
 // nodePortAddresses of one family, with "primary" replaced; none means all addresses, even where
 // "primary" found no address (spec §8.2, §13.10).
-std::vector<Cidr> node_port_cidrs(const Config& config, Family family, const NodeIps& ips) {
-  if (!is_primary(config.node_port_addresses)) {
-    return of_family(parsed(config.node_port_addresses), family);
+std::vector<Cidr> node_port_cidrs(const ContextSettings& settings,
+                                  Family family,
+                                  const NodeIps& ips) {
+  if (!settings.node_ports_on_primary) {
+    return of_family(settings.node_port_networks, family);
   }
   const IpAddress& ip = family == Family::kIpv4 ? ips.ipv4 : ips.ipv6;
   return ip.is_loopback() ? std::vector<Cidr>{} : std::vector<Cidr>{Cidr::host(ip)};
@@ -129,7 +131,7 @@ std::string node_name(const Config& config, std::string_view host_name) {
   return name;
 }
 
-NodeIps node_ips(const Config& config, std::span<const IpAddress> addresses) {
+NodeIps node_ips(const ContextSettings& settings, std::span<const IpAddress> addresses) {
   NodeIps ips{.ipv4 = *IpAddress::parse("127.0.0.1"), .ipv6 = *IpAddress::parse("::1")};
   const auto of = [&ips](Family family) -> IpAddress& {
     return family == Family::kIpv4 ? ips.ipv4 : ips.ipv6;
@@ -143,64 +145,80 @@ NodeIps node_ips(const Config& config, std::span<const IpAddress> addresses) {
       of(secondary->family()) = *secondary;
     }
   }
-  const auto bind_address = IpAddress::parse(config.bind_address);
-  if (bind_address && !bind_address->is_unspecified()) {
-    ips.primary = bind_address->family();
-    of(ips.primary) = *bind_address;
+  if (settings.bind_address) {
+    ips.primary = settings.bind_address->family();
+    of(ips.primary) = *settings.bind_address;
   }
   return ips;
 }
 
-rules::LocalTrafficDetector local_traffic_detector(const Config& config,
-                                                   Family family,
-                                                   std::span<const Cidr> pod_cidrs) {
+ContextSettings context_settings(const Config& config) {
+  ContextSettings settings{
+      .layout = config.iptables_layout,
+      .masquerade_mark = std::uint32_t{1} << config.iptables.masquerade_bit,
+      .masquerade_all = config.iptables.masquerade_all,
+      .localhost_node_ports = config.iptables.localhost_node_ports,
+      .bind_address = IpAddress::parse(config.bind_address),
+      .node_ports_on_primary = is_primary(config.node_port_addresses),
+      .node_port_networks = parsed(config.node_port_addresses),
+  };
+  if (settings.bind_address && settings.bind_address->is_unspecified()) {
+    settings.bind_address.reset();
+  }
   const std::string& mode = config.detect_local_mode;
   if (mode == "BridgeInterface") {
-    return rules::LocalInterface{config.detect_local.bridge_interface};
-  }
-  if (mode == "InterfaceNamePrefix") {
-    return rules::LocalInterface{config.detect_local.interface_name_prefix + "+"};
-  }
-  std::vector<Cidr> cidrs;
-  if (mode == "NodeCIDR") {
-    cidrs = of_family(pod_cidrs, family);
+    settings.local_traffic = rules::LocalInterface{config.detect_local.bridge_interface};
+  } else if (mode == "InterfaceNamePrefix") {
+    settings.local_traffic = rules::LocalInterface{config.detect_local.interface_name_prefix + "+"};
+  } else if (mode == "NodeCIDR") {
+    settings.local_traffic = NodePodCidrs{};
   } else if (mode == "ClusterCIDR") {
-    cidrs = of_family(parsed(cluster_cidrs(config)), family);
+    settings.local_traffic = parsed(cluster_cidrs(config));
   }
+  return settings;
+}
+
+rules::LocalTrafficDetector local_traffic_detector(const ContextSettings& settings,
+                                                   Family family,
+                                                   std::span<const Cidr> pod_cidrs) {
+  if (const auto* interface = std::get_if<rules::LocalInterface>(&settings.local_traffic)) {
+    return *interface;
+  }
+  const auto* networks = std::get_if<std::vector<Cidr>>(&settings.local_traffic);
+  const std::vector<Cidr> cidrs = of_family(networks != nullptr ? *networks : pod_cidrs, family);
   if (cidrs.empty()) {
     return {};
   }
   return cidrs.front();
 }
 
-bool wants_localhost_node_ports(const Config& config) {
-  return config.iptables.localhost_node_ports && !is_primary(config.node_port_addresses) &&
-         includes_ipv4_loopback(of_family(parsed(config.node_port_addresses), Family::kIpv4));
+bool wants_localhost_node_ports(const ContextSettings& settings) {
+  return settings.localhost_node_ports && !settings.node_ports_on_primary &&
+         includes_ipv4_loopback(of_family(settings.node_port_networks, Family::kIpv4));
 }
 
-rules::Context make_context(const Config& config, const ContextFacts& facts) {
+rules::Context make_context(const ContextSettings& settings, const ContextFacts& facts) {
   const bool is_ipv4 = facts.family == Family::kIpv4;
-  const NodeIps ips = node_ips(config, facts.node.addresses);
-  const std::vector<Cidr> cidrs = node_port_cidrs(config, facts.family, ips);
+  const NodeIps ips = node_ips(settings, facts.node.addresses);
+  const std::vector<Cidr> cidrs = node_port_cidrs(settings, facts.family, ips);
 
   rules::Context context;
   context.family = facts.family;
-  context.layout =
-      facts.capabilities.hairpin_match ? config.iptables_layout : rules::Layout::kKubeProxy;
+  context.layout = facts.capabilities.hairpin_match ? settings.layout : rules::Layout::kKubeProxy;
   context.node_name = facts.node_name;
   context.zone = facts.node.zone;
   context.node_ip = is_ipv4 ? ips.ipv4 : ips.ipv6;
-  context.masquerade_mark = std::uint32_t{1} << config.iptables.masquerade_bit;
-  context.masquerade_all = config.iptables.masquerade_all;
+  context.masquerade_mark = settings.masquerade_mark;
+  context.masquerade_all = settings.masquerade_all;
   context.random_fully = facts.capabilities.random_fully;
   context.localhost_node_ports =
-      config.iptables.localhost_node_ports && is_ipv4 && includes_ipv4_loopback(cidrs);
+      settings.localhost_node_ports && is_ipv4 && includes_ipv4_loopback(cidrs);
   context.tcp_be_liberal = facts.capabilities.tcp_be_liberal;
   context.counts_invalid_drops = facts.capabilities.invalid_drop_counter;
   context.counts_localhost_node_ports = facts.capabilities.localhost_port_counter;
   // In the compact layout no endpoint rule has a comment: nothing may hang on their number.
   context.large_cluster = facts.large_cluster && context.layout == rules::Layout::kKubeProxy;
-  context.local_traffic = local_traffic_detector(config, facts.family, facts.node.pod_cidrs);
+  context.local_traffic = local_traffic_detector(settings, facts.family, facts.node.pod_cidrs);
   if (!covers_everything(cidrs)) {
     context.node_port_addresses =
         accepting_addresses(facts.host_addresses, cidrs, context.localhost_node_ports);

@@ -1,13 +1,16 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "proxy/cluster/translate.h"
 #include "proxy/config/config.h"
+#include "rules/compile.h"
 #include "rules/net.h"
 #include "rules/service.h"
 
@@ -33,7 +36,31 @@ struct Capabilities {
   bool operator==(const Capabilities&) const = default;
 };
 
-/// Everything besides the Config that a rules::Context is made of.
+/// detectLocalMode NodeCIDR: local traffic comes from the networks in the Node's spec.podCIDRs.
+struct NodePodCidrs {
+  bool operator==(const NodePodCidrs&) const = default;
+};
+
+/// What a configuration says to the compiler: its texts parsed, its modes decided. Made once for
+/// each configuration, not at each sync.
+struct ContextSettings {
+  rules::Layout layout = rules::Layout::kKubeProxy;
+  std::uint32_t masquerade_mark = 0;
+  bool masquerade_all = false;
+  bool localhost_node_ports = true;
+  std::optional<rules::IpAddress> bind_address;  // nothing if unspecified
+  bool node_ports_on_primary = false;            // nodePortAddresses: [primary]
+  std::vector<rules::Cidr> node_port_networks;   // both families; none: all addresses
+  std::variant<std::vector<rules::Cidr>, NodePodCidrs, rules::LocalInterface>
+      local_traffic;  // networks: those of clusterCIDR, both families
+
+  bool operator==(const ContextSettings&) const = default;
+};
+
+/// `config` is valid. Pure.
+ContextSettings context_settings(const Config& config);
+
+/// Everything besides the settings that a rules::Context is made of.
 struct ContextFacts {
   rules::Family family = rules::Family::kIpv4;
   std::string node_name;
@@ -50,22 +77,22 @@ std::string node_name(const Config& config, std::string_view host_name);
 
 /// The IPs of a node with these addresses (NodeFacts::addresses), and bindAddress, which overrides
 /// that of its family unless unspecified (spec §8.2).
-NodeIps node_ips(const Config& config, std::span<const rules::IpAddress> addresses);
+NodeIps node_ips(const ContextSettings& settings, std::span<const rules::IpAddress> addresses);
 
 /// How local traffic is recognised in a family; nothing if the mode has no CIDR for it (spec
 /// §3.3).
-rules::LocalTrafficDetector local_traffic_detector(const Config& config,
+rules::LocalTrafficDetector local_traffic_detector(const ContextSettings& settings,
                                                    rules::Family family,
                                                    std::span<const rules::Cidr> pod_cidrs);
 
 /// Whether node ports must be reachable on 127.0.0.1, which is what route_localnet is set for: only
 /// if node ports are open there at all, as route_localnet without the rules that go with it would
 /// let neighbours in (spec §3.3, §8.2; CVE-2020-8558). Never with nodePortAddresses: [primary].
-bool wants_localhost_node_ports(const Config& config);
+bool wants_localhost_node_ports(const ContextSettings& settings);
 
 /// What the compiler may look at besides Services, for one family (spec §3.3, §3.4.5 T1, §8.2).
-/// Pure; `config` is valid.
-rules::Context make_context(const Config& config, const ContextFacts& facts);
+/// Pure.
+rules::Context make_context(const ContextSettings& settings, const ContextFacts& facts);
 
 /// What is questionable about a configuration on a node (spec §8.5).
 struct FamilyFindings {

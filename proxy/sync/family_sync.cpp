@@ -182,14 +182,19 @@ void FamilySync::after_drift(const rules::Changes& repair) const {
 /// Accounting objects are looked up anew, since a rule that names a missing one is refused with its
 /// whole table; so are the addresses that rules name, as kube-proxy does (spec §3.4.5, T1).
 rules::Context FamilySync::current_context(const Store::Update& update, bool large) const {
-  const auto config = node_.current->get();
-  HostFacts host = node_.host;
-  host.capabilities.invalid_drop_counter = ensure_accounting_object(kInvalidDropsCounter);
-  host.capabilities.localhost_port_counter = ensure_accounting_object(kLocalhostNodePortsCounter);
-  if (!config->node_port_addresses.empty()) {
-    host.addresses = interface_addresses();
+  const auto settings = node_.current->settings();
+  ContextFacts facts{.family = family_,
+                     .node_name = node_.name,
+                     .node = update.node_facts(),
+                     .host_addresses = node_.host.addresses,
+                     .capabilities = node_.host.capabilities,
+                     .large_cluster = large};
+  facts.capabilities.invalid_drop_counter = ensure_accounting_object(kInvalidDropsCounter);
+  facts.capabilities.localhost_port_counter = ensure_accounting_object(kLocalhostNodePortsCounter);
+  if (settings->node_ports_on_primary || !settings->node_port_networks.empty()) {
+    facts.host_addresses = interface_addresses();
   }
-  return context_for(*config, node_.name, host, update, large);
+  return make_context(*settings, facts);
 }
 
 void FamilySync::follow_with_flows(const SyncRecord& record) {

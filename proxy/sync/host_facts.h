@@ -3,10 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "proxy/cluster/store.h"
-#include "proxy/config/config.h"
 #include "proxy/sync/context.h"
-#include "rules/compile.h"
+#include "rules/net.h"
 
 namespace proxy {
 
@@ -19,12 +17,5 @@ struct HostFacts {
 
 /// Reads the host. Throws std::system_error if it does not tell its addresses.
 HostFacts read_host();
-
-/// The settings for a snapshot on this node (spec §3.3, §8).
-rules::Context context_for(const Config& config,
-                           const std::string& node_name,
-                           const HostFacts& host,
-                           const Store::Update& update,
-                           bool large_cluster);
 
 }  // namespace proxy

@@ -1,13 +1,14 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "k8sclient/base/mutex.h"
 #include "proxy/backends/variant.h"
 #include "proxy/config/config.h"
+#include "proxy/sync/context.h"
 #include "proxy/sync/host_facts.h"
 #include "rules/net.h"
 
@@ -16,23 +17,32 @@ namespace proxy {
 /// The configuration as it is now: a changed file may replace it while the proxy runs. Thread-safe.
 class CurrentConfig {
  public:
-  explicit CurrentConfig(Config config)
-      : config_(std::make_shared<const Config>(std::move(config))) {}
+  /// `config` is valid, as is each that set() gets.
+  explicit CurrentConfig(Config config) { set(std::move(config)); }
 
   std::shared_ptr<const Config> get() const {
-    const std::lock_guard lock(mutex_);
+    const k8sclient::MutexLock lock(mutex_);
     return config_;
   }
 
+  /// What it says to the compiler.
+  std::shared_ptr<const ContextSettings> settings() const {
+    const k8sclient::MutexLock lock(mutex_);
+    return settings_;
+  }
+
   void set(Config config) {
+    auto settings = std::make_shared<const ContextSettings>(context_settings(config));
     auto next = std::make_shared<const Config>(std::move(config));
-    const std::lock_guard lock(mutex_);
+    const k8sclient::MutexLock lock(mutex_);
     config_ = std::move(next);
+    settings_ = std::move(settings);
   }
 
  private:
-  mutable std::mutex mutex_;
-  std::shared_ptr<const Config> config_;
+  mutable k8sclient::Mutex mutex_;
+  std::shared_ptr<const Config> config_ GUARDED_BY(mutex_);
+  std::shared_ptr<const ContextSettings> settings_ GUARDED_BY(mutex_);
 };
 
 /// What the families of one process have in common.

@@ -19,7 +19,7 @@ std::string missing_node(const std::string& name) {
 
 FamilyFindings check_families(const LocalNode& node, const Store::Update& update) {
   const NodeFacts facts = update.node_facts();
-  const rules::Family primary = node_ips(node.config, facts.addresses).primary;
+  const rules::Family primary = node_ips(context_settings(node.config), facts.addresses).primary;
   FamilyFindings findings = check_families(node.config, primary, node.families, facts.pod_cidrs);
   if (!update.node) {
     findings.warnings.push_back(missing_node(node.name));
@@ -49,7 +49,7 @@ bool StartCheck::passes(rules::Family family, const std::stop_token& stop) {
       return false;
     }
   }
-  const std::lock_guard lock(mutex_);
+  const k8sclient::MutexLock lock(mutex_);
   if (!verdict_) {
     verdict_ = check(*update);
   }

@@ -83,7 +83,7 @@ rules::Ruleset compile_golden(const Golden& golden, rules::Family family) {
 
   const proxy::NodeFacts facts = proxy::translate(node).node;
   const rules::Context context =
-      proxy::make_context(config,
+      proxy::make_context(proxy::context_settings(config),
                           {.family = family,
                            .node_name = node.name.name,
                            .node = facts,

@@ -50,7 +50,8 @@ TEST_CASE("context: defaults accept node ports everywhere and detect by clusterC
   Config config;
   config.cluster_cidr = "10.244.0.0/16,fd00:10:244::/48";
 
-  const rules::Context ipv4 = proxy::make_context(config, worker(Family::kIpv4));
+  const rules::Context ipv4 =
+      proxy::make_context(proxy::context_settings(config), worker(Family::kIpv4));
   CHECK(ipv4.node_name == "k8s-worker1");
   CHECK(ipv4.zone == "zone-a");
   CHECK(ipv4.node_ip == ip("192.168.205.145"));
@@ -59,7 +60,8 @@ TEST_CASE("context: defaults accept node ports everywhere and detect by clusterC
   CHECK_FALSE(ipv4.node_port_addresses);
   CHECK(ipv4.local_traffic == rules::LocalTrafficDetector(*rules::Cidr::parse("10.244.0.0/16")));
 
-  const rules::Context ipv6 = proxy::make_context(config, worker(Family::kIpv6));
+  const rules::Context ipv6 =
+      proxy::make_context(proxy::context_settings(config), worker(Family::kIpv6));
   CHECK(ipv6.node_ip == ip("fd00:205::145"));
   CHECK_FALSE(ipv6.localhost_node_ports);
   CHECK(ipv6.local_traffic == rules::LocalTrafficDetector(*rules::Cidr::parse("fd00:10:244::/48")));
@@ -77,7 +79,7 @@ TEST_CASE("context: capabilities and settings reach the compiler", "[proxy][cont
                         .localhost_port_counter = false};
   facts.large_cluster = true;
 
-  const rules::Context context = proxy::make_context(config, facts);
+  const rules::Context context = proxy::make_context(proxy::context_settings(config), facts);
 
   CHECK(context.masquerade_mark == 0x80000000);
   CHECK(context.masquerade_all);
@@ -95,12 +97,12 @@ TEST_CASE("context: the compact layout is for nodes that have its match", "[prox
   ContextFacts facts = worker(Family::kIpv4);
   facts.large_cluster = true;
 
-  const rules::Context compact = proxy::make_context(config, facts);
+  const rules::Context compact = proxy::make_context(proxy::context_settings(config), facts);
   CHECK(compact.layout == rules::Layout::kCompact);
   CHECK_FALSE(compact.large_cluster);  // which changes nothing there
 
   facts.capabilities.hairpin_match = false;
-  const rules::Context other = proxy::make_context(config, facts);
+  const rules::Context other = proxy::make_context(proxy::context_settings(config), facts);
   CHECK(other.layout == rules::Layout::kKubeProxy);
   CHECK(other.large_cluster);
 }
@@ -110,7 +112,7 @@ TEST_CASE("context: node ports are open on the host addresses inside the network
   Config config;
   const auto open = [&config](Family family, std::vector<std::string> networks) {
     config.node_port_addresses = std::move(networks);
-    return proxy::make_context(config, worker(family));
+    return proxy::make_context(proxy::context_settings(config), worker(family));
   };
 
   SECTION("one network of each family") {
@@ -151,14 +153,15 @@ TEST_CASE("context: primary means the node's own IPs", "[proxy][context]") {
   config.node_port_addresses = {"primary"};
 
   SECTION("localhost is not among them") {
-    const rules::Context context = proxy::make_context(config, worker(Family::kIpv4));
+    const rules::Context context =
+        proxy::make_context(proxy::context_settings(config), worker(Family::kIpv4));
     CHECK(context.node_port_addresses == ips({"192.168.205.145"}));
     CHECK_FALSE(context.localhost_node_ports);
   }
   SECTION("an unknown IP opens its family everywhere") {
     ContextFacts facts = worker(Family::kIpv6);
     facts.node.addresses.pop_back();
-    CHECK_FALSE(proxy::make_context(config, facts).node_port_addresses);
+    CHECK_FALSE(proxy::make_context(proxy::context_settings(config), facts).node_port_addresses);
   }
 }
 
@@ -166,7 +169,7 @@ TEST_CASE("context: local traffic is detected as the mode says", "[proxy][contex
   Config config;
   const std::vector<rules::Cidr> pod_cidrs = cidrs({"10.244.1.0/24", "10.244.9.0/24"});
   const auto detector = [&](Family family) {
-    return proxy::local_traffic_detector(config, family, pod_cidrs);
+    return proxy::local_traffic_detector(proxy::context_settings(config), family, pod_cidrs);
   };
 
   SECTION("ClusterCIDR without a network of the family detects nothing") {
@@ -198,7 +201,7 @@ TEST_CASE("context: node IPs are the first of each family, unless bindAddress is
   const auto of = [](const std::vector<std::string>& addresses, std::string bind = "0.0.0.0") {
     Config config;
     config.bind_address = std::move(bind);
-    return proxy::node_ips(config, ips(addresses));
+    return proxy::node_ips(proxy::context_settings(config), ips(addresses));
   };
 
   CHECK(of({}) == NodeIps{ip("127.0.0.1"), ip("::1"), Family::kIpv4});
@@ -214,7 +217,7 @@ TEST_CASE("context: localhost needs a kernel setting only if node ports are open
     Config config;
     config.node_port_addresses = networks;
     config.iptables.localhost_node_ports = localhost;
-    return proxy::wants_localhost_node_ports(config);
+    return proxy::wants_localhost_node_ports(proxy::context_settings(config));
   };
 
   CHECK(wanted({}));
