@@ -67,7 +67,7 @@ std::string Credentials::token_from_file() {
   } catch (const std::system_error&) {
     // The last one stays in use.
   }
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (!token.empty()) {
     last_token_ = std::move(token);
   }
@@ -83,13 +83,14 @@ bool Credentials::has_valid_answer() const {
 }
 
 ExecCredential Credentials::exec_credential(const std::stop_token& stop) {
-  std::unique_lock lock(mutex_);
+  MutexLock lock(mutex_);
   const std::uint64_t runs = plugin_runs_;
   while (!has_valid_answer()) {
     if (!is_plugin_running_) {
-      return ask_plugin(lock, stop);
+      return ask_plugin(stop);
     }
-    if (!plugin_ended_.wait(lock, stop, [this] { return !is_plugin_running_; })) {
+    if (!plugin_ended_.wait(
+            lock, stop, [this]() REQUIRES(mutex_) { return !is_plugin_running_; })) {
       throw Stopped();
     }
     if (plugin_runs_ != runs && !plugin_failure_.empty()) {
@@ -102,10 +103,9 @@ ExecCredential Credentials::exec_credential(const std::stop_token& stop) {
   return *exec_;
 }
 
-ExecCredential Credentials::ask_plugin(std::unique_lock<std::mutex>& lock,
-                                       const std::stop_token& stop) {
+ExecCredential Credentials::ask_plugin(const std::stop_token& stop) {
   is_plugin_running_ = true;
-  lock.unlock();
+  mutex_.unlock();
   std::optional<ExecCredential> answer;
   std::string failure;
   try {
@@ -115,7 +115,7 @@ ExecCredential Credentials::ask_plugin(std::unique_lock<std::mutex>& lock,
   } catch (const std::exception& error) {
     failure = error.what();
   }
-  lock.lock();
+  mutex_.lock();
   is_plugin_running_ = false;
   plugin_failure_ = failure;
   if (answer) {
@@ -135,7 +135,7 @@ ExecCredential Credentials::ask_plugin(std::unique_lock<std::mutex>& lock,
 // All watches are refused at the same moment; the answer that the first of them asked for is not
 // to be thrown away by the others.
 void Credentials::refused(const Identity& identity) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (exec_ && exec_->token == identity.token &&
       (exec_->client_certificate.empty() ||
        exec_->client_certificate == identity.client_certificate)) {

@@ -3,11 +3,11 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
-#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string>
 
+#include "k8sclient/base/mutex.h"
 #include "k8sclient/identity/exec_plugin.h"
 #include "k8sclient/identity/kubeconfig.h"
 
@@ -50,16 +50,16 @@ class Credentials {
  private:
   std::string token_from_file();
   ExecCredential exec_credential(const std::stop_token& stop);
-  bool has_valid_answer() const;
-  ExecCredential ask_plugin(std::unique_lock<std::mutex>& lock, const std::stop_token& stop);
+  bool has_valid_answer() const REQUIRES(mutex_);
+  ExecCredential ask_plugin(const std::stop_token& stop) REQUIRES(mutex_);
 
   const ApiServer server_;
-  std::mutex mutex_;  // not held while the plugin runs
-  std::string last_token_;
-  std::optional<ExecCredential> exec_;
-  bool is_plugin_running_ = false;
-  std::uint64_t plugin_runs_ = 0;  // that have ended
-  std::string plugin_failure_;     // of the last run; empty: it went well
+  Mutex mutex_;  // not held while the plugin runs
+  std::string last_token_ GUARDED_BY(mutex_);
+  std::optional<ExecCredential> exec_ GUARDED_BY(mutex_);
+  bool is_plugin_running_ GUARDED_BY(mutex_) = false;
+  std::uint64_t plugin_runs_ GUARDED_BY(mutex_) = 0;  // that have ended
+  std::string plugin_failure_ GUARDED_BY(mutex_);     // of the last run; empty: it went well
   std::condition_variable_any plugin_ended_;
 };
 

@@ -122,7 +122,7 @@ void TlsPolicy::apply(boost::asio::ssl::context& context) const {
 }
 
 void TlsPolicy::note_alert(bool is_ours, std::string_view alert) const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (refusal_.empty()) {  // ours to a bad certificate says less
     refusal_ = fmt::format("{} sent the TLS alert \"{}\"{}",
                            is_ours ? "we" : "the server",
@@ -143,13 +143,13 @@ int TlsPolicy::verify(X509_STORE_CTX* chain) const {
   // Else cpprestsdk's own check would come second; it knows no IPv6 addresses.
   ::X509_STORE_CTX_set_verify_cb(chain, [](int is_good, X509_STORE_CTX*) { return is_good; });
   const int is_good = ::X509_verify_cert(chain);
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   refusal_ = is_good > 0 ? "" : ::X509_verify_cert_error_string(::X509_STORE_CTX_get_error(chain));
   return is_good;
 }
 
 std::string TlsPolicy::take_refusal() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return std::exchange(refusal_, {});
 }
 

@@ -1,11 +1,11 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "k8sclient/base/mutex.h"
 #include "k8sclient/identity/credentials.h"
 
 namespace boost::asio::ssl {
@@ -50,8 +50,8 @@ class TlsPolicy : public std::enable_shared_from_this<TlsPolicy> {
   const Identity identity_;
   const std::string server_name_;
   const IdentityNames names_;
-  mutable std::mutex mutex_;
-  mutable std::string refusal_;
+  mutable Mutex mutex_;
+  mutable std::string refusal_ GUARDED_BY(mutex_);
 };
 
 /// The host is written as an IP address, which is not sent as a server name.

@@ -1,8 +1,9 @@
 #include "k8sclient/objects/types.h"
 
 #include <algorithm>
-#include <mutex>
 #include <unordered_map>
+
+#include "k8sclient/base/mutex.h"
 
 namespace k8sclient {
 
@@ -11,7 +12,7 @@ namespace {
 // Holds its strings; those that nobody else holds (nodes long gone) are swept each time it has
 // doubled.
 struct Pool {
-  std::mutex mutex;
+  Mutex mutex;
   std::unordered_map<std::string_view, std::shared_ptr<const std::string>> strings;
   std::size_t sweep_at = 1024;
 
@@ -36,7 +37,7 @@ SharedString SharedString::intern(std::string_view text) {
     return result;
   }
   auto& [mutex, strings, sweep_at] = pool();
-  const std::lock_guard lock(mutex);
+  const MutexLock lock(mutex);
   if (const auto found = strings.find(text); found != strings.end()) {
     result.text_ = found->second;
     return result;

@@ -12,13 +12,13 @@ constexpr std::size_t kRoom = 1U << 20U;
 }  // namespace
 
 void BodyBuffer::head_arrived() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   has_head_ = true;
   changed_.notify_all();
 }
 
 void BodyBuffer::finish(std::string error) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   is_finished_ = true;
   error_ = std::move(error);
   changed_.notify_all();
@@ -28,7 +28,7 @@ template <typename Condition>
 std::optional<Interruption> BodyBuffer::wait(Clock::time_point deadline,
                                              std::stop_token stop,
                                              Condition condition) {
-  std::unique_lock lock(mutex_);
+  MutexLock lock(mutex_);
   if (changed_.wait_until(lock, stop, deadline, condition)) {
     return std::nullopt;
   }
@@ -37,19 +37,22 @@ std::optional<Interruption> BodyBuffer::wait(Clock::time_point deadline,
 
 std::optional<Interruption> BodyBuffer::wait_for_head(Clock::time_point deadline,
                                                       std::stop_token stop) {
-  return wait(deadline, std::move(stop), [this] { return has_head_ || is_finished_; });
+  return wait(
+      deadline, std::move(stop), [this]() REQUIRES(mutex_) { return has_head_ || is_finished_; });
 }
 
 std::optional<Interruption> BodyBuffer::wait_for_bytes(Clock::time_point deadline,
                                                        std::stop_token stop) {
-  return wait(deadline, std::move(stop), [this] { return !bytes_.empty() || is_finished_; });
+  return wait(deadline, std::move(stop), [this]() REQUIRES(mutex_) {
+    return !bytes_.empty() || is_finished_;
+  });
 }
 
 std::string BodyBuffer::take() {
   std::optional<pplx::task_completion_event<void>> room;
   std::string bytes;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     bytes.swap(bytes_);
     room.swap(room_);
   }
@@ -60,18 +63,18 @@ std::string BodyBuffer::take() {
 }
 
 bool BodyBuffer::is_finished() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return is_finished_;
 }
 
 std::string BodyBuffer::error() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return error_;
 }
 
 void BodyBuffer::abandon() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     is_abandoned_ = true;
   }
   take();
@@ -82,7 +85,7 @@ pplx::task<BodyBuffer::int_type> BodyBuffer::_putc(std::uint8_t byte) {
 }
 
 pplx::task<std::size_t> BodyBuffer::_putn(const std::uint8_t* bytes, std::size_t count) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (is_abandoned_) {
     return pplx::task_from_result(count);
   }

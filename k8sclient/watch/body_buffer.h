@@ -3,12 +3,13 @@
 #include <chrono>
 #include <condition_variable>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string>
 
 #include <cpprest/astreambuf.h>
+
+#include "k8sclient/base/mutex.h"
 
 namespace k8sclient {
 
@@ -113,14 +114,15 @@ class BodyBuffer : public concurrency::streams::details::streambuf_state_manager
                                    std::stop_token stop,
                                    Condition condition);
 
-  mutable std::mutex mutex_;
+  mutable Mutex mutex_;
   std::condition_variable_any changed_;
-  std::string bytes_;
-  std::optional<pplx::task_completion_event<void>> room_;  // set: the writer waits for it
-  bool has_head_ = false;
-  bool is_finished_ = false;
-  bool is_abandoned_ = false;
-  std::string error_;
+  std::string bytes_ GUARDED_BY(mutex_);
+  std::optional<pplx::task_completion_event<void>> room_
+      GUARDED_BY(mutex_);  // set: the writer waits for it
+  bool has_head_ GUARDED_BY(mutex_) = false;
+  bool is_finished_ GUARDED_BY(mutex_) = false;
+  bool is_abandoned_ GUARDED_BY(mutex_) = false;
+  std::string error_ GUARDED_BY(mutex_);
 };
 
 }  // namespace k8sclient

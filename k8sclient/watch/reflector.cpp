@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "k8sclient/base/mutex.h"
 #include "k8sclient/watch/answers.h"
 
 namespace k8sclient {
@@ -43,9 +44,9 @@ bool is_headless(const T& object) {
 }
 
 void sleep_for(std::chrono::milliseconds delay, const std::stop_token& stop) {
-  std::mutex mutex;
+  Mutex mutex;
   std::condition_variable_any never;
-  std::unique_lock lock(mutex);
+  MutexLock lock(mutex);
   never.wait_for(lock, stop, delay, [] { return false; });
 }
 
@@ -76,7 +77,7 @@ void Reflector<T>::run(std::stop_token stop) {
 
 template <typename T>
 WatchStatus Reflector<T>::status() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return status_;
 }
 
@@ -276,7 +277,7 @@ void Reflector<T>::deliver_list(std::vector<T> objects, std::string resource_ver
   SPDLOG_INFO("{}: listed {} objects at {}", query_.resource, objects.size(), resource_version);
   sink_(Listed<T>{std::move(objects)});
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     status_.is_synced = true;
     ++status_.lists;
     if (is_before(resource_version, status_.resource_version)) {
@@ -299,7 +300,7 @@ void Reflector<T>::heard(const std::string& resource_version) {
     position_ = resource_version;
   }
   backoff_.reset();
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   status_.last_heard = std::chrono::steady_clock::now();
   status_.last_error.clear();
   status_.resource_version = position_;
@@ -308,7 +309,7 @@ void Reflector<T>::heard(const std::string& resource_version) {
 template <typename T>
 void Reflector<T>::skip_malformed(const DecodeError& error) {
   SPDLOG_WARN("{}: skipped a malformed object: {}", query_.resource, error.what());
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   ++status_.malformed;
 }
 
@@ -319,7 +320,7 @@ Milliseconds Reflector<T>::failed(const std::exception& error) {
   count_silence(error);
   reposition(error);
   SPDLOG_WARN("{}: trying again in {} ms: {}", query_.resource, delay.count(), error.what());
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   ++status_.failures;
   status_.last_error = error.what();
   return delay;

@@ -4,11 +4,11 @@
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string>
 
+#include "k8sclient/base/mutex.h"
 #include "k8sclient/objects/decode.h"
 #include "k8sclient/objects/query.h"
 #include "k8sclient/objects/types.h"
@@ -100,8 +100,8 @@ class Reflector {
   std::map<ObjectName, T> initial_;  // of a streaming list that is not complete
   bool is_initial_complete_ = false;
 
-  mutable std::mutex mutex_;
-  WatchStatus status_;
+  mutable Mutex mutex_;
+  WatchStatus status_ GUARDED_BY(mutex_);
 };
 
 }  // namespace k8sclient

@@ -1,7 +1,6 @@
 #include "k8sclient/watch/transport.h"
 
 #include <algorithm>
-#include <mutex>
 #include <utility>
 
 #include <cpprest/http_client.h>
@@ -9,6 +8,7 @@
 #include <pplx/threadpool.h>
 
 #include "k8sclient/base/line_splitter.h"
+#include "k8sclient/base/mutex.h"
 #include "k8sclient/identity/credentials.h"
 #include "k8sclient/identity/tls.h"
 #include "k8sclient/objects/api_status.h"
@@ -312,7 +312,7 @@ class HttpTransport : public Transport {
   // Connections are kept as long as certificates stay the same.
   Client client_for(Identity identity) {
     identity.token.clear();
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (!client_.http || client_.identity != identity) {
       client_ = make_client(identity);
     }
@@ -346,8 +346,8 @@ class HttpTransport : public Transport {
   const web::uri url_;
   std::optional<web::web_proxy> proxy_;
   Credentials credentials_;
-  std::mutex mutex_;
-  Client client_;
+  Mutex mutex_;
+  Client client_ GUARDED_BY(mutex_);
 };
 
 }  // namespace

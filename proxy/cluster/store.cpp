@@ -68,7 +68,7 @@ Store::Store(TranslateOptions options, Time started)
 
 Warnings Store::apply(k8sclient::Event<k8sclient::Service> event) {
   Batch<k8sclient::Service> batch = batch_of(std::move(event), options_);
-  const std::lock_guard writing(writing_);
+  const k8sclient::MutexLock writing(writing_);
   if (batch.is_list) {
     batch.absent = gone(batch, known_services());
   }
@@ -85,7 +85,7 @@ Warnings Store::apply(k8sclient::Event<k8sclient::Service> event) {
 
 Warnings Store::apply(k8sclient::Event<k8sclient::EndpointSlice> event) {
   Batch<k8sclient::EndpointSlice> batch = batch_of(std::move(event), options_);
-  const std::lock_guard writing(writing_);
+  const k8sclient::MutexLock writing(writing_);
   if (batch.is_list) {
     batch.absent = gone(batch, slices_.names());
   }
@@ -122,7 +122,7 @@ Warnings Store::apply(k8sclient::Event<k8sclient::Node> event) {
   if (ours != nodes.end()) {
     translation = translate(*ours);
   }
-  const std::lock_guard lock(mutex_);
+  const k8sclient::MutexLock lock(mutex_);
   if (translation && !(node_ && *node_ == translation->node)) {
     node_ = std::make_shared<const NodeFacts>(std::move(translation->node));
     renew_all();
@@ -138,13 +138,13 @@ Warnings Store::apply(k8sclient::Event<k8sclient::Node> event) {
 }
 
 void Store::wake() {
-  const std::lock_guard lock(mutex_);
+  const k8sclient::MutexLock lock(mutex_);
   renew_all();
   wake_waiting();
 }
 
 bool Store::complete() const {
-  const std::lock_guard lock(mutex_);
+  const k8sclient::MutexLock lock(mutex_);
   return is_complete();
 }
 
@@ -162,7 +162,7 @@ std::optional<Store::Update> Store::wait(Family family,
       return std::nullopt;
     }
     {
-      const std::lock_guard lock(mutex_);
+      const k8sclient::MutexLock lock(mutex_);
       if (is_complete() && families_[family].revision != seen_revision) {
         return update_of(family);
       }
@@ -176,7 +176,7 @@ std::optional<Store::Update> Store::wait(Family family,
 }
 
 std::optional<Store::Update> Store::latest(Family family) {
-  const std::lock_guard lock(mutex_);
+  const k8sclient::MutexLock lock(mutex_);
   if (!is_complete()) {
     return std::nullopt;
   }
@@ -184,7 +184,7 @@ std::optional<Store::Update> Store::latest(Family family) {
 }
 
 std::vector<Store::Time> Store::begin_sync(Family family, std::uint64_t revision) {
-  const std::lock_guard lock(mutex_);
+  const k8sclient::MutexLock lock(mutex_);
   FamilyState& state = families_[family];
   state.counts.services_pending = 0;
   state.counts.endpoints_pending = 0;
@@ -204,7 +204,7 @@ std::vector<Store::Time> Store::begin_sync(Family family, std::uint64_t revision
 }
 
 void Store::give_back(Family family, const std::vector<Time>& trigger_times) {
-  const std::lock_guard lock(mutex_);
+  const k8sclient::MutexLock lock(mutex_);
   for (const Time time : trigger_times) {
     // Filed under no Service: deletions since then do not concern them.
     families_[family].remember(ObjectName{}, {.revision = 0, .time = time});
@@ -212,7 +212,7 @@ void Store::give_back(Family family, const std::vector<Time>& trigger_times) {
 }
 
 Store::ChangeCounts Store::change_counts(Family family) const {
-  const std::lock_guard lock(mutex_);
+  const k8sclient::MutexLock lock(mutex_);
   return families_[family].counts;
 }
 
@@ -250,7 +250,7 @@ void Store::FamilyState::apply(const Consequences& consequences) {
 }
 
 void Store::publish(const ForEachFamily& consequences, bool Listings::*listed) {
-  const std::lock_guard lock(mutex_);
+  const k8sclient::MutexLock lock(mutex_);
   for (const Family family : kFamilies) {
     families_[family].apply(consequences[family]);
   }
@@ -281,12 +281,12 @@ void Store::wake_waiting() const {
 }
 
 Store::Waiting::Waiting(Store& store, const Waker& waker) : store_(store), waker_(waker) {
-  const std::lock_guard lock(store_.mutex_);
+  const k8sclient::MutexLock lock(store_.mutex_);
   store_.waiting_.insert(&waker_);
 }
 
 Store::Waiting::~Waiting() {
-  const std::lock_guard lock(store_.mutex_);
+  const k8sclient::MutexLock lock(store_.mutex_);
   store_.waiting_.erase(&waker_);
 }
 
@@ -299,8 +299,8 @@ Store::Update Store::update_of(Family family) {
 }
 
 std::vector<ObjectName> Store::known_services() const {
-  auto result = families_[Family::kIpv4].snapshot.services();
-  std::ranges::move(families_[Family::kIpv6].snapshot.services(), std::back_inserter(result));
+  auto result = state_of(Family::kIpv4).snapshot.services();
+  std::ranges::move(state_of(Family::kIpv6).snapshot.services(), std::back_inserter(result));
   std::ranges::sort(result);
   result.erase(std::unique(result.begin(), result.end()), result.end());
   return result;
@@ -340,7 +340,7 @@ bool Store::program(Family family,
       port.endpoints = endpoints_of(slices, family, port_name.port, port_name.protocol);
     }
   }
-  auto change = families_[family].snapshot.replacement(name, std::move(ports), rules);
+  auto change = state_of(family).snapshot.replacement(name, std::move(ports), rules);
   if (change) {
     consequences.replacements.push_back(std::move(*change));
   }
@@ -386,7 +386,7 @@ void Store::update_endpoints(const ObjectName& service, Family family, Consequen
   if (auto set_aside = set_aside_[family].extract(service)) {
     known = std::move(set_aside.mapped());
   } else {
-    for (const auto& [name, port] : families_[family].snapshot.ports_of(service)) {
+    for (const auto& [name, port] : state_of(family).snapshot.ports_of(service)) {
       known.ports.emplace_back(name, without_endpoints(*port));
     }
   }

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <set>
 #include <span>
@@ -13,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "k8sclient/base/mutex.h"
 #include "k8sclient/objects/types.h"
 #include "proxy/cluster/slice_index.h"
 #include "proxy/cluster/translate.h"
@@ -162,50 +162,59 @@ class Store {
   using Touched = std::set<std::pair<k8sclient::ObjectName, rules::Family>>;
 
   // With writing_ held.
-  std::vector<k8sclient::ObjectName> known_services() const;
+  std::vector<k8sclient::ObjectName> known_services() const REQUIRES(writing_);
   void put_service(const k8sclient::ObjectName& name,
                    ServiceTranslation translation,
-                   ForEachFamily& consequences);
+                   ForEachFamily& consequences) REQUIRES(writing_);
   bool program(rules::Family family,
                const k8sclient::ObjectName& name,
                SetAside service,
-               Consequences& consequences);
+               Consequences& consequences) REQUIRES(writing_);
   void put_slice(const k8sclient::ObjectName& name,
                  Slice slice,
                  Touched& touched,
-                 ForEachFamily& consequences);
+                 ForEachFamily& consequences) REQUIRES(writing_);
   void remove_slice(const k8sclient::ObjectName& name,
                     Touched& touched,
-                    ForEachFamily& consequences);
+                    ForEachFamily& consequences) REQUIRES(writing_);
   void update_endpoints(const k8sclient::ObjectName& service,
                         rules::Family family,
-                        Consequences& consequences);
+                        Consequences& consequences) REQUIRES(writing_);
   void publish(const ForEachFamily& consequences, bool Listings::*listed);
 
-  // With mutex_ held.
-  bool is_complete() const { return listed_.services && listed_.slices && listed_.node; }
+  /// To read only: nobody changes it while writing_ is held, so that mutex_ is not needed.
+  const FamilyState& state_of(rules::Family family) const REQUIRES(writing_)
+      IPTPROXY_ATTRIBUTE(no_thread_safety_analysis) {
+    return families_[family];
+  }
 
-  void mark_listed(bool Listings::*kind);
-  void renew_all();
-  Update update_of(rules::Family family);
-  void wake_waiting() const;
+  // With mutex_ held.
+  bool is_complete() const REQUIRES(mutex_) {
+    return listed_.services && listed_.slices && listed_.node;
+  }
+
+  void mark_listed(bool Listings::*kind) REQUIRES(mutex_);
+  void renew_all() REQUIRES(mutex_);
+  Update update_of(rules::Family family) REQUIRES(mutex_);
+  void wake_waiting() const REQUIRES(mutex_);
 
   const TranslateOptions options_;
   const Time started_;
 
   // Held by whoever changes anything, while it works out what that means. Always before mutex_.
-  std::mutex writing_;
-  SliceIndex slices_;  // with writing_, as the next one
-  PerFamily<std::map<k8sclient::ObjectName, SetAside>> set_aside_;  // left out of the snapshots
+  k8sclient::Mutex writing_;
+  SliceIndex slices_ GUARDED_BY(writing_);
+  PerFamily<std::map<k8sclient::ObjectName, SetAside>> set_aside_
+      GUARDED_BY(writing_);  // left out of the snapshots
 
   // Held to change or read what follows; only read, for who holds writing_.
-  mutable std::mutex mutex_;
-  std::set<const Waker*> waiting_;
-  Listings listed_;
-  PerFamily<FamilyState> families_{FamilyState(rules::Family::kIpv4),
-                                   FamilyState(rules::Family::kIpv6)};
-  std::shared_ptr<const NodeFacts> node_;
-  Warnings node_warnings_;  // the last ones
+  mutable k8sclient::Mutex mutex_;
+  std::set<const Waker*> waiting_ GUARDED_BY(mutex_);
+  Listings listed_ GUARDED_BY(mutex_);
+  PerFamily<FamilyState> families_ GUARDED_BY(mutex_){FamilyState(rules::Family::kIpv4),
+                                                      FamilyState(rules::Family::kIpv6)};
+  std::shared_ptr<const NodeFacts> node_ GUARDED_BY(mutex_);
+  Warnings node_warnings_ GUARDED_BY(mutex_);  // the last ones
 };
 
 }  // namespace proxy

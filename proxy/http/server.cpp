@@ -64,7 +64,7 @@ std::optional<std::string> HttpServer::listen(const ListenAddress& address, Hand
   close(address);
   std::optional<std::string> error;
   {
-    const std::lock_guard lock(mutex_);
+    const k8sclient::MutexLock lock(mutex_);
     Listener& listener = listeners_[address];
     listener = Listener{.handler = std::move(handler)};
     error = open(address, listener);
@@ -75,7 +75,7 @@ std::optional<std::string> HttpServer::listen(const ListenAddress& address, Hand
 
 void HttpServer::close(const ListenAddress& address) {
   {
-    const std::lock_guard lock(mutex_);
+    const k8sclient::MutexLock lock(mutex_);
     const auto found = listeners_.find(address);
     if (found == listeners_.end()) {
       return;
@@ -91,7 +91,7 @@ void HttpServer::close(const ListenAddress& address) {
 }
 
 std::optional<std::uint16_t> HttpServer::port(const ListenAddress& address) const {
-  const std::lock_guard lock(mutex_);
+  const k8sclient::MutexLock lock(mutex_);
   const auto found = listeners_.find(address);
   return found == listeners_.end() || !found->second.port
              ? std::nullopt
@@ -119,7 +119,7 @@ std::optional<std::string> HttpServer::open(const ListenAddress& address,
 
 /// All ports that are open, after trying again to open those whose time has come.
 std::vector<std::shared_ptr<const HttpServer::Port>> HttpServer::open_ports(TimePoint now) {
-  const std::lock_guard lock(mutex_);
+  const k8sclient::MutexLock lock(mutex_);
   std::vector<std::shared_ptr<const Port>> ports;
   next_retry_ = TimePoint::max();
   for (auto& [address, listener] : listeners_) {

@@ -8,7 +8,6 @@
 #include <list>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <stop_token>
@@ -18,6 +17,7 @@
 
 #include <poll.h>
 
+#include "k8sclient/base/mutex.h"
 #include "proxy/host/descriptor.h"
 #include "proxy/http/connection.h"
 #include "proxy/http/listen_socket.h"
@@ -96,8 +96,8 @@ class HttpServer {
 
   const Limits limits_;
   const Descriptor wake_;
-  mutable std::mutex mutex_;  // of listeners_
-  std::map<ListenAddress, Listener> listeners_;
+  mutable k8sclient::Mutex mutex_;  // of listeners_
+  std::map<ListenAddress, Listener> listeners_ GUARDED_BY(mutex_);
   std::list<Client> clients_;  // of the thread alone, as what follows; the quietest first
   TimePoint next_retry_ = TimePoint::max();
   TimePoint accept_after_{};

@@ -4,8 +4,9 @@
 #include <condition_variable>
 #include <cstddef>
 #include <future>
-#include <mutex>
 #include <optional>
+
+#include "k8sclient/base/mutex.h"
 
 namespace proxy {
 
@@ -17,46 +18,46 @@ class BlockTurns {
 
   /// Waits for a block that is not in use. Nothing if it was ended.
   std::optional<std::size_t> next_to_fill() {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return ended_ || filled_ - used_ < blocks_; });
+    k8sclient::MutexLock lock(mutex_);
+    changed_.wait(lock, [&]() REQUIRES(mutex_) { return ended_ || filled_ - used_ < blocks_; });
     return ended_ ? std::nullopt : std::optional(filled_ % blocks_);
   }
 
   /// Waits for a filled block. Nothing if it was ended and all that were filled have been used.
   std::optional<std::size_t> next_to_use() {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return ended_ || filled_ > used_; });
+    k8sclient::MutexLock lock(mutex_);
+    changed_.wait(lock, [&]() REQUIRES(mutex_) { return ended_ || filled_ > used_; });
     return filled_ > used_ ? std::optional(used_ % blocks_) : std::nullopt;
   }
 
   void filled() {
-    change([&] { ++filled_; });
+    change([&]() REQUIRES(mutex_) { ++filled_; });
   }
 
   void used() {
-    change([&] { ++used_; });
+    change([&]() REQUIRES(mutex_) { ++used_; });
   }
 
   void end() {
-    change([&] { ended_ = true; });
+    change([&]() REQUIRES(mutex_) { ended_ = true; });
   }
 
  private:
   template <typename Change>
   void change(const Change& make) {
     {
-      const std::lock_guard lock(mutex_);
+      const k8sclient::MutexLock lock(mutex_);
       make();
     }
     changed_.notify_all();
   }
 
   const std::size_t blocks_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::size_t filled_ = 0;  // in all
-  std::size_t used_ = 0;    // in all
-  bool ended_ = false;
+  k8sclient::Mutex mutex_;
+  std::condition_variable_any changed_;
+  std::size_t filled_ GUARDED_BY(mutex_) = 0;  // in all
+  std::size_t used_ GUARDED_BY(mutex_) = 0;    // in all
+  bool ended_ GUARDED_BY(mutex_) = false;
 };
 
 /// Calls `use(block)` in this thread for one block after the other, while another thread fills the

@@ -7,7 +7,7 @@ namespace proxy {
 
 void NftCommits::add(std::uint32_t generation) {
   constexpr std::size_t kKept = 1000;
-  const std::lock_guard lock(mutex_);
+  const k8sclient::MutexLock lock(mutex_);
   if (!ranges_.empty() && ranges_.back().last + 1 == generation) {
     ranges_.back().last = generation;
     return;
@@ -23,7 +23,7 @@ bool NftCommits::contains(std::uint32_t generation) const {
 }
 
 bool NftCommits::contains_all(std::uint32_t before, std::uint32_t last) const {
-  const std::lock_guard lock(mutex_);
+  const k8sclient::MutexLock lock(mutex_);
   // A range goes from its first number on, also where the numbers begin anew.
   while (before != last) {
     const std::uint32_t next = before + 1;

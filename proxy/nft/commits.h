@@ -4,6 +4,8 @@
 #include <deque>
 #include <mutex>
 
+#include "k8sclient/base/mutex.h"
+
 namespace proxy {
 
 /// The transactions on nftables that this process has committed, so that nobody takes them for
@@ -29,9 +31,9 @@ class NftCommits {
     std::uint32_t last;
   };
 
-  std::mutex turn_;
-  mutable std::mutex mutex_;
-  std::deque<Range> ranges_;  // in the order of their commits
+  std::mutex turn_;  // held by whoever has the turn, from one function to another
+  mutable k8sclient::Mutex mutex_;
+  std::deque<Range> ranges_ GUARDED_BY(mutex_);  // in the order of their commits
 };
 
 }  // namespace proxy

@@ -184,7 +184,7 @@ ClusterEvents::~ClusterEvents() {
 
 void ClusterEvents::tell(const ClusterEvent& event) {
   const auto now = std::chrono::system_clock::now();
-  const std::lock_guard lock(mutex_);
+  const k8sclient::MutexLock lock(mutex_);
   std::string key = fold_key(event);
   const auto folded = repeats_.admit(key, now);
   if (!folded || waiting_.size() >= kMaxWaiting || !objects_.admit(object_key(event), now)) {
@@ -195,8 +195,9 @@ void ClusterEvents::tell(const ClusterEvent& event) {
 }
 
 void ClusterEvents::finish(std::chrono::milliseconds patience) {
-  std::unique_lock lock(mutex_);
-  changed_.wait_for(lock, patience, [this] { return waiting_.empty() && !is_sending_; });
+  k8sclient::MutexLock lock(mutex_);
+  changed_.wait_for(
+      lock, patience, [this]() REQUIRES(mutex_) { return waiting_.empty() && !is_sending_; });
 }
 
 void ClusterEvents::run(const std::stop_token& stop) {
@@ -206,8 +207,9 @@ void ClusterEvents::run(const std::stop_token& stop) {
   while (true) {
     std::optional<Letter> letter;
     {
-      std::unique_lock lock(mutex_);
-      if (!changed_.wait(lock, stop, [&] { return !waiting_.empty(); }) || stop.stop_requested()) {
+      k8sclient::MutexLock lock(mutex_);
+      if (!changed_.wait(lock, stop, [&]() REQUIRES(mutex_) { return !waiting_.empty(); }) ||
+          stop.stop_requested()) {
         return;
       }
       letter = std::move(waiting_.front());
@@ -221,7 +223,7 @@ void ClusterEvents::run(const std::stop_token& stop) {
                   {{"path", event_path(letter->event)}, {"error", error.what()}});
     }
     {
-      const std::lock_guard lock(mutex_);
+      const k8sclient::MutexLock lock(mutex_);
       is_sending_ = false;
     }
     changed_.notify_all();

@@ -6,12 +6,12 @@
 #include <deque>
 #include <functional>
 #include <map>
-#include <mutex>
 #include <stop_token>
 #include <string>
 #include <string_view>
 #include <thread>
 
+#include "k8sclient/base/mutex.h"
 #include "proxy/log/repeats.h"
 #include "rules/address_clash.h"
 #include "rules/service.h"
@@ -124,12 +124,12 @@ class ClusterEvents {
 
   const Requests requests_;
   const std::string instance_;
-  std::mutex mutex_;
+  k8sclient::Mutex mutex_;
   std::condition_variable_any changed_;
-  std::deque<Letter> waiting_;
-  bool is_sending_ = false;
-  Repeats repeats_;                       // of each event
-  Repeats objects_;                       // of each object
+  std::deque<Letter> waiting_ GUARDED_BY(mutex_);
+  bool is_sending_ GUARDED_BY(mutex_) = false;
+  Repeats repeats_ GUARDED_BY(mutex_);    // of each event
+  Repeats objects_ GUARDED_BY(mutex_);    // of each object
   std::map<std::string, Posted> posted_;  // of the thread
   std::jthread thread_;
 };

@@ -73,7 +73,7 @@ HealthState::HealthState(Settings settings) : settings_(std::move(settings)) {
 }
 
 void HealthState::queued(rules::Family family, Moment now) {
-  const std::lock_guard lock(mutex_);
+  const k8sclient::MutexLock lock(mutex_);
   SyncTimes& times = syncs_[family];
   if (!times.queued) {
     times.queued = now;
@@ -81,12 +81,12 @@ void HealthState::queued(rules::Family family, Moment now) {
 }
 
 void HealthState::synced(rules::Family family, Moment now) {
-  const std::lock_guard lock(mutex_);
+  const k8sclient::MutexLock lock(mutex_);
   syncs_[family] = {.updated = now, .queued = std::nullopt};
 }
 
 void HealthState::heard(std::string_view resource, Moment now) {
-  const std::lock_guard lock(mutex_);
+  const k8sclient::MutexLock lock(mutex_);
   const auto found = watches_.find(resource);
   if (found == watches_.end()) {
     watches_.emplace(resource, now);
@@ -96,12 +96,12 @@ void HealthState::heard(std::string_view resource, Moment now) {
 }
 
 void HealthState::set_node_eligible(bool eligible) {
-  const std::lock_guard lock(mutex_);
+  const k8sclient::MutexLock lock(mutex_);
   node_eligible_ = eligible;
 }
 
 HealthVerdict HealthState::verdict(Moment now) const {
-  const std::lock_guard lock(mutex_);
+  const k8sclient::MutexLock lock(mutex_);
   HealthVerdict verdict{.now = now, .node_eligible = node_eligible_};
   for (const auto& [family, times] : syncs_) {
     const auto waiting =

@@ -2,13 +2,13 @@
 
 #include <chrono>
 #include <map>
-#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "k8sclient/base/mutex.h"
 #include "k8sclient/objects/types.h"
 #include "proxy/http/message.h"
 #include "rules/net.h"
@@ -79,10 +79,10 @@ class HealthState {
   };
 
   const Settings settings_;
-  mutable std::mutex mutex_;
-  std::map<rules::Family, SyncTimes> syncs_;
-  std::map<std::string, Moment, std::less<>> watches_;
-  bool node_eligible_ = false;
+  mutable k8sclient::Mutex mutex_;
+  std::map<rules::Family, SyncTimes> syncs_ GUARDED_BY(mutex_);
+  std::map<std::string, Moment, std::less<>> watches_ GUARDED_BY(mutex_);
+  bool node_eligible_ GUARDED_BY(mutex_) = false;
 };
 
 /// Methods of probes: HAProxy, for one, asks with OPTIONS unless it is told otherwise.

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "k8sclient/base/mutex.h"
 #include "proxy/http/routes.h"
 #include "proxy/report/health.h"
 #include "proxy/text/json.h"
@@ -88,14 +89,16 @@ Response service_health_response(const ServiceHealthCheck& check, bool proxy_hea
 }
 
 struct ServiceHealth::Answers {
+  explicit Answers(std::function<bool()> healthy) : proxy_healthy(std::move(healthy)) {}
+
   const std::function<bool()> proxy_healthy;
-  std::mutex mutex;  // of checks; never held while the server or proxy_healthy is called
-  PerFamily<std::map<std::uint16_t, ServiceHealthCheck>> checks;
+  k8sclient::Mutex mutex;  // of checks; never held while the server or proxy_healthy is called
+  PerFamily<std::map<std::uint16_t, ServiceHealthCheck>> checks GUARDED_BY(mutex);
 
   Response answer(rules::Family family, std::uint16_t port) {
     std::optional<ServiceHealthCheck> check;
     {
-      const std::lock_guard lock(mutex);
+      const k8sclient::MutexLock lock(mutex);
       const auto found = checks[family].find(port);
       if (found != checks[family].end()) {
         check = found->second;
@@ -123,7 +126,7 @@ ServiceHealth::~ServiceHealth() {
 
 void ServiceHealth::update(const rules::Snapshot& snapshot,
                            const std::optional<std::vector<rules::IpAddress>>& addresses) {
-  const std::lock_guard updating(update_mutex_);
+  const k8sclient::MutexLock updating(update_mutex_);
   const rules::Family family = snapshot.family;
   const auto checks = service_health_checks(snapshot);
   const auto listened = addresses.value_or(std::vector{wildcard(family)});
@@ -134,7 +137,7 @@ void ServiceHealth::update(const rules::Snapshot& snapshot,
     }
   }
   {
-    const std::lock_guard lock(answers_->mutex);
+    const k8sclient::MutexLock lock(answers_->mutex);
     answers_->checks[family] = checks.served;
   }
   for (const ListenAddress& address : listening_[family]) {

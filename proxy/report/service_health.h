@@ -6,7 +6,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -14,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "k8sclient/base/mutex.h"
 #include "proxy/host/per_family.h"
 #include "proxy/http/server.h"
 #include "rules/service.h"
@@ -69,14 +69,16 @@ class ServiceHealth {
   /// What requests are answered from; handlers share it, since one may outlive its port.
   struct Answers;
 
-  void tell_unserved(rules::Family family, const ServiceHealthChecks& checks);
+  void tell_unserved(rules::Family family, const ServiceHealthChecks& checks)
+      REQUIRES(update_mutex_);
 
   HttpServer& server_;
   const OnFailure on_failure_;
   const std::shared_ptr<Answers> answers_;
-  std::mutex update_mutex_;  // one update at a time
-  PerFamily<std::set<ListenAddress>> listening_;
-  PerFamily<std::set<std::string>> unserved_;  // "namespace/name:port" that was told
+  k8sclient::Mutex update_mutex_;  // one update at a time
+  PerFamily<std::set<ListenAddress>> listening_ GUARDED_BY(update_mutex_);
+  PerFamily<std::set<std::string>> unserved_
+      GUARDED_BY(update_mutex_);  // "namespace/name:port" that was told
 };
 
 }  // namespace proxy

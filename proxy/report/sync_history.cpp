@@ -24,7 +24,7 @@ void SyncHistory::add(const SyncRecord& record) {
   const SyncPoint point{.at = std::chrono::system_clock::now(),
                         .seconds = std::chrono::duration<double>(record.took).count(),
                         .outcome = outcome_of(record.report)};
-  const std::lock_guard lock(mutex_);
+  const k8sclient::MutexLock lock(mutex_);
   OfFamily& family = families_[record.family];
   family.syncs.push_back(point);
   if (family.syncs.size() > kRememberedSyncs) {
@@ -39,7 +39,7 @@ void SyncHistory::add(const SyncRecord& record) {
 }
 
 SyncHistory::OfFamily SyncHistory::of(rules::Family family) const {
-  const std::lock_guard lock(mutex_);
+  const k8sclient::MutexLock lock(mutex_);
   return families_[family];
 }
 

@@ -1,9 +1,9 @@
 #pragma once
 
 #include <deque>
-#include <mutex>
 #include <optional>
 
+#include "k8sclient/base/mutex.h"
 #include "proxy/host/per_family.h"
 #include "proxy/report/status.h"
 #include "proxy/sync/worker.h"
@@ -26,8 +26,8 @@ class SyncHistory {
   OfFamily of(rules::Family family) const;
 
  private:
-  mutable std::mutex mutex_;
-  PerFamily<OfFamily> families_;
+  mutable k8sclient::Mutex mutex_;
+  PerFamily<OfFamily> families_ GUARDED_BY(mutex_);
 };
 
 }  // namespace proxy

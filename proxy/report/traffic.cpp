@@ -94,7 +94,7 @@ TrafficWatch::TrafficWatch(TrafficMeter::Read read)
 
 std::shared_ptr<const Traffic> TrafficWatch::traffic(rules::Family family,
                                                      const rules::Ruleset& wanted) {
-  const std::lock_guard lock(mutex_);
+  const k8sclient::MutexLock lock(mutex_);
   wanted_[family] = wanted;
   asked_.notify_one();
   return known_[family];
@@ -112,12 +112,10 @@ std::optional<std::shared_ptr<const Traffic>> TrafficWatch::look(rules::Family f
 }
 
 void TrafficWatch::run(const std::stop_token& stop) {
-  const auto is_asked = [this] {
-    return std::any_of(kFamilies.begin(), kFamilies.end(), [this](rules::Family family) {
-      return wanted_[family].has_value();
-    });
+  const auto is_asked = [this]() REQUIRES(mutex_) {
+    return wanted_[rules::Family::kIpv4].has_value() || wanted_[rules::Family::kIpv6].has_value();
   };
-  std::unique_lock lock(mutex_);
+  k8sclient::MutexLock lock(mutex_);
   while (asked_.wait(lock, stop, is_asked)) {
     for (const rules::Family family : kFamilies) {
       if (const auto wanted = std::exchange(wanted_[family], std::nullopt)) {

@@ -6,13 +6,13 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <thread>
 #include <unordered_map>
 #include <vector>
 
+#include "k8sclient/base/mutex.h"
 #include "proxy/host/per_family.h"
 #include "proxy/tables/entrance.h"
 #include "rules/compile.h"
@@ -79,11 +79,12 @@ class TrafficWatch {
   std::optional<std::shared_ptr<const Traffic>> look(rules::Family family,
                                                      const rules::Ruleset& wanted);
 
-  TrafficMeter meter_;  // of the thread
-  std::mutex mutex_;    // of the next three
+  TrafficMeter meter_;      // of the thread
+  k8sclient::Mutex mutex_;  // of the next three
   std::condition_variable_any asked_;
-  PerFamily<std::optional<rules::Ruleset>> wanted_;  // for whom it was asked and not yet looked
-  PerFamily<std::shared_ptr<const Traffic>> known_;
+  PerFamily<std::optional<rules::Ruleset>> wanted_
+      GUARDED_BY(mutex_);  // for whom it was asked and not yet looked
+  PerFamily<std::shared_ptr<const Traffic>> known_ GUARDED_BY(mutex_);
   std::jthread thread_;  // uses all of these
 };
 

@@ -32,7 +32,7 @@ FlowCleaner::FlowCleaner(rules::Family family, OnWalk on_walk)
 
 void FlowCleaner::follow(FlowRules rules) {
   {
-    const std::lock_guard lock(mutex_);
+    const k8sclient::MutexLock lock(mutex_);
     rules.were_away = rules.were_away || (wanted_ && wanted_->were_away);
     wanted_ = std::move(rules);
     is_known_ = false;
@@ -41,8 +41,8 @@ void FlowCleaner::follow(FlowRules rules) {
 }
 
 void FlowCleaner::finish() {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return is_idle_ && !wanted_; });
+  k8sclient::MutexLock lock(mutex_);
+  changed_.wait(lock, [this]() REQUIRES(mutex_) { return is_idle_ && !wanted_; });
 }
 
 void FlowCleaner::run(const std::stop_token& stop) {
@@ -50,10 +50,10 @@ void FlowCleaner::run(const std::stop_token& stop) {
   while (true) {
     std::optional<FlowRules> rules;
     {
-      std::unique_lock lock(mutex_);
+      k8sclient::MutexLock lock(mutex_);
       is_idle_ = true;
       changed_.notify_all();
-      if (!changed_.wait(lock, stop, [this] { return wanted_.has_value(); })) {
+      if (!changed_.wait(lock, stop, [this]() REQUIRES(mutex_) { return wanted_.has_value(); })) {
         return;
       }
       is_idle_ = false;
@@ -84,16 +84,17 @@ void FlowCleaner::clean(FlowRules rules, const std::stop_token& stop) {
 
 /// Rules that a walk should go on with, once.
 std::optional<FlowRules> FlowCleaner::newer() {
-  const std::lock_guard lock(mutex_);
+  const k8sclient::MutexLock lock(mutex_);
   return std::exchange(is_known_, true) ? std::nullopt : wanted_;
 }
 
 /// After a while, or as soon as there are others to follow.
 void FlowCleaner::try_again(FlowRules rules, const std::stop_token& stop) {
-  std::unique_lock lock(mutex_);
+  k8sclient::MutexLock lock(mutex_);
   is_idle_ = true;
   changed_.notify_all();
-  changed_.wait_for(lock, stop, back_off_, [this] { return wanted_.has_value(); });
+  changed_.wait_for(
+      lock, stop, back_off_, [this]() REQUIRES(mutex_) { return wanted_.has_value(); });
   is_idle_ = false;
   back_off_ = std::min(back_off_ * 2, kLastRetry);
   if (wanted_) {

@@ -3,10 +3,10 @@
 #include <chrono>
 #include <condition_variable>
 #include <functional>
-#include <mutex>
 #include <optional>
 #include <thread>
 
+#include "k8sclient/base/mutex.h"
 #include "proxy/kernel/conntrack.h"
 
 namespace proxy {
@@ -40,11 +40,11 @@ class FlowCleaner {
   const OnWalk on_walk_;
   Conntrack conntrack_;  // the thread's
   std::chrono::seconds back_off_;
-  std::mutex mutex_;
+  k8sclient::Mutex mutex_;
   std::condition_variable_any changed_;
-  std::optional<FlowRules> wanted_;  // that no walk has begun for
-  bool is_known_ = false;            // to the walk that goes on
-  bool is_idle_ = true;
+  std::optional<FlowRules> wanted_ GUARDED_BY(mutex_);  // that no walk has begun for
+  bool is_known_ GUARDED_BY(mutex_) = false;            // to the walk that goes on
+  bool is_idle_ GUARDED_BY(mutex_) = true;
   std::jthread thread_;  // last: it ends before what it uses
 };
 

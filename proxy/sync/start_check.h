@@ -1,11 +1,11 @@
 #pragma once
 
 #include <functional>
-#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string>
 
+#include "k8sclient/base/mutex.h"
 #include "proxy/sync/context.h"
 #include "proxy/sync/family_sync.h"
 
@@ -38,8 +38,8 @@ class StartCheck {
   const LocalNode& node_;
   Store& store_;
   const std::function<void(const std::string&)> on_fatal_;
-  std::mutex mutex_;
-  std::optional<bool> verdict_;
+  k8sclient::Mutex mutex_;
+  std::optional<bool> verdict_ GUARDED_BY(mutex_);
 };
 
 }  // namespace proxy
