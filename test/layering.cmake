@@ -11,7 +11,7 @@ set(rules_units
 # Units of k8sclient/, likewise, room after room: errors.h, base/, objects/, identity/, watch/.
 set(k8sclient_units
     errors
-    descriptor file line_splitter process rfc3339 base64
+    descriptor file line_splitter mutex process rfc3339 base64
     trim quote json_text field_error value_path object_name types json utf8 yaml encoding proto_schema proto
     proto_envelope proto_item_splitter item_splitter api_status decode_error objects decode_object decode
     manifests query

@@ -219,7 +219,7 @@ int run_once(const Config& config) {
   remove_nftables_mode();
   bool all_applied = skipped == 0;
   for (const rules::Family family : node.families) {
-    FamilySync sync(node, family, store, {});
+    FamilySync sync(node, family, store);
     const SyncReport report = sync.worker().sync_once();
     sync.finish_flows();
     all_applied =
@@ -256,8 +256,10 @@ int run_daemon(const Config& config, const Flags& flags) {
   std::vector<std::unique_ptr<FamilySync>> families;
   std::vector<std::jthread> workers;
   for (const rules::Family family : node.families) {
-    auto& sync = families.emplace_back(
-        std::make_unique<FamilySync>(node, family, store, reporter.hooks(family)));
+    auto& sync = families.emplace_back(std::make_unique<FamilySync>(
+        node, family, store, [&reporter, family](const FamilyEvent& event) {
+          reporter.on_event(family, event);
+        }));
     workers.emplace_back([&, family, &worker = sync->worker()](std::stop_token stop) {
       try {
         if (start_check.passes(family, stop)) {

@@ -129,25 +129,19 @@ void Reporter::listen(HttpServer& server,
             {{"address", address}, {"error", *error}});
 }
 
-FamilySync::Hooks Reporter::hooks(Family family) {
-  return {.on_queued =
-              [this, family] {
-                health_.queued(family, Moment::now());
-                count_queued(metrics_, family);
-              },
-          .on_sync = [this](const SyncRecord& record) { on_sync(record); },
-          .on_drift = [this,
-                       family](const rules::Changes& /*repair*/) { count_drift(metrics_, family); },
-          .on_conntrack =
-              [this, family](const ConntrackWalk& walk, Clock::duration took) {
-                count_conntrack(metrics_, family, walk, took);
-              },
-          .on_clash =
-              [this](const rules::AddressClash& clash) {
-                if (events_) {
-                  events_->tell(cluster_ip_claimed(node_.name, clash));
-                }
-              }};
+void Reporter::on_event(Family family, const FamilyEvent& event) {
+  if (std::holds_alternative<SyncQueued>(event)) {
+    health_.queued(family, Moment::now());
+    count_queued(metrics_, family);
+  } else if (const auto* record = std::get_if<SyncRecord>(&event)) {
+    on_sync(*record);
+  } else if (std::holds_alternative<DriftFound>(event)) {
+    count_drift(metrics_, family);
+  } else if (const auto* walked = std::get_if<FlowsWalked>(&event)) {
+    count_conntrack(metrics_, family, walked->walk, walked->took);
+  } else if (const auto* claimed = std::get_if<ClusterIpClaimed>(&event); claimed && events_) {
+    events_->tell(cluster_ip_claimed(node_.name, claimed->clash));
+  }
 }
 
 void Reporter::on_sync(const SyncRecord& record) {

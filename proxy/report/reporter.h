@@ -19,7 +19,8 @@
 #include "proxy/report/sync_history.h"
 #include "proxy/report/traffic.h"
 #include "proxy/report/traffic_series.h"
-#include "proxy/sync/family_sync.h"
+#include "proxy/sync/family_event.h"
+#include "proxy/sync/local_node.h"
 #include "rules/trace.h"
 
 namespace proxy {
@@ -42,8 +43,8 @@ class Reporter {
   /// bindAddressHardFail, ends it with std::runtime_error.
   void serve();
 
-  /// Hooks for a family's syncs.
-  FamilySync::Hooks hooks(rules::Family family);
+  /// Something happened in a family. Called by its worker and its flow cleaner.
+  void on_event(rules::Family family, const FamilyEvent& event);
 
   /// Once a second: the age of watches, the node's eligibility, counters of the store.
   void tick();

@@ -110,14 +110,17 @@ std::string describe_drift(const rules::Changes& repair) {
 
 }  // namespace
 
-FamilySync::FamilySync(const LocalNode& node, rules::Family family, Store& store, Hooks hooks)
+FamilySync::FamilySync(const LocalNode& node,
+                       rules::Family family,
+                       Store& store,
+                       FamilyFollower follower)
     : node_(node),
       family_(family),
-      hooks_(std::move(hooks)),
+      follower_(std::move(follower)),
       foreign_changes_(family, watch_tables(family, node.iptables)),
       backend_(make_backend(family, node.iptables, foreign_changes_)),
       addresses_(watch_addresses(family)),
-      flows_(family, hooks_.on_conntrack) {
+      flows_(family, follower_) {
   worker_ = std::make_unique<Worker>(
       family,
       Worker::Parts{
@@ -125,24 +128,27 @@ FamilySync::FamilySync(const LocalNode& node, rules::Family family, Store& store
           .backend = *backend_,
           .current_context = [this](const Store::Update& update,
                                     bool large) { return current_context(update, large); },
-          .on_queued = hooks_.on_queued,
-          .on_sync = [this](const SyncRecord& record) { after_sync(record); },
+          .follower = [this](const FamilyEvent& event) { follow(event); },
           .foreign_changes = foreign_changes_,
-          .addresses = addresses_.get(),
-          .on_drift = [this](const rules::Changes& repair) { after_drift(repair); }},
+          .addresses = addresses_.get()},
       Worker::Periods{.min_sync = node.config.iptables.min_sync_period,
                       .sync = node.config.iptables.sync_period});
 }
 
-void FamilySync::after_sync(const SyncRecord& record) {
-  log_sync(record);
-  if (hooks_.on_sync) {
-    hooks_.on_sync(record);
+void FamilySync::follow(const FamilyEvent& event) {
+  if (const auto* record = std::get_if<SyncRecord>(&event)) {
+    log_sync(*record);
+  } else if (const auto* drift = std::get_if<DriftFound>(&event)) {
+    log_warning("Another hand changed our rules; repairing",
+                {{"family", to_string(family_)}, {"what", describe_drift(drift->repair)}});
   }
-  if (record.report.outcome != SyncReport::Outcome::kFailed) {
-    follow_with_flows(record);
+  follower_(event);
+  if (const auto* record = std::get_if<SyncRecord>(&event)) {
+    if (record->report.outcome != SyncReport::Outcome::kFailed) {
+      follow_with_flows(*record);
+    }
+    name_clashes(record->update.snapshot);
   }
-  name_clashes(record.update.snapshot);
 }
 
 void FamilySync::name_clashes(const std::shared_ptr<const rules::Snapshot>& snapshot) {
@@ -164,19 +170,9 @@ void FamilySync::name_clashes(const std::shared_ptr<const rules::Snapshot>& snap
                 {{"service", to_string(clash.claimant)},
                  {"address", to_string(clash.address)},
                  {"clusterIPOf", to_string(clash.owner)}});
-    if (hooks_.on_clash) {
-      hooks_.on_clash(clash);
-    }
+    follower_(ClusterIpClaimed{clash});
   }
   clashes_ = std::move(clashes);
-}
-
-void FamilySync::after_drift(const rules::Changes& repair) const {
-  log_warning("Another hand changed our rules; repairing",
-              {{"family", to_string(family_)}, {"what", describe_drift(repair)}});
-  if (hooks_.on_drift) {
-    hooks_.on_drift(repair);
-  }
 }
 
 /// Accounting objects are looked up anew, since a rule that names a missing one is refused with its

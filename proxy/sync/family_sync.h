@@ -1,11 +1,11 @@
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "proxy/host/address_watch.h"
+#include "proxy/sync/family_event.h"
 #include "proxy/sync/flow_cleaner.h"
 #include "proxy/sync/local_node.h"
 #include "proxy/sync/worker.h"
@@ -18,17 +18,12 @@ namespace proxy {
 /// them of others, put together.
 class FamilySync {
  public:
-  /// Each may be empty. Called on the worker's thread, the last one on that of the flow cleaner.
-  struct Hooks {
-    std::function<void()> on_queued;
-    std::function<void(const SyncRecord& record)> on_sync;
-    std::function<void(const rules::Changes& repair)> on_drift;
-    FlowCleaner::OnWalk on_conntrack;
-    /// New ones, one for each claiming Service.
-    std::function<void(const rules::AddressClash& clash)> on_clash;
-  };
-
-  FamilySync(const LocalNode& node, rules::Family family, Store& store, Hooks hooks);
+  /// `node` and `store` must outlive it.
+  FamilySync(
+      const LocalNode& node,
+      rules::Family family,
+      Store& store,
+      FamilyFollower follower = [](const FamilyEvent&) {});
 
   Worker& worker() { return *worker_; }
 
@@ -37,14 +32,13 @@ class FamilySync {
 
  private:
   rules::Context current_context(const Store::Update& update, bool large) const;
-  void after_sync(const SyncRecord& record);
+  void follow(const FamilyEvent& event);
   void follow_with_flows(const SyncRecord& record);
   void name_clashes(const std::shared_ptr<const rules::Snapshot>& snapshot);
-  void after_drift(const rules::Changes& repair) const;
 
   const LocalNode& node_;
   const rules::Family family_;
-  const Hooks hooks_;
+  const FamilyFollower follower_;
   ForeignChanges foreign_changes_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<AddressWatch> addresses_;  // null: changes are seen with the next sync

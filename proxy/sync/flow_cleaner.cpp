@@ -24,9 +24,9 @@ void step_back() {
 
 }  // namespace
 
-FlowCleaner::FlowCleaner(rules::Family family, OnWalk on_walk)
+FlowCleaner::FlowCleaner(rules::Family family, FamilyFollower follower)
     : family_(family),
-      on_walk_(std::move(on_walk)),
+      follower_(std::move(follower)),
       back_off_(kFirstRetry),
       thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
@@ -72,8 +72,8 @@ void FlowCleaner::clean(FlowRules rules, const std::stop_token& stop) {
     if (walk && walk->deleted > 0) {
       log_info("Deleted stale flows", {{"family", to_string(family_)}, {"flows", walk->deleted}});
     }
-    if (walk && on_walk_) {
-      on_walk_(*walk, std::chrono::steady_clock::now() - start);
+    if (walk) {
+      follower_(FlowsWalked{*walk, std::chrono::steady_clock::now() - start});
     }
   } catch (const std::exception& error) {
     log_warning("Cannot clean the connection tracking table",

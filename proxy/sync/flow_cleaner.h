@@ -2,12 +2,12 @@
 
 #include <chrono>
 #include <condition_variable>
-#include <functional>
 #include <optional>
 #include <thread>
 
 #include "k8sclient/base/mutex.h"
 #include "proxy/kernel/conntrack.h"
+#include "proxy/sync/family_event.h"
 
 namespace proxy {
 
@@ -17,12 +17,8 @@ namespace proxy {
 /// the first walk of the next one, which compares everything.
 class FlowCleaner {
  public:
-  /// Called on the cleaner's thread after each walk.
-  using OnWalk =
-      std::function<void(const ConntrackWalk& walk, std::chrono::steady_clock::duration took)>;
-
-  /// Works in the network namespace of the calling thread.
-  FlowCleaner(rules::Family family, OnWalk on_walk);
+  /// Works in the network namespace of the calling thread. The follower is told of each walk.
+  FlowCleaner(rules::Family family, FamilyFollower follower);
 
   /// The rules in the kernel are these now. Does not wait.
   void follow(FlowRules rules);
@@ -37,7 +33,7 @@ class FlowCleaner {
   void try_again(FlowRules rules, const std::stop_token& stop);
 
   const rules::Family family_;
-  const OnWalk on_walk_;
+  const FamilyFollower follower_;
   Conntrack conntrack_;  // the thread's
   std::chrono::seconds back_off_;
   k8sclient::Mutex mutex_;

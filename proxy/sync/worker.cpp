@@ -64,9 +64,7 @@ void Worker::step(const std::stop_token& stop) {
   if (update) {
     latest_ = std::move(update);
     pacer_.request(now);
-    if (parts_.on_queued) {
-      parts_.on_queued();
-    }
+    tell(SyncQueued{});
   }
   if (latest_) {
     look_at_addresses(now);
@@ -126,14 +124,14 @@ void Worker::sync() {
   }
   const TimePoint end = Clock::now();
   last_report_ = report;
-  tell({.family = family_,
-        .report = std::move(report),
-        .took = end - start,
-        .update = *latest_,
-        .context = context,
-        .syncer = syncer_,
-        .rules_were_away = is_repair_due_ || last_report_.read_back,
-        .trigger_times = trigger_times});
+  tell(SyncRecord{.family = family_,
+                  .report = std::move(report),
+                  .took = end - start,
+                  .update = *latest_,
+                  .context = context,
+                  .syncer = syncer_,
+                  .rules_were_away = is_repair_due_ || last_report_.read_back,
+                  .trigger_times = trigger_times});
   if (last_report_.outcome == SyncReport::Outcome::kFailed) {
     parts_.store.give_back(family_, trigger_times);
     pacer_.failed(end);
@@ -149,11 +147,11 @@ void Worker::sync() {
 }
 
 /// The rules are what they are, whatever becomes of those who follow them.
-void Worker::tell(const SyncRecord& record) const {
+void Worker::tell(const FamilyEvent& event) const {
   try {
-    parts_.on_sync(record);
+    parts_.follower(event);
   } catch (const std::exception& error) {
-    log_warning("Not all that follows a sync was done",
+    log_warning("Not all that follows the rules was done",
                 {{"family", to_string(family_)}, {"error", error.what()}});
   }
 }
@@ -217,7 +215,7 @@ void Worker::has_drifted(TimePoint now, const rules::Changes& repair) {
   last_drift_ = now;
   is_repair_due_ = true;
   pacer_.request_at_once(now);
-  parts_.on_drift(repair);
+  tell(DriftFound{repair});
 }
 
 }  // namespace proxy

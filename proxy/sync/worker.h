@@ -9,25 +9,13 @@
 
 #include "proxy/cluster/store.h"
 #include "proxy/host/address_watch.h"
+#include "proxy/sync/family_event.h"
 #include "proxy/sync/pacer.h"
 #include "proxy/sync/syncer.h"
 #include "proxy/tables/backend.h"
 #include "proxy/tables/foreign_changes.h"
 
 namespace proxy {
-
-/// One sync of a family, for whoever follows it: conntrack, health, metrics, events, log.
-struct SyncRecord {
-  rules::Family family = rules::Family::kIpv4;
-  SyncReport report;
-  std::chrono::steady_clock::duration took{};
-  const Store::Update& update;    // what was synced
-  const rules::Context& context;  // with which settings
-  const Syncer& syncer;           // quarantine, compiled rules
-  bool rules_were_away = false;   // others had changed them, or what was there had to be read
-  const std::vector<Store::Time>&
-      trigger_times;  // of the endpoint changes that it contained (spec §6.6)
-};
 
 /// The thread of one family: waits for the store, the pacer and what the kernel announces, and
 /// syncs. Follows
@@ -41,16 +29,12 @@ class Worker {
     Backend& backend;
     /// Settings for a snapshot; `large` is the large-cluster mode to use.
     std::function<rules::Context(const Store::Update& update, bool large)> current_context;
-    /// A change arrived, and a sync will follow. May be empty.
-    std::function<void()> on_queued;
-    /// After each attempt, on the worker's thread.
-    std::function<void(const SyncRecord& record)> on_sync;
+    /// Told of all but the flows and the claims; what it throws is logged.
+    FamilyFollower follower;
     /// That of the backend. What it says for nothing costs a reading.
     ForeignChanges& foreign_changes;
     /// The node's addresses, which rules may name; null: nobody tells of their changes.
     AddressWatch* addresses = nullptr;
-    /// Drift was found, and the next sync repairs it.
-    std::function<void(const rules::Changes& repair)> on_drift;
   };
 
   struct Periods {
@@ -73,7 +57,7 @@ class Worker {
   void step(const std::stop_token& stop);
   std::optional<Store::Update> wait(const std::stop_token& stop);
   void sync();
-  void tell(const SyncRecord& record) const;
+  void tell(const FamilyEvent& event) const;
   void look_at_addresses(TimePoint now);
   bool has_reason_to_look(TimePoint now) const;
   void look_for_drift(TimePoint now);

@@ -54,7 +54,9 @@ TEST_CASE("family sync: what others change shortly before a sync is not taken fo
   store.apply(Event<k8sclient::EndpointSlice>(Listed<k8sclient::EndpointSlice>{}));
   store.apply(Event<Service>(Listed<Service>{{service("a", "10.96.0.1")}}));
   std::atomic<int> repairs = 0;
-  FamilySync sync(node, Family::kIpv4, store, {.on_drift = [&](const auto&) { ++repairs; }});
+  FamilySync sync(node, Family::kIpv4, store, [&](const proxy::FamilyEvent& event) {
+    repairs += std::holds_alternative<proxy::DriftFound>(event) ? 1 : 0;
+  });
   REQUIRE(sync.worker().sync_once().outcome == SyncReport::Outcome::kApplied);
 
   shell("iptables-" + variant + " -t nat -F KUBE-POSTROUTING");

@@ -155,7 +155,7 @@ TEST_CASE("flows: those that begin while the rules are away follow them when the
   const test::QuietLog quiet;
   Node node(variant, "UDP");
   const proxy::LocalNode local = proxy::look_at_node(Node::config());
-  FamilySync sync(local, Family::kIpv4, node.store, {});
+  FamilySync sync(local, Family::kIpv4, node.store);
   REQUIRE(sync.worker().sync_once().outcome == SyncReport::Outcome::kApplied);
   sync.finish_flows();
   const Descriptor pod = bound_socket(SOCK_DGRAM, kPod, 53);
@@ -176,7 +176,7 @@ TEST_CASE("flows: who knocked while the rules were away is let in when they are 
   const test::QuietLog quiet;
   Node node(variant, "TCP");
   const proxy::LocalNode local = proxy::look_at_node(Node::config());
-  FamilySync sync(local, Family::kIpv4, node.store, {});
+  FamilySync sync(local, Family::kIpv4, node.store);
   REQUIRE(sync.worker().sync_once().outcome == SyncReport::Outcome::kApplied);
   sync.finish_flows();
   const Descriptor pod = bound_socket(SOCK_STREAM, kPod, 53);
@@ -197,10 +197,12 @@ TEST_CASE("flows: their deletion holds up no sync", "[netns][flows]") {
   std::promise<void> go_on;
   const std::shared_future<void> may_go_on = go_on.get_future().share();
   std::atomic<int> walks = 0;
-  FamilySync sync(local, Family::kIpv4, node.store, {.on_conntrack = [&](const auto&, auto) {
-                    ++walks;
-                    may_go_on.wait();  // as if there were very many
-                  }});
+  FamilySync sync(local, Family::kIpv4, node.store, [&](const proxy::FamilyEvent& event) {
+    if (std::holds_alternative<proxy::FlowsWalked>(event)) {
+      ++walks;
+      may_go_on.wait();  // as if there were very many
+    }
+  });
 
   REQUIRE(sync.worker().sync_once().outcome == SyncReport::Outcome::kApplied);
   CHECK(eventually([&] { return walks == 1; }));
@@ -227,7 +229,7 @@ TEST_CASE("flows: a node port is served at an address that the node gets later",
   proxy::Config config = Node::config();
   config.node_port_addresses = {"198.51.100.0/24"};
   const proxy::LocalNode local = proxy::look_at_node(config);
-  FamilySync sync(local, Family::kIpv4, node.store, {});
+  FamilySync sync(local, Family::kIpv4, node.store);
   REQUIRE(sync.worker().sync_once().outcome == SyncReport::Outcome::kApplied);
   const Descriptor pod = bound_socket(SOCK_STREAM, kPod, 53);
   REQUIRE(listen(pod.get(), 8) == 0);

@@ -59,21 +59,8 @@ class Rig {
                            }
                            return Context{.large_cluster = large};
                          },
-                     .on_queued =
-                         [this] {
-                           if (next_news_fails.exchange(false)) {
-                             throw std::runtime_error("no memory");
-                           }
-                         },
-                     .on_sync =
-                         [this](const proxy::SyncRecord& record) {
-                           note(record.report, record.rules_were_away);
-                           if (follower_fails) {
-                             throw std::runtime_error("too many open files");
-                           }
-                         },
-                     .foreign_changes = foreign_changes_,
-                     .on_drift = [this](const Changes&) { ++drifts; }},
+                     .follower = [this](const proxy::FamilyEvent& event) { follow(event); },
+                     .foreign_changes = foreign_changes_},
                     {.min_sync = min_sync, .sync = 3600s});
       worker.run(stop);
     });
@@ -117,6 +104,21 @@ class Rig {
   std::chrono::nanoseconds min_sync = 0s;
 
  private:
+  void follow(const proxy::FamilyEvent& event) {
+    if (std::holds_alternative<proxy::SyncQueued>(event) && next_news_fails.exchange(false)) {
+      throw std::runtime_error("no memory");
+    }
+    if (std::holds_alternative<proxy::DriftFound>(event)) {
+      ++drifts;
+    }
+    if (const auto* record = std::get_if<proxy::SyncRecord>(&event)) {
+      note(record->report, record->rules_were_away);
+      if (follower_fails) {
+        throw std::runtime_error("too many open files");
+      }
+    }
+  }
+
   void note(const SyncReport& report, bool rules_were_away) {
     const std::lock_guard lock(mutex_);
     reports_.push_back(report);
