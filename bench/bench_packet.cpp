@@ -1,11 +1,13 @@
-// What the first packet of a connection costs: TCP connects and UDP exchanges through a random
-// Service, and to an address that is no Service's, beside the same without any rules.
-//   bench_packet [SERVICESxENDPOINTS]... [--runs N]      as root; in namespaces of its own
-// Microseconds of p50, p90 and p99. One JSON object a line; a table for people on standard error.
+// What the first packet of a connection costs, through a random Service and beside all of them: see
+// README.md. Needs root; works in namespaces of its own.
 
+#include <algorithm>
 #include <cstdio>
+#include <iterator>
 #include <random>
+#include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -13,19 +15,26 @@
 
 #include "bench/clusters.h"
 #include "bench/harness.h"
+#include "bench/machine.h"
 #include "bench/packet_lab.h"
+#include "bench/packet_report.h"
 #include "proxy/backends/variant.h"
 #include "rules/diff.h"
 
 namespace {
 
-using bench::Timing;
+using bench::PacketFigures;
+using bench::PacketLab;
+using bench::Size;
 using proxy::Variant;
 using rules::Layout;
 
-struct Size {
-  std::size_t services = 0;
-  std::size_t endpoints = 0;
+struct Options {
+  std::vector<std::string> sizes{
+      "100x10", "1000x10", "10000x10", "30000x10", "100x100", "100x1000"};
+  std::size_t runs = 3000;
+  bool is_json = false;
+  std::string html;
 };
 
 /// Every second Service of the cluster speaks UDP.
@@ -54,49 +63,60 @@ void apply(proxy::Backend& backend, const rules::Installed& have, const rules::R
   }
 }
 
-void report(const std::string& rules, const Size& size, const std::string& what, const Timing& t) {
+/// Quantiles in microseconds.
+bench::Quantiles in_microseconds(bench::Timing timing) {
   constexpr double kMicroseconds = 1000;
-  bench::JsonLine()
-      .field("bench", "packet")
-      .field("rules", rules)
-      .field("services", static_cast<double>(size.services))
-      .field("endpoints", static_cast<double>(size.endpoints))
-      .field("what", what)
-      .field("took", t)
-      .print();
-  fmt::print(stderr,
-             "{:>6} x {:<5} {:<20} {:<14} {:>8.1f} {:>8.1f} {:>8.1f} us\n",
-             size.services,
-             size.endpoints,
-             rules,
-             what,
-             t.percentile(0.5) * kMicroseconds,
-             t.percentile(0.9) * kMicroseconds,
-             t.percentile(0.99) * kMicroseconds);
+  for (double& run : timing.runs_ms) {
+    run *= kMicroseconds;
+  }
+  return bench::quantiles(timing);
 }
 
-/// Rules that are in the kernel now.
-struct Programmed {
-  const Size& size;
-  const rules::Snapshot& cluster;
-  std::string rules;  // their variant and layout
+/// Measures through the rules that are there now.
+class Measure {
+ public:
+  Measure(const PacketLab& lab, std::size_t runs) : lab_(lab), runs_(runs) {}
+
+  void bystanders(const std::string& rules, const Size& size) {
+    const auto pod = [](std::size_t /*round*/) { return PacketLab::pod(); };
+    const auto internet = [](std::size_t /*round*/) { return PacketLab::internet(); };
+    add(rules, size, "tcp to a pod", lab_.connects(runs_, pod));
+    add(rules, size, "udp to a pod", lab_.exchanges(runs_, pod));
+    add(rules, size, "tcp outside", lab_.connects(runs_, internet));
+  }
+
+  void services(const std::string& rules, const Size& size, const rules::Snapshot& cluster) {
+    std::mt19937 random(1);
+    const auto any_of = [&](rules::Protocol protocol) {
+      return [&random, all = addresses_of(cluster, protocol)](std::size_t /*round*/) {
+        return all[random() % all.size()];
+      };
+    };
+    add(rules, size, "tcp service", lab_.connects(runs_, any_of(rules::Protocol::kTcp)));
+    add(rules, size, "udp service", lab_.exchanges(runs_, any_of(rules::Protocol::kUdp)));
+  }
+
+  std::vector<PacketFigures> take() && { return std::move(figures_); }
+
+ private:
+  void add(const std::string& rules,
+           const Size& size,
+           const std::string& what,
+           const bench::Timing& timing) {
+    figures_.push_back({.rules = rules, .what = what, .size = size, .us = in_microseconds(timing)});
+  }
+
+  const PacketLab& lab_;
+  std::size_t runs_;
+  std::vector<PacketFigures> figures_;
 };
 
-void measure(const bench::PacketLab& lab, std::size_t runs, const Programmed& now) {
-  std::mt19937 random(1);
-  const auto any_of = [&](rules::Protocol protocol) {
-    return [&random, all = addresses_of(now.cluster, protocol)](std::size_t /*round*/) {
-      return all[random() % all.size()];
-    };
-  };
-  const auto node = [](std::size_t /*round*/) { return bench::PacketLab::node(); };
-  report(now.rules, now.size, "tcp service", lab.connects(runs, any_of(rules::Protocol::kTcp)));
-  report(now.rules, now.size, "udp service", lab.exchanges(runs, any_of(rules::Protocol::kUdp)));
-  report(now.rules, now.size, "tcp other", lab.connects(runs, node));
-  report(now.rules, now.size, "udp other", lab.exchanges(runs, node));
+std::string name_of(Variant variant, Layout layout) {
+  const std::string name(proxy::to_string(variant));
+  return layout == Layout::kKubeProxy ? name : fmt::format("{} {}", name, rules::to_string(layout));
 }
 
-void measure_all(const bench::PacketLab& lab, const Size& size, std::size_t runs) {
+void measure_all(Measure& measure, const Size& size) {
   const rules::Snapshot cluster = cluster_of(size);
   for (const Variant variant : {Variant::kLegacy, Variant::kNft}) {
     proxy::ForeignChanges unwatched;
@@ -109,49 +129,46 @@ void measure_all(const bench::PacketLab& lab, const Size& size, std::size_t runs
       context.counts_localhost_node_ports = false;
       const rules::Ruleset ruleset = rules::Compiler{}.compile(cluster, context);
       apply(*backend, {}, ruleset);
-      measure(lab,
-              runs,
-              {.size = size,
-               .cluster = cluster,
-               .rules = fmt::format("{} {}", proxy::to_string(variant), rules::to_string(layout))});
+      measure.services(name_of(variant, layout), size, cluster);
+      measure.bystanders(name_of(variant, layout), size);
       apply(*backend, {.base = ruleset}, {});
     }
   }
 }
 
-Size parse_size(const std::string& text) {
-  const std::size_t cross = text.find('x');
-  Size size{std::strtoul(text.c_str(), nullptr, 10),
-            cross == std::string::npos ? 0 : std::strtoul(text.c_str() + cross + 1, nullptr, 10)};
-  if (size.services < 2 || size.endpoints == 0) {
-    throw std::runtime_error(
-        fmt::format("\"{}\" is not SERVICESxENDPOINTS, of at least 2 Services", text));
+void run(const Options& options) {
+  std::vector<Size> sizes;
+  std::ranges::transform(options.sizes, std::back_inserter(sizes), bench::parse_size);
+  if (std::ranges::any_of(sizes, [](const Size& size) { return size.services < 2; })) {
+    throw std::invalid_argument("it takes two Services: one of TCP, one of UDP");
   }
-  return size;
+  bench::PacketReport report{.machine = bench::this_machine("wall time"), .figures = {}};
+  const PacketLab lab;
+  Measure measure(lab, options.runs);
+  measure.bystanders(bench::kNoRules, {});
+  for (const Size& size : sizes) {
+    measure_all(measure, size);
+  }
+  report.figures = std::move(measure).take();
+  std::fputs((options.is_json ? to_json(report) : to_text(report)).c_str(), stdout);
+  if (!options.html.empty()) {
+    bench::write_file(options.html, to_html(report));
+  }
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   CLI::App app("What the first packet of a connection costs");
-  std::vector<std::string> sizes{
-      "100x10", "1000x10", "10000x10", "30000x10", "100x100", "100x1000"};
-  std::size_t runs = 3000;
-  app.add_option("sizes", sizes, "SERVICESxENDPOINTS");
-  app.add_option("--runs", runs, "Connections for each figure");
+  Options options;
+  app.add_option("sizes", options.sizes, "SERVICESxENDPOINTS")->capture_default_str();
+  app.add_option("--runs", options.runs, "Connections for each figure")->capture_default_str();
+  app.add_flag("--json", options.is_json, "Print JSON instead of text");
+  app.add_option("--html", options.html, "Write a page with plots to this file, too");
   CLI11_PARSE(app, argc, argv);
   try {
-    std::vector<Size> parsed;
-    for (const std::string& size : sizes) {
-      parsed.push_back(parse_size(size));
-    }
-    const bench::PacketLab lab;
-    const auto node = [](std::size_t /*round*/) { return bench::PacketLab::node(); };
-    report("none", {}, "tcp other", lab.connects(runs, node));
-    report("none", {}, "udp other", lab.exchanges(runs, node));
-    for (const Size& size : parsed) {
-      measure_all(lab, size, runs);
-    }
+    run(options);
+    return 0;
   } catch (const std::exception& error) {
     fmt::print(stderr, "bench_packet: {}\n", error.what());
     return 1;

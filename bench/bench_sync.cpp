@@ -3,24 +3,21 @@
 #include <algorithm>
 #include <cstdio>
 #include <exception>
-#include <fstream>
 #include <iterator>
 #include <stdexcept>
 #include <string>
-#include <thread>
+#include <utility>
 #include <vector>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "bench/apart.h"
 #include "bench/live_measure.h"
+#include "bench/machine.h"
 #include "bench/sync_measure.h"
 #include "bench/sync_report.h"
-#include "proxy/host/process.h"
-#include "proxy/tables/iptables.h"
 
 namespace {
 
@@ -29,21 +26,12 @@ constexpr int kSkipped = 77;  // for CTest
 struct Options {
   std::vector<std::string> sizes{"100x10", "1000x10", "10000x10"};
   std::vector<std::string> ways{"libiptc", "netlink", "restore-nft"};
+  std::vector<std::string> layouts{"kube-proxy", "compact"};
   int runs = 7;
   bool is_cpu = false;
   bool is_json = false;
   std::string html;
 };
-
-bench::Size size_of(const std::string& text) {
-  bench::Size size;
-  char end = 0;
-  if (std::sscanf(text.c_str(), "%zux%zu%c", &size.services, &size.endpoints, &end) != 2 ||
-      size.services == 0 || size.endpoints == 0) {
-    throw std::invalid_argument(fmt::format("\"{}\" is not SERVICESxENDPOINTS", text));
-  }
-  return size;
-}
 
 bench::Way way_of(std::string_view name) {
   using bench::Way;
@@ -55,52 +43,49 @@ bench::Way way_of(std::string_view name) {
   throw std::invalid_argument(fmt::format("unknown way \"{}\"", name));
 }
 
-std::string processor() {
-  std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);) {
-    if (line.starts_with("model name")) {
-      return line.substr(line.find(": ") + 2);
-    }
+rules::Layout layout_of(const std::string& name) {
+  const auto layout = rules::parse_layout(name);
+  if (!layout) {
+    throw std::invalid_argument(
+        fmt::format("unknown layout \"{}\": it is kube-proxy or compact", name));
   }
-  return "unknown processor";
-}
-
-bench::Machine this_machine(bench::Clock clock) {
-  utsname system{};
-  uname(&system);
-  std::string version = proxy::run({.argv = {"iptables", "--version"}}).output;
-  version.erase(version.find_last_not_of('\n') + 1);
-  return {.processor = processor(),
-          .cores = std::thread::hardware_concurrency(),
-          .kernel = system.release,
-          .iptables = version,
-          .clock = clock == bench::Clock::kCpu ? "processor time" : "wall time"};
-}
-
-void write_file(const std::string& path, const std::string& content) {
-  std::ofstream file(path);
-  file << content;
-  if (!file.flush()) {
-    throw std::runtime_error("cannot write " + path);
-  }
+  return *layout;
 }
 
 void append(std::vector<bench::Figures>& all, const std::vector<bench::Figures>& more) {
   all.insert(all.end(), more.begin(), more.end());
 }
 
+/// The layouts of one way stand beside each other.
+std::vector<std::pair<bench::Way, rules::Layout>> pairs(const std::vector<bench::Way>& ways,
+                                                        const std::vector<rules::Layout>& layouts) {
+  std::vector<std::pair<bench::Way, rules::Layout>> all;
+  for (const bench::Way way : ways) {
+    for (const rules::Layout layout : layouts) {
+      all.emplace_back(way, layout);
+    }
+  }
+  return all;
+}
+
 bench::Report measure(const Options& options) {
   const auto clock = options.is_cpu ? bench::Clock::kCpu : bench::Clock::kWall;
-  bench::Report report{.machine = this_machine(clock), .figures = {}};
+  bench::Report report{
+      .machine = bench::this_machine(options.is_cpu ? "processor time" : "wall time"),
+      .figures = {}};
   std::vector<bench::Size> sizes;
-  std::transform(options.sizes.begin(), options.sizes.end(), std::back_inserter(sizes), size_of);
+  std::transform(
+      options.sizes.begin(), options.sizes.end(), std::back_inserter(sizes), bench::parse_size);
   std::vector<bench::Way> ways;
   std::transform(options.ways.begin(), options.ways.end(), std::back_inserter(ways), way_of);
   const auto programs = test::ClusterPrograms::from_environment();
+  std::vector<rules::Layout> layouts;
+  std::ranges::transform(options.layouts, std::back_inserter(layouts), layout_of);
   for (const bench::Size& size : sizes) {
-    for (const bench::Way way : ways) {
+    for (const auto& [way, layout] : pairs(ways, layouts)) {
+      const bench::Figures figures{.way = way, .layout = layout, .size = size};
       append(report.figures, bench::run_apart([&](const bench::Sink& sink) {
-               sink(bench::measure_syncer(way, size, clock, options.runs));
+               sink(bench::measure_syncer(figures, clock, options.runs));
              }));
     }
     if (programs) {
@@ -116,7 +101,7 @@ void run(const Options& options) {
   const bench::Report report = measure(options);
   std::fputs((options.is_json ? to_json(report) : to_text(report)).c_str(), stdout);
   if (!options.html.empty()) {
-    write_file(options.html, to_html(report));
+    bench::write_file(options.html, to_html(report));
   }
 }
 
@@ -126,8 +111,9 @@ int main(int argc, char** argv) {
   CLI::App app("Measures what a sync costs until it is in the kernel.");
   Options options;
   app.add_option("sizes", options.sizes, "SERVICESxENDPOINTS")->capture_default_str();
-  app.add_option("--way", options.ways, "libiptc, restore-legacy, restore-nft")
+  app.add_option("--way", options.ways, "libiptc, restore-legacy, netlink, restore-nft")
       ->capture_default_str();
+  app.add_option("--layout", options.layouts, "kube-proxy, compact")->capture_default_str();
   app.add_option("--runs", options.runs, "Runs of each event")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();

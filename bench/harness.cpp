@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <ctime>
+#include <fstream>
+#include <stdexcept>
 
 #include <fmt/format.h>
 #include <malloc.h>
@@ -69,6 +71,14 @@ std::size_t children_peak_rss_bytes() {
 void JsonLine::begin(std::string_view name) {
   text_ += text_.empty() ? "{" : ",";
   text_ += fmt::format("\"{}\":", name);
+}
+
+void write_file(const std::string& path, const std::string& content) {
+  std::ofstream file(path);
+  file << content;
+  if (!file.flush()) {
+    throw std::runtime_error("cannot write " + path);
+  }
 }
 
 JsonLine& JsonLine::field(std::string_view name, double value) {

@@ -34,6 +34,9 @@ std::size_t peak_rss_bytes();
 /// Largest resident set of any child that has ended, in bytes.
 std::size_t children_peak_rss_bytes();
 
+/// Throws std::runtime_error.
+void write_file(const std::string& path, const std::string& content);
+
 /// One JSON object on a line, for people with jq and for the report. Values are numbers or strings.
 class JsonLine {
  public:

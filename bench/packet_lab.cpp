@@ -21,7 +21,8 @@ namespace bench {
 namespace {
 
 constexpr std::uint16_t kPort = 8080;
-constexpr const char* kNode = "10.0.0.1";
+constexpr const char* kPod = "10.128.0.1";  // the first endpoint of plain_cluster()
+constexpr const char* kInternet = "203.0.113.1";
 
 void shell(const std::string& command) {
   const auto result = proxy::run({.argv = {"sh", "-ec", command}});
@@ -81,19 +82,17 @@ void reset_on_close(const proxy::Descriptor& socket) {
   ::setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
 }
 
-/// Runs `once` so often in the client's namespace.
-template <typename Once>
-Timing measured(const proxy::Descriptor& space, std::size_t runs, Once once) {
-  Timing timing;
+/// Runs `work` in a thread in that network namespace, or in a new one.
+void in_namespace(const proxy::Descriptor& space, const std::function<void()>& work) {
   std::exception_ptr failure;
   std::thread([&] {
     try {
-      if (::setns(space.get(), CLONE_NEWNET) != 0) {
+      if (!space) {
+        leave_namespace();
+      } else if (::setns(space.get(), CLONE_NEWNET) != 0) {
         proxy::throw_errno("enter a network namespace");
       }
-      for (std::size_t round = 0; round < runs; ++round) {
-        timing.runs_ms.push_back(once(round));
-      }
+      work();
     } catch (...) {
       failure = std::current_exception();
     }
@@ -101,8 +100,35 @@ Timing measured(const proxy::Descriptor& space, std::size_t runs, Once once) {
   if (failure) {
     std::rethrow_exception(failure);
   }
+}
+
+/// Runs `once` so often in the client's namespace.
+template <typename Once>
+Timing measured(const proxy::Descriptor& space, std::size_t runs, Once once) {
+  Timing timing;
+  in_namespace(space, [&] {
+    for (std::size_t round = 0; round < runs; ++round) {
+      timing.runs_ms.push_back(once(round));
+    }
+  });
   std::sort(timing.runs_ms.begin(), timing.runs_ms.end());
   return timing;
+}
+
+/// A new namespace behind a veth pair, whose end in the node's is called like it.
+proxy::Descriptor neighbour(const std::string& name, const std::string& more) {
+  const auto node = getpid();
+  proxy::Descriptor space;
+  in_namespace({}, [&] {
+    space = proxy::Descriptor(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
+    shell(
+        fmt::format("ip link set lo up; ip link add eth0 type veth peer name {} netns {};"
+                    "ip link set eth0 up; {}",
+                    name,
+                    node,
+                    more));
+  });
+  return space;
 }
 
 using WallClock = std::chrono::steady_clock;
@@ -115,34 +141,25 @@ double milliseconds_since(WallClock::time_point start) {
 
 PacketLab::PacketLab() {
   leave_namespace();
-  const auto node = getpid();
-  std::exception_ptr failure;
-  std::thread([&] {
-    try {
-      leave_namespace();
-      client_ = proxy::Descriptor(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
-      shell(
-          fmt::format("ip link set lo up; ip link add eth0 type veth peer name client netns {};"
-                      "ip address add 10.0.0.2/24 dev eth0; ip link set eth0 up;"
-                      "ip route add default via {}",
-                      node,
-                      kNode));
-    } catch (...) {
-      failure = std::current_exception();
-    }
-  }).join();
-  if (failure) {
-    std::rethrow_exception(failure);
-  }
+  client_ = neighbour("client",
+                      "ip address add 10.255.0.2/24 dev eth0;"
+                      "ip route add default via 10.255.0.1");
+  far_ = neighbour("far",
+                   fmt::format("ip address add 192.168.1.2/24 dev eth0;"
+                               "ip route add local 10.128.0.0/10 dev lo;"
+                               "ip route add local {} dev lo;"
+                               "ip route add default via 192.168.1.1",
+                               kInternet));
   shell(
-      fmt::format("ip link set lo up; ip address add {}/24 dev client; ip link set client up;"
-                  "ip route add local 10.128.0.0/9 dev lo;"
-                  "echo 1 > /proc/sys/net/ipv4/ip_forward;"
-                  "echo 0 > /proc/sys/net/ipv4/conf/all/rp_filter",
-                  kNode));
-  stream_ = bound(SOCK_STREAM);
-  ::listen(stream_.get(), SOMAXCONN);
-  datagrams_ = bound(SOCK_DGRAM);
+      "ip link set lo up; echo 1 > /proc/sys/net/ipv4/ip_forward;"
+      "ip address add 10.255.0.1/24 dev client; ip link set client up;"
+      "ip address add 192.168.1.1/24 dev far; ip link set far up;"
+      "ip route add default via 192.168.1.2");
+  in_namespace(far_, [&] {
+    stream_ = bound(SOCK_STREAM);
+    ::listen(stream_.get(), SOMAXCONN);
+    datagrams_ = bound(SOCK_DGRAM);
+  });
   const int yes = 1;
   ::setsockopt(datagrams_.get(), IPPROTO_IP, IP_PKTINFO, &yes, sizeof(yes));
   server_ = std::thread([this] { serve(); });
@@ -202,8 +219,12 @@ Timing PacketLab::exchanges(std::size_t runs, const Target& target) const {
   });
 }
 
-rules::SocketAddress PacketLab::node() {
-  return {*rules::IpAddress::parse(kNode), kPort};
+rules::SocketAddress PacketLab::pod() {
+  return {*rules::IpAddress::parse(kPod), kPort};
+}
+
+rules::SocketAddress PacketLab::internet() {
+  return {*rules::IpAddress::parse(kInternet), kPort};
 }
 
 }  // namespace bench

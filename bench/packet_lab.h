@@ -12,9 +12,10 @@
 
 namespace bench {
 
-/// A node in a network namespace of its own, which the calling thread enters for good, and a client
-/// in another one behind a veth pair. All addresses of 10.128.0.0/9, the endpoints of
-/// plain_cluster(), are the node's: one listener answers for every endpoint.
+/// A node in a network namespace of its own, which the calling thread enters for good, and its two
+/// neighbours in namespaces behind veth pairs: a client with the address of a pod of this node, and
+/// a far machine that has all addresses of the other nodes' pods, the endpoints of plain_cluster(),
+/// and one of the internet. One listener there answers for all of them.
 class PacketLab {
  public:
   PacketLab();
@@ -31,13 +32,15 @@ class PacketLab {
   /// One datagram there and one back, from a new socket each time.
   Timing exchanges(std::size_t runs, const Target& target) const;
 
-  /// An address of the node that is no Service's.
-  static rules::SocketAddress node();
+  // What is no Service's.
+  static rules::SocketAddress pod();  // of another node
+  static rules::SocketAddress internet();
 
  private:
   void serve();
 
   proxy::Descriptor client_;  // its namespace
+  proxy::Descriptor far_;     // likewise
   proxy::Descriptor stream_;
   proxy::Descriptor datagrams_;
   std::atomic<bool> ends_{false};

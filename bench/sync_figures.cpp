@@ -1,5 +1,10 @@
 #include "bench/sync_figures.h"
 
+#include <cstdio>
+#include <stdexcept>
+
+#include <fmt/format.h>
+
 namespace bench {
 
 Quantiles quantiles(const Timing& timing) {
@@ -8,6 +13,16 @@ Quantiles quantiles(const Timing& timing) {
           .p50 = timing.percentile(0.5),
           .p90 = timing.percentile(0.9),
           .p99 = timing.percentile(0.99)};
+}
+
+Size parse_size(const std::string& text) {
+  Size size;
+  char end = 0;
+  if (std::sscanf(text.c_str(), "%zux%zu%c", &size.services, &size.endpoints, &end) != 2 ||
+      size.services == 0 || size.endpoints == 0) {
+    throw std::invalid_argument(fmt::format("\"{}\" is not SERVICESxENDPOINTS", text));
+  }
+  return size;
 }
 
 std::string_view name_of(Event event) {
@@ -40,6 +55,14 @@ std::string_view name_of(Way way) {
       return "restore-nft";
   }
   return "";
+}
+
+std::string way_and_layout(const Figures& figures) {
+  std::string text(name_of(figures.way));
+  if (figures.layout != rules::Layout::kKubeProxy) {
+    text += fmt::format(" {}", rules::to_string(figures.layout));
+  }
+  return text;
 }
 
 std::string_view variant_of(Way way) {

@@ -3,9 +3,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "bench/harness.h"
+#include "rules/service.h"
 
 namespace bench {
 
@@ -56,10 +58,14 @@ struct Size {
   bool operator==(const Size&) const = default;
 };
 
+/// Of "SERVICESxENDPOINTS". Throws std::invalid_argument.
+Size parse_size(const std::string& text);
+
 /// What one subject cost at one size. Plain bytes, so that a process can hand it to another.
 struct Figures {
   Subject subject = Subject::kSyncer;
   Way way = Way::kLibiptc;
+  rules::Layout layout = rules::Layout::kKubeProxy;
   Size size;
   std::array<Quantiles, kEvents.size()> times{};  // by Event
   Quantiles bare_start;             // of nft: the kernel's part of a cold start, in one transaction
@@ -80,6 +86,9 @@ std::string_view name_of(Event event);
 
 /// "libiptc", "restore-legacy", "netlink", "restore-nft".
 std::string_view name_of(Way way);
+
+/// "netlink", "netlink compact": the way, and the layout unless it is the default one.
+std::string way_and_layout(const Figures& figures);
 
 /// "legacy" or "nft".
 std::string_view variant_of(Way way);

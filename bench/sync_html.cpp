@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "bench/log_plot.h"
+#include "bench/page.h"
 #include "bench/sync_report.h"
 #include "proxy/text/html.h"
 
@@ -14,43 +15,16 @@ using proxy::html_escaped;
 
 constexpr double kMegabyte = 1e6;
 
-constexpr std::string_view kStyle = R"(
-:root { color-scheme: light dark; --text: #1c2024; --dim: #667079; --page: #fff; --line: #e0e4e8;
-  --legacy: #1668c7; --nft: #b35900; --rival: #b3264e; --good: #1a7f37; --bad: #c4212f; }
-@media (prefers-color-scheme: dark) { :root { --text: #e4e8ec; --dim: #98a2ad; --page: #14171a;
-  --line: #30363c; --legacy: #6cb0ff; --nft: #ffa657; --rival: #ff7a9c; --good: #4cc26a;
-  --bad: #ff7b72; } }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--text); background: var(--page);
-  max-width: 76rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2.2rem; } p { color: var(--dim); }
-.plots { display: grid; margin-top: 1.2rem; grid-template-columns: repeat(auto-fill, minmax(320px, 1fr)); gap: 1.5rem; }
-svg text { font: 11px system-ui, sans-serif; fill: var(--dim); }
-svg text.title { font-size: 13px; font-weight: 600; fill: var(--text); }
-svg .scale { stroke: var(--line); } polyline { fill: none; stroke-width: 2; }
-.legacy { --ink: var(--legacy); } .nft { --ink: var(--nft); }
-.rival.legacy, .rival.nft { --ink: var(--rival); } .bare { opacity: .55; }
-g polyline, .spread { stroke: var(--ink); } g circle, g rect { fill: var(--ink); }
-svg rect { opacity: .75; } svg .spread { stroke-width: 2; } svg rect + .spread { stroke: var(--text); }
-svg text.value { fill: var(--text); }
-.bare polyline { stroke-dasharray: 5 4; } .daemon polyline { stroke-dasharray: 9 3; }
-.rival.nft polyline { stroke-dasharray: 2 3; }
-.key { display: inline-flex; align-items: center; gap: .4rem; margin-right: 1.4rem; }
-.key svg { width: 2.2rem; height: .8rem; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; } td { white-space: nowrap; }
-th, td { padding: .3rem .5rem; text-align: right; border-bottom: 1px solid var(--line); }
-th { color: var(--dim); font-weight: 600; } th:first-child, td:first-child { text-align: left; }
-.met { color: var(--good); } .missed { color: var(--bad); font-weight: 600; }
-)";
-
 std::string legend_name(const Figures& figures) {
-  return fmt::format("{}, {}", name_of(figures.subject), name_of(figures.way));
+  return fmt::format("{}, {}", name_of(figures.subject), way_and_layout(figures));
 }
 
 std::string style_of(const Figures& figures) {
   const char* kind = figures.subject == Subject::kKubeProxy  ? "rival "
                      : figures.subject == Subject::kIptproxy ? "daemon "
                                                              : "";
-  return fmt::format("{}{}", kind, variant_of(figures.way));
+  const char* layout = figures.layout == rules::Layout::kCompact ? "compact " : "";
+  return fmt::format("{}{}{}", kind, layout, variant_of(figures.way));
 }
 
 PlotPoint point_of(const Quantiles& time) {
@@ -114,31 +88,7 @@ std::string plots(const Report& report) {
 std::string legend(const Report& report) {
   auto lines = lines_of(report, [](const Figures&) { return PlotPoint{.y = 1}; });
   std::ranges::move(bare_lines_of(report), std::back_inserter(lines));
-  std::string html = "<div>";
-  for (const PlotLine& line : lines) {
-    html += fmt::format(
-        R"(<span class="key"><svg viewBox="0 0 36 12"><g class="{}"><polyline points="0,6 36,6"/>)"
-        R"(</g></svg>{}</span>)",
-        line.style,
-        html_escaped(line.name));
-  }
-  return html + "</div>\n";
-}
-
-std::string row(const std::vector<std::string>& cells, std::string_view element) {
-  std::string html = "<tr>";
-  for (const std::string& cell : cells) {
-    html += fmt::format("<{0}>{1}</{0}>", element, cell);
-  }
-  return html + "</tr>\n";
-}
-
-std::string table(const std::vector<std::vector<std::string>>& rows) {
-  std::string html = R"(<div class="wide"><table>)";
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    html += row(rows[i], i == 0 ? "th" : "td");
-  }
-  return html + "</table></div>\n";
+  return legend_of(lines);
 }
 
 std::string size_text(const Size& size) {
@@ -170,9 +120,8 @@ std::string figures_table(const Report& report) {
     rows.front().emplace_back(name);
   }
   for (const Figures& figures : report.figures) {
-    std::vector<std::string> cells{std::string(name_of(figures.subject)),
-                                   std::string(name_of(figures.way)),
-                                   size_text(figures.size)};
+    std::vector<std::string> cells{
+        std::string(name_of(figures.subject)), way_and_layout(figures), size_text(figures.size)};
     for (const Event event : kEvents) {
       cells.push_back(time_cell(figures[event]));
     }
@@ -181,7 +130,7 @@ std::string figures_table(const Report& report) {
     cells.push_back(memory_cell(figures.child_rss_bytes));
     rows.push_back(std::move(cells));
   }
-  return "<h2>All figures: medians in ms</h2>\n" + table(rows);
+  return "<h2>All figures: medians in ms</h2>\n" + table_of(rows);
 }
 
 std::string judgements_table(const Report& report) {
@@ -190,7 +139,7 @@ std::string judgements_table(const Report& report) {
   for (const Judgement& judgement : judge(report)) {
     rows.push_back({html_escaped(judgement.what),
                     std::string(name_of(judgement.of.subject)),
-                    std::string(name_of(judgement.of.way)),
+                    way_and_layout(judgement.of),
                     size_text(judgement.of.size),
                     fmt::format("{:.4g} {}", judgement.value, judgement.unit),
                     fmt::format("{:.4g} {}", judgement.allowed, judgement.unit),
@@ -198,7 +147,7 @@ std::string judgements_table(const Report& report) {
                     judgement.is_met() ? R"(<span class="met">met</span>)"
                                        : R"(<span class="missed">not met</span>)"});
   }
-  return rows.size() == 1 ? "" : "<h2>Against the budgets</h2>\n" + table(rows);
+  return rows.size() == 1 ? "" : "<h2>Against the budgets</h2>\n" + table_of(rows);
 }
 
 std::string comparisons_table(const Report& report) {
@@ -221,27 +170,16 @@ std::string comparisons_table(const Report& report) {
   }
   return rows.size() == 1
              ? ""
-             : "<h2>kube-proxy over iptproxy run: how many times as much</h2>\n" + table(rows);
+             : "<h2>kube-proxy over iptproxy run: how many times as much</h2>\n" + table_of(rows);
 }
 
 }  // namespace
 
 std::string to_html(const Report& report) {
-  const Machine& machine = report.machine;
-  return fmt::format(
-             "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-             "<meta name=\"viewport\" content=\"width=device-width\">"
-             "<title>iptproxy: what a sync costs</title><style>{}</style></head><body>\n"
-             "<h1>What a sync costs until it is in the kernel</h1>\n"
-             "<p>{}, {} cores, Linux {}, {}; {}. Medians; compare within this page only.</p>\n",
-             kStyle,
-             html_escaped(machine.processor),
-             machine.cores,
-             html_escaped(machine.kernel),
-             html_escaped(machine.iptables),
-             html_escaped(machine.clock)) +
-         legend(report) + plots(report) + judgements_table(report) + comparisons_table(report) +
-         figures_table(report) + "</body></html>\n";
+  return page("What a sync costs until it is in the kernel",
+              to_text(report.machine) + ". Medians; compare within this page only.",
+              legend(report) + plots(report) + judgements_table(report) +
+                  comparisons_table(report) + figures_table(report));
 }
 
 }  // namespace bench

@@ -12,6 +12,7 @@ JsonObject identity(const Figures& figures) {
   return JsonObject()
       .text("subject", name_of(figures.subject))
       .text("way", name_of(figures.way))
+      .text("layout", rules::to_string(figures.layout))
       .number("services", figures.size.services)
       .number("endpoints", figures.size.endpoints);
 }
@@ -41,6 +42,7 @@ std::string object_of(const Figures& figures) {
     times.raw(key_of(name_of(event)), time_of(figures[event]));
   }
   times.raw("bare_commit", time_of(figures.bare_commit));
+  times.raw("bare_start", time_of(figures.bare_start));
   return identity(figures)
       .object("ms", times)
       .number("nat_rules", figures.nat_rules)
@@ -80,15 +82,8 @@ std::string lines_of(const std::vector<T>& values) {
 }  // namespace
 
 std::string to_json(const Report& report) {
-  const Machine& machine = report.machine;
   return JsonObject()
-             .object("machine",
-                     JsonObject()
-                         .text("processor", machine.processor)
-                         .number("cores", machine.cores)
-                         .text("kernel", machine.kernel)
-                         .text("iptables", machine.iptables)
-                         .text("clock", machine.clock))
+             .object("machine", to_json_object(report.machine))
              .raw("figures", lines_of(report.figures))
              .raw("judgements", lines_of(judge(report)))
              .raw("kube_proxy_over_iptproxy", lines_of(compare(report)))

@@ -10,22 +10,41 @@ namespace bench {
 namespace {
 
 constexpr double kMegabyte = 1e6;
+constexpr Size kMiddle{.services = 1000, .endpoints = 10};
 constexpr Size kBudgetSize{.services = 10'000, .endpoints = 10};
 constexpr double kRssBudget = 120;  // MB, with the largest child
 constexpr double kNetlinkRssBudget = 70;
+constexpr double kCompactRssBudget = 80;
 
 struct TimeBudget {
-  std::string_view variant;
+  Way way;
+  Size size;
   Event event;
   double ms;
 };
 
-constexpr std::array kTimeBudgets{TimeBudget{"legacy", Event::kColdStart, 1500},
-                                  TimeBudget{"nft", Event::kColdStart, 12'000},
-                                  TimeBudget{"nft", Event::kOneEndpoint, 40}};
+/// Of kube-proxy's layout.
+constexpr std::array kTimeBudgets{
+    TimeBudget{Way::kLibiptc, kBudgetSize, Event::kColdStart, 1500},
+    TimeBudget{Way::kRestoreLegacy, kBudgetSize, Event::kColdStart, 1500},
+    TimeBudget{Way::kRestoreNft, kBudgetSize, Event::kColdStart, 12'000},
+    TimeBudget{Way::kRestoreNft, kBudgetSize, Event::kOneEndpoint, 40},
+    TimeBudget{Way::kNetlink, kMiddle, Event::kColdStart, 250}};
 
-/// What the kernel takes for its part, and how much the whole may take.
-struct Bare {
+/// What the compact layout may take of the time of kube-proxy's.
+struct LayoutBudget {
+  std::string_view variant;
+  Event event;
+  double factor;
+};
+
+constexpr std::array kLayoutBudgets{LayoutBudget{"legacy", Event::kOneEndpoint, 0.35},
+                                    LayoutBudget{"legacy", Event::kColdStart, 0.5},
+                                    LayoutBudget{"nft", Event::kOneEndpoint, 0.6},
+                                    LayoutBudget{"nft", Event::kColdStart, 0.5}};
+
+/// A time that another one is measured against, and how many times as long it may be.
+struct Yardstick {
   std::string_view name;
   Quantiles time;
   double factor;
@@ -33,17 +52,69 @@ struct Bare {
 
 void judge_ratio(const Figures& figures,
                  Event event,
-                 const Bare& bare,
+                 const Yardstick& yardstick,
                  std::vector<Judgement>& judgements) {
-  if (bare.time.runs == 0 || figures[event].runs == 0) {
+  if (yardstick.time.runs == 0 || figures[event].runs == 0) {
     return;
   }
   judgements.push_back({.of = figures,
                         .what = std::string(name_of(event)),
-                        .limit = fmt::format("{} × {}", bare.factor, bare.name),
+                        .limit = fmt::format("{} × {}", yardstick.factor, yardstick.name),
                         .unit = "ms",
                         .value = figures[event].p50,
-                        .allowed = bare.factor * bare.time.p50});
+                        .allowed = yardstick.factor * yardstick.time.p50});
+}
+
+void judge_by_kernel(const Figures& figures, std::vector<Judgement>& judgements) {
+  if (figures.way == Way::kNetlink) {
+    judge_ratio(figures, Event::kColdStart, {"bare start", figures.bare_start, 1.5}, judgements);
+    judge_ratio(
+        figures, Event::kOneEndpoint, {"bare commit", figures.bare_commit, 1.2}, judgements);
+  } else if (variant_of(figures.way) == "legacy") {
+    judge_ratio(
+        figures, Event::kOneEndpoint, {"bare commit", figures.bare_commit, 1.3}, judgements);
+  }
+}
+
+void judge_by_clock(const Figures& figures, std::vector<Judgement>& judgements) {
+  for (const TimeBudget& budget : kTimeBudgets) {
+    if (budget.way == figures.way && budget.size == figures.size &&
+        figures[budget.event].runs > 0) {
+      judgements.push_back({.of = figures,
+                            .what = std::string(name_of(budget.event)),
+                            .limit = "budget",
+                            .unit = "ms",
+                            .value = figures[budget.event].p50,
+                            .allowed = budget.ms});
+    }
+  }
+}
+
+void judge_by_layout(const Report& report,
+                     const Figures& figures,
+                     std::vector<Judgement>& judgements) {
+  const auto other = std::ranges::find_if(report.figures, [&](const Figures& candidate) {
+    return candidate.layout == rules::Layout::kKubeProxy && candidate.subject == figures.subject &&
+           candidate.way == figures.way && candidate.size == figures.size;
+  });
+  if (figures.size != kBudgetSize || other == report.figures.end()) {
+    return;
+  }
+  for (const LayoutBudget& budget : kLayoutBudgets) {
+    if (budget.variant == variant_of(figures.way)) {
+      judge_ratio(figures,
+                  budget.event,
+                  {"kube-proxy's layout", (*other)[budget.event], budget.factor},
+                  judgements);
+    }
+  }
+}
+
+double rss_budget(const Figures& figures) {
+  if (figures.way == Way::kNetlink) {
+    return kNetlinkRssBudget;
+  }
+  return figures.layout == rules::Layout::kCompact ? kCompactRssBudget : kRssBudget;
 }
 
 std::optional<double> ratio_of(double above, double below) {
@@ -58,35 +129,21 @@ std::vector<Judgement> judge(const Report& report) {
     if (figures.subject == Subject::kKubeProxy) {
       continue;
     }
-    const bool is_netlink = figures.way == Way::kNetlink;
-    if (is_netlink) {
-      judge_ratio(figures, Event::kColdStart, {"bare start", figures.bare_start, 1.5}, judgements);
-      judge_ratio(
-          figures, Event::kOneEndpoint, {"bare commit", figures.bare_commit, 1.2}, judgements);
-    } else if (variant_of(figures.way) == "legacy") {
-      judge_ratio(
-          figures, Event::kOneEndpoint, {"bare commit", figures.bare_commit, 1.3}, judgements);
+    judge_by_kernel(figures, judgements);
+    if (figures.layout == rules::Layout::kCompact) {
+      judge_by_layout(report, figures, judgements);
+    } else {
+      judge_by_clock(figures, judgements);
     }
-    if (figures.size != kBudgetSize) {
-      continue;
+    if (figures.size == kBudgetSize) {
+      judgements.push_back(
+          {.of = figures,
+           .what = "peak RSS with the largest child",
+           .limit = "budget",
+           .unit = "MB",
+           .value = static_cast<double>(figures.rss_bytes + figures.child_rss_bytes) / kMegabyte,
+           .allowed = rss_budget(figures)});
     }
-    for (const TimeBudget& budget : kTimeBudgets) {
-      if (budget.variant == variant_of(figures.way) && figures[budget.event].runs > 0) {
-        judgements.push_back({.of = figures,
-                              .what = std::string(name_of(budget.event)),
-                              .limit = "budget",
-                              .unit = "ms",
-                              .value = figures[budget.event].p50,
-                              .allowed = budget.ms});
-      }
-    }
-    judgements.push_back(
-        {.of = figures,
-         .what = "peak RSS with the largest child",
-         .limit = "budget",
-         .unit = "MB",
-         .value = static_cast<double>(figures.rss_bytes + figures.child_rss_bytes) / kMegabyte,
-         .allowed = is_netlink ? kNetlinkRssBudget : kRssBudget});
   }
   return judgements;
 }

@@ -104,12 +104,13 @@ Timing bare_start(Clock clock, const rules::Ruleset& wanted) {
 /// A cluster on a node, and what happens to it.
 class Node {
  public:
-  Node(Way way, const Size& size)
-      : size_(size),
-        cluster_(plain_cluster(size.services, size.endpoints)),
+  explicit Node(const Figures& figures)
+      : size_(figures.size),
+        cluster_(plain_cluster(size_.services, size_.endpoints)),
         context_(node_of(cluster_)),
-        backend_(backend_of(way)),
+        backend_(backend_of(figures.way)),
         syncer_(std::make_unique<proxy::Syncer>(*backend_)) {
+    context_.layout = figures.layout;
     context_.counts_invalid_drops = false;  // the accounting objects are not there
     context_.counts_localhost_node_ports = false;
   }
@@ -147,9 +148,9 @@ class Node {
 
 }  // namespace
 
-Figures measure_syncer(Way way, const Size& size, Clock clock, int runs) {
-  Node node(way, size);
-  Figures figures{.subject = Subject::kSyncer, .way = way, .size = size};
+Figures measure_syncer(Figures figures, Clock clock, int runs) {
+  const Way way = figures.way;
+  Node node(figures);
   const auto timed = [&](Event event, int count, const std::function<void()>& prepare) {
     figures[event] = quantiles(measure(
         clock, count, [&] { node.sync(); }, prepare));
@@ -160,7 +161,7 @@ Figures measure_syncer(Way way, const Size& size, Clock clock, int runs) {
   timed(Event::kRestart, std::min(runs, kMostRestarts), [&] { node.forget(); });
   timed(Event::kOneEndpoint, runs, [&] { node.move_endpoints(1); });
   timed(Event::kHundredEndpoints, runs, [&] {
-    node.move_endpoints(std::min(size.services, kMovedAtOnce));
+    node.move_endpoints(std::min(figures.size.services, kMovedAtOnce));
   });
   timed(Event::kOneService, runs, [&] { node.add_service(); });
   timed(Event::kNothing, runs, {});

@@ -25,8 +25,10 @@ std::string times(std::optional<double> ratio) {
 }
 
 std::string subject_columns(const Figures& figures) {
-  return fmt::format(
-      "{:12} {:14} {:>9}", name_of(figures.subject), name_of(figures.way), size_text(figures.size));
+  return fmt::format("{:12} {:16} {:>9}",
+                     name_of(figures.subject),
+                     way_and_layout(figures),
+                     size_text(figures.size));
 }
 
 std::string event_columns() {
@@ -38,7 +40,7 @@ std::string event_columns() {
 }
 
 std::string figures_table(const Report& report) {
-  std::string text = fmt::format("{:12} {:14} {:>9}{} {:>11} {:>8} {:>7} {:>7}\n",
+  std::string text = fmt::format("{:12} {:16} {:>9}{} {:>11} {:>8} {:>7} {:>7}\n",
                                  "medians, ms",
                                  "",
                                  "size",
@@ -82,7 +84,7 @@ std::string judgements_table(const Report& report) {
 std::string comparisons_table(const Report& report) {
   std::string text;
   for (const Comparison& comparison : compare(report)) {
-    text += fmt::format("{:12} {:14} {:>9}",
+    text += fmt::format("{:12} {:16} {:>9}",
                         "",
                         variant_of(comparison.iptproxy.way),
                         size_text(comparison.iptproxy.size));
@@ -97,14 +99,8 @@ std::string comparisons_table(const Report& report) {
 }  // namespace
 
 std::string to_text(const Report& report) {
-  const Machine& machine = report.machine;
-  return fmt::format("{}, {} cores, Linux {}, {}; {}\n\n",
-                     machine.processor,
-                     machine.cores,
-                     machine.kernel,
-                     machine.iptables,
-                     machine.clock) +
-         figures_table(report) + judgements_table(report) + comparisons_table(report);
+  return to_text(report.machine) + "\n\n" + figures_table(report) + judgements_table(report) +
+         comparisons_table(report);
 }
 
 }  // namespace bench

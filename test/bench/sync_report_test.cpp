@@ -87,6 +87,28 @@ TEST_CASE("report: the budgets are those of 10,000 Services, memory includes the
   CHECK(judge(report_of({figures(Subject::kKubeProxy, Way::kLibiptc, kLarge)})).empty());
 }
 
+TEST_CASE("report: the compact layout is measured against kube-proxy's by the same way",
+          "[bench][report]") {
+  const auto [way, cold_start, one_endpoint, megabytes] =
+      GENERATE(table<Way, double, double, double>(
+          {{Way::kLibiptc, 0.5, 0.35, 80}, {Way::kNetlink, 0.5, 0.6, 70}}));
+  CAPTURE(name_of(way));
+  Figures compact = figures(Subject::kSyncer, way, kLarge);
+  compact.layout = rules::Layout::kCompact;
+  const Figures other = figures(Subject::kSyncer, Way::kRestoreNft, kLarge);
+
+  const auto all = judge(report_of({other, figures(Subject::kSyncer, way, kLarge), compact}));
+  std::vector<Judgement> of_compact;
+  std::copy_if(all.begin(), all.end(), std::back_inserter(of_compact), [](const auto& one) {
+    return one.of.layout == rules::Layout::kCompact;
+  });
+  CHECK(judgement(of_compact, "cold start").allowed == Approx(cold_start * 1400));
+  CHECK(judgement(of_compact, "one endpoint").allowed == Approx(one_endpoint * 123.5));
+  CHECK(judgement(of_compact, "peak RSS with the largest child").allowed == megabytes);
+
+  CHECK(judge(report_of({other, compact})).size() == 4);  // three of the other, and memory
+}
+
 TEST_CASE("report: kube-proxy is compared with the daemon at the same size on the same variant",
           "[bench][report]") {
   const auto comparisons = compare(example());
