@@ -4,14 +4,17 @@
 
 #include "proxy/host/process.h"
 #include "proxy/legacy/xtables_socket.h"
+#include "proxy/nft/extensions.h"
 
 namespace proxy {
 
 bool has_hairpin_match(const IptablesChoice& choice) {
   constexpr rules::Family kFamily = rules::Family::kIpv4;  // the match is of no family
   try {
-    if (choice.variant == Variant::kLegacy && choice.in_process) {
-      return XtablesSocket(kFamily).has_match("bpf", 1);
+    if (choice.in_process) {
+      return choice.variant == Variant::kLegacy
+                 ? XtablesSocket(kFamily).has_match("bpf", 1)
+                 : nft_has_extension(kFamily, {.name = "bpf", .revision = 1});
     }
     // iptables asks the kernel before it tells how a match is used.
     return run({.argv = {program(kFamily, choice.variant, ""), "-m", "bpf", "-h"}}).status == 0;

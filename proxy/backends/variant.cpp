@@ -17,7 +17,8 @@
 #include "proxy/legacy/table.h"
 #include "proxy/legacy/xtables_socket.h"
 #include "proxy/nft/backend.h"
-#include "proxy/nft/tables.h"
+#include "proxy/nft/extensions.h"
+#include "proxy/nft/reading.h"
 #include "rules/text.h"
 
 namespace proxy {
@@ -220,11 +221,18 @@ std::string describe(const IptablesChoice& choice) {
   return choice.variant == Variant::kLegacy ? "libiptc (legacy)" : "netlink (nft)";
 }
 
+/// What no table nat does without, and which needs most of the rest.
+const NftExtension kNftNeeds{.kind = NftExtension::Kind::kTarget, .name = "DNAT", .revision = 2};
+
 std::optional<std::string> why_unusable(rules::Family family, const IptablesChoice& choice) {
   try {
     if (choice.in_process) {
       if (choice.variant == Variant::kLegacy) {
         XtablesSocket(family).shape(rules::Table::kNat);
+      } else if (!nft_has_extension(family, kNftNeeds)) {
+        return fmt::format(
+            "the kernel has no target {} for nftables (modules nft_compat and xt_nat)",
+            kNftNeeds.name);
       }
       return std::nullopt;
     }

@@ -83,13 +83,20 @@ std::size_t NfnetlinkSocket::write(const NfnetlinkRequest& request, std::size_t 
   for (const auto& [type, text] : request.strings) {
     mnl_attr_put_strz(message, static_cast<std::uint16_t>(type), text.c_str());
   }
+  for (const auto& [type, number] : request.numbers) {
+    mnl_attr_put_u32(message, static_cast<std::uint16_t>(type), htonl(number));
+  }
   used += message->nlmsg_len;
   put_border(NFNL_MSG_BATCH_END);
   return used;
 }
 
 void NfnetlinkSocket::send(std::size_t size) {
-  if (mnl_socket_sendto(socket_.get(), buffer_.data(), size) < 0) {
+  ssize_t sent = 0;
+  do {
+    sent = mnl_socket_sendto(socket_.get(), buffer_.data(), size);
+  } while (sent < 0 && errno == EINTR);
+  if (sent < 0) {
     throw_errno("cannot ask netfilter");
   }
 }
@@ -98,12 +105,15 @@ void NfnetlinkSocket::send(std::size_t size) {
 std::span<const std::uint8_t> NfnetlinkSocket::receive() {
   sockaddr_nl sender{};
   socklen_t sender_size = sizeof sender;
-  const auto received = ::recvfrom(mnl_socket_get_fd(socket_.get()),
-                                   buffer_.data(),
-                                   buffer_.size(),
-                                   0,
-                                   static_cast<sockaddr*>(static_cast<void*>(&sender)),
-                                   &sender_size);
+  ssize_t received = 0;
+  do {
+    received = ::recvfrom(mnl_socket_get_fd(socket_.get()),
+                          buffer_.data(),
+                          buffer_.size(),
+                          0,
+                          static_cast<sockaddr*>(static_cast<void*>(&sender)),
+                          &sender_size);
+  } while (received < 0 && errno == EINTR);
   if (received < 0) {
     throw_errno("no answer from netfilter");
   }

@@ -40,6 +40,8 @@ struct NfnetlinkRequest {
   int flags = 0;                                     // NLM_F_* beside NLM_F_REQUEST and NLM_F_ACK
   std::optional<rules::Family> family;               // nothing: the question concerns none
   std::vector<std::pair<int, std::string>> strings;  // attributes: type and text
+  std::vector<std::pair<int, std::uint32_t>> numbers =
+      {};                       // likewise; in network order on the wire
   bool is_transaction = false;  // what changes nftables has to come as one, even if it is alone
 };
 

@@ -10,7 +10,7 @@
 #include <linux/netfilter_ipv4.h>
 
 #include "proxy/host/address_family.h"
-#include "proxy/nft/tables.h"
+#include "proxy/nft/reading.h"
 
 namespace proxy {
 

@@ -197,6 +197,10 @@ bool wants_localhost_node_ports(const ContextSettings& settings) {
          includes_ipv4_loopback(of_family(settings.node_port_networks, Family::kIpv4));
 }
 
+rules::Layout effective_layout(rules::Layout wanted, const Capabilities& capabilities) {
+  return capabilities.hairpin_match ? wanted : rules::Layout::kKubeProxy;
+}
+
 rules::Context make_context(const ContextSettings& settings, const ContextFacts& facts) {
   const bool is_ipv4 = facts.family == Family::kIpv4;
   const NodeIps ips = node_ips(settings, facts.node.addresses);
@@ -204,7 +208,7 @@ rules::Context make_context(const ContextSettings& settings, const ContextFacts&
 
   rules::Context context;
   context.family = facts.family;
-  context.layout = facts.capabilities.hairpin_match ? settings.layout : rules::Layout::kKubeProxy;
+  context.layout = effective_layout(settings.layout, facts.capabilities);
   context.node_name = facts.node_name;
   context.zone = facts.node.zone;
   context.node_ip = is_ipv4 ? ips.ipv4 : ips.ipv6;

@@ -94,6 +94,9 @@ bool wants_localhost_node_ports(const ContextSettings& settings);
 /// Pure.
 rules::Context make_context(const ContextSettings& settings, const ContextFacts& facts);
 
+/// The layout that a node gets: the wanted one, if its kernel has what that needs.
+rules::Layout effective_layout(rules::Layout wanted, const Capabilities& capabilities);
+
 /// What is questionable about a configuration on a node (spec §8.5).
 struct FamilyFindings {
   std::vector<std::string> warnings;

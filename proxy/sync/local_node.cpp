@@ -56,12 +56,13 @@ LocalNode look_at_node(const Config& config) {
   node.host.capabilities.random_fully = node.iptables.random_fully;
   node.families = usable_families(node.iptables);
   node.host.capabilities.hairpin_match = has_hairpin_match(node.iptables);
+  const rules::Layout layout = effective_layout(config.iptables_layout, node.host.capabilities);
   log_info("Programming rules",
            {{"through", describe(node.iptables)},
             {"iptables", node.iptables.version},
-            {"layout", to_string(config.iptables_layout)},
+            {"layout", rules::to_string(layout)},
             {"reason", node.iptables.reason}});
-  if (config.iptables_layout == rules::Layout::kCompact && !node.host.capabilities.hairpin_match) {
+  if (layout != config.iptables_layout) {
     log_warning("This node stays with the layout of kube-proxy", {{"reason", kNoHairpinMatch}});
   }
   for (const std::string& warning : node.iptables.warnings) {
