@@ -8,6 +8,7 @@
 #include <sched.h>
 
 #include "proxy/backends/hairpin_match.h"
+#include "proxy/backends/live_tables.h"
 #include "proxy/backends/variant.h"
 #include "proxy/commands/check.h"
 #include "proxy/host/file.h"
@@ -18,7 +19,6 @@
 #include "proxy/sync/context.h"
 #include "proxy/tables/iptables.h"
 #include "rules/names.h"
-#include "rules/tables.h"
 
 namespace proxy {
 
@@ -137,15 +137,14 @@ std::vector<Finding> check_rivals() {
 }
 
 Finding check_rules(Family family, const IptablesChoice& choice) {
-  const ProcessResult saved = run({.argv = {program(family, choice.variant, "-save")}});
-  if (saved.status != 0) {
-    return {
-        Level::kError, "rules", one_line("cannot read the rules: " + saved.error), "run as root"};
-  }
   std::size_t ours = 0;
   std::size_t others = 0;
-  for (const auto& [chain, content] : rules::parse_tables(saved.output, family).chains) {
-    (rules::is_owned(chain) ? ours : others) += content.rules.size();
+  try {
+    for (const auto& [chain, content] : read_held_tables(family, choice).tables.chains) {
+      (rules::is_owned(chain) ? ours : others) += content.rules.size();
+    }
+  } catch (const std::runtime_error& error) {
+    return {Level::kError, "rules", one_line(error.what()), "run as root"};
   }
   return {Level::kOk,
           "rules",
@@ -201,18 +200,6 @@ std::vector<Finding> check_kernel(const std::vector<std::string>& programs) {
   return findings;
 }
 
-/// What the iptables programs tell of the tables and of the kernel.
-std::vector<Finding> check_programs(const IptablesChoice& choice) {
-  std::vector<Finding> findings;
-  std::vector<std::string> programs;
-  for (const Family family : kFamilies) {
-    programs.push_back(program(family, choice.variant, "-restore"));
-    findings.push_back(check_rules(family, choice));
-  }
-  std::ranges::move(check_kernel(programs), std::back_inserter(findings));
-  return findings;
-}
-
 Finding check_layout(rules::Layout wanted, const IptablesChoice& choice) {
   if (wanted == rules::Layout::kCompact && !has_hairpin_match(choice)) {
     return {Level::kWarning,
@@ -253,8 +240,15 @@ std::vector<Finding> check_host(const Config& config) {
     findings.push_back(
         {Level::kWarning, "iptables", warning, "remove the rules of the variant that is not used"});
   }
+  std::vector<std::string> programs;
+  for (const Family family : kFamilies) {
+    if (has_programs || (choice.in_process && choice.variant == Variant::kNft)) {
+      findings.push_back(check_rules(family, choice));
+    }
+    programs.push_back(program(family, choice.variant, "-restore"));
+  }
   if (has_programs) {
-    std::ranges::move(check_programs(choice), std::back_inserter(findings));
+    std::ranges::move(check_kernel(programs), std::back_inserter(findings));
   }
   findings.push_back(check_conntrack());
   findings.push_back(check_sysctl("net.ipv4.ip_forward",

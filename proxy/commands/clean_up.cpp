@@ -1,16 +1,17 @@
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <set>
 #include <stdexcept>
+#include <system_error>
 
-#include "proxy/backends/restore_backend.h"
+#include "proxy/backends/live_tables.h"
 #include "proxy/backends/variant.h"
 #include "proxy/commands/commands.h"
 #include "proxy/host/per_family.h"
-#include "proxy/host/process.h"
 #include "proxy/kernel/nftables_mode.h"
 #include "proxy/log/logging.h"
-#include "proxy/tables/iptables.h"
+#include "proxy/nft/tables.h"
 #include "rules/names.h"
 #include "rules/tables.h"
 
@@ -91,16 +92,34 @@ std::set<rules::ChainId> held_by_others(const rules::Tables& tables,
   return held;
 }
 
-/// Whether all is gone; what stays is logged.
-bool clean(rules::Family family, Variant variant) {
-  const ProcessResult saved = run({.argv = {program(family, variant, "-save")}});
-  if (saved.status != 0) {
-    log_error("Cannot read the rules", {{"family", to_string(family)}, {"error", saved.error}});
+bool kernel_has_nftables() {
+  try {
+    NfnetlinkSocket socket;
+    nft_generation(socket);
+    return true;
+  } catch (const std::system_error&) {
     return false;
   }
-  rules::Changes changes =
-      rules::diff(rules::parse_installed(saved.output, family), rules::Ruleset{});
-  const rules::Tables tables = rules::parse_tables(saved.output, family);
+}
+
+/// Nothing if they cannot be read, which is logged.
+std::optional<HeldTables> held_tables(rules::Family family, const IptablesChoice& choice) {
+  try {
+    return read_held_tables(family, choice);
+  } catch (const std::runtime_error& error) {
+    log_error("Cannot read the rules", {{"family", to_string(family)}, {"error", error.what()}});
+    return std::nullopt;
+  }
+}
+
+/// Whether all is gone; what stays is logged.
+bool clean(rules::Family family, IptablesChoice choice) {
+  const auto read = held_tables(family, choice);
+  if (!read) {
+    return false;
+  }
+  rules::Changes changes = rules::diff(read->installed, rules::Ruleset{});
+  const rules::Tables& tables = read->tables;
   add_former_chains(tables, changes);
   if (changes.empty()) {
     return true;
@@ -114,14 +133,15 @@ bool clean(rules::Family family, Variant variant) {
                 {{"family", to_string(family)}, {"chain", to_string(chain)}});
   }
   ForeignChanges unwatched;
-  RestoreBackend backend({.family = family, .variant = variant}, unwatched);
-  if (const auto error = backend.apply(changes)) {
+  choice.in_process = !read->is_by_program;
+  const auto backend = make_backend(family, choice, unwatched);
+  if (const auto error = backend->apply(changes)) {
     log_error("Cannot remove rules", {{"family", to_string(family)}, {"error", error->message}});
     return false;
   }
   log_info("Removed",
            {{"family", to_string(family)},
-            {"iptables", to_string(variant)},
+            {"iptables", to_string(choice.variant)},
             {"chains", changes.remove.size()},
             {"hooks", changes.remove_hooks.size()}});
   return held.empty();
@@ -129,20 +149,27 @@ bool clean(rules::Family family, Variant variant) {
 
 }  // namespace
 
-int clean_up(const Config& /*config*/) {
+int clean_up(const Config& config) {
   const IptablesTraces traces = require_readable(look_for_iptables(IptablesBackend::kAuto));
-  if (!traces.legacy.has_programs && !traces.nft.has_programs) {
-    throw std::runtime_error(
-        "iptables is not available on this host: no iptables-save and iptables-restore in PATH");
-  }
+  const bool in_process =
+      config.iptables_backend != IptablesBackend::kRestore && kernel_has_nftables();
   bool all_gone = remove_nftables_mode();
   for (const Variant variant : {Variant::kNft, Variant::kLegacy}) {
-    const auto& traced = variant == Variant::kNft ? traces.nft : traces.legacy;
-    if (!traced.has_programs) {
+    const bool is_nft = variant == Variant::kNft;
+    const auto& traced = is_nft ? traces.nft : traces.legacy;
+    if (!traced.has_programs && !(is_nft && in_process)) {
+      if (!traced.kube_chains.empty()) {
+        log_error("Rules are left: no iptables-save and iptables-restore in PATH",
+                  {{"iptables", to_string(variant)}});
+        all_gone = false;
+      }
       continue;
     }
     for (const rules::Family family : kFamilies) {
-      all_gone = clean(family, variant) && all_gone;
+      IptablesChoice choice;
+      choice.variant = variant;
+      choice.in_process = is_nft && in_process;
+      all_gone = clean(family, choice) && all_gone;
     }
   }
   return all_gone ? 0 : 1;

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "k8sclient/watch/transport.h"
+#include "proxy/backends/live_tables.h"
 #include "proxy/backends/variant.h"
 #include "proxy/cluster/feed.h"
 #include "proxy/commands/check.h"
@@ -17,9 +18,7 @@
 #include "proxy/explain/rule_diff.h"
 #include "proxy/host/node_addresses.h"
 #include "proxy/host/per_family.h"
-#include "proxy/host/process.h"
 #include "proxy/log/logging.h"
-#include "proxy/tables/iptables.h"
 #include "proxy/text/json.h"
 #include "rules/save_text.h"
 
@@ -32,18 +31,6 @@ constexpr int kIncomplete = 2;
 
 void print(std::string_view text) {
   std::fwrite(text.data(), 1, text.size(), stdout);
-}
-
-/// All tables of this node, as iptables-save prints them.
-std::string live_rules(rules::Family family, const IptablesChoice& choice) {
-  const ProcessResult result = run({.argv = {program(family, choice.variant, "-save")}});
-  if (result.status != 0) {
-    throw std::runtime_error(fmt::format("cannot read this node's rules ({} exited with {}): {}",
-                                         program(family, choice.variant, "-save"),
-                                         result.status,
-                                         result.error));
-  }
-  return result.output;
 }
 
 /// The rules that a command compares with or walks: a saved dump, or this node's.
@@ -60,8 +47,9 @@ class HeldRules {
     }
   }
 
-  std::string text(rules::Family family) const {
-    return file_.empty() ? live_rules(family, choice_) : read_dump(file_, family);
+  HeldTables of(rules::Family family) const {
+    return file_.empty() ? read_held_tables(family, choice_)
+                         : parse_held_tables(read_dump(file_, family), family);
   }
 
  private:
@@ -160,10 +148,9 @@ int show_diff(const Config& config, const DiffOptions& options) {
   const HeldRules held(config, options.against);
   std::vector<RuleDiff> diffs;
   for (const rules::Family family : chosen_families(options.family)) {
-    const std::string text = held.text(family);
+    const HeldTables have = held.of(family);
     const rules::Ruleset want = cluster.ruleset(family);
-    const rules::Changes changes = rules::diff(rules::parse_installed(text, family), want);
-    diffs.push_back(describe(rules::parse_tables(text, family), changes));
+    diffs.push_back(describe(have.tables, rules::diff(have.installed, want)));
   }
   if (options.output == Output::kJson) {
     print(json_array(diffs, [](const RuleDiff& diff) { return to_json(diff); }) + "\n");
@@ -193,7 +180,7 @@ int explain(const Config& config, const ExplainOptions& options) {
     local_addresses = cluster.local_addresses();
   }
   if (!options.by_manifests || !options.against.empty()) {
-    tables = rules::parse_tables(HeldRules(config, options.against).text(family), family);
+    tables = HeldRules(config, options.against).of(family).tables;
   }
   print(in_form(explain_packet(tables, packet, local_addresses), options.output, options.colour));
   return 0;
