@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "proxy/host/process.h"
+#include "rules/service.h"
 #include "test/netns/node.h"
 #include "test/support/fake_api.h"
 #include "test/support/network_namespace.h"
@@ -28,7 +29,7 @@ constexpr std::uint64_t kLongestLife = 150;  // ms; a first sync is over within 
 
 class Node {
  public:
-  explicit Node(std::uint64_t seed) : random_(seed) {
+  Node(std::uint64_t seed, rules::Layout layout) : random_(seed), layout_(layout) {
     api_.put("nodes",
              {"", "worker-1"},
              R"("status":{"addresses":[{"type":"InternalIP","address":"192.168.205.145"}]})");
@@ -61,7 +62,9 @@ class Node {
   }
 
   std::vector<std::string> command(const std::string& name) const {
-    return node_command(name, kubeconfig_);
+    auto argv = node_command(name, kubeconfig_);
+    argv.push_back(fmt::format("--iptables-layout={}", rules::to_string(layout_)));
+    return argv;
   }
 
   Random& random() { return random_; }
@@ -92,19 +95,21 @@ class Node {
 
   TemporaryFolder folder_;
   Random random_;
+  rules::Layout layout_;
   FakeApi api_;
   std::set<std::uint64_t> others_;
   std::string kubeconfig_;
 };
 
-void check_kills(const std::string& variant) {
+/// No iptables program is found by those that are killed: all is written in process.
+void check_kills(const std::string& variant, rules::Layout layout) {
   const NetworkNamespace network;
   leave_hint_of_kubelet(variant);
   const NodeLab lab(Family::kIpv4);
   const LabAddresses addresses = lab_addresses(Family::kIpv4);
   const EchoServer here(lab, Site::kHere, {{addresses.here, kPort}});
   const EchoServer there(lab, Site::kThere, {{addresses.there_1, kPort}});
-  Node node(23);
+  Node node(23, layout);
   auto once = node.command("run");
   once.emplace_back("--once");
   REQUIRE(proxy::run({.argv = once}).status == 0);
@@ -113,7 +118,7 @@ void check_kills(const std::string& variant) {
 
   for (int kill = 0; kill < kKills; ++kill) {
     node.change();
-    const Program daemon({.argv = node.command("run")});
+    const Program daemon({.argv = node.command("run"), .environment = {"PATH=/nowhere"}});
     // Not a wait for anything: the point is to hit anywhere.
     std::this_thread::sleep_for(std::chrono::milliseconds(node.random().below(kLongestLife)));
     node.change();
@@ -135,10 +140,15 @@ void check_kills(const std::string& variant) {
 
 TEST_CASE("crash: 200 kills of the proxy, on nft, lose no connection and no datagram",
           "[netns][crash]") {
-  check_kills("nft");
+  check_kills("nft", rules::Layout::kKubeProxy);
 }
 
 TEST_CASE("crash: 200 kills of the proxy, on legacy, lose no connection and no datagram",
           "[netns][crash]") {
-  check_kills("legacy");
+  check_kills("legacy", rules::Layout::kKubeProxy);
+}
+
+TEST_CASE("crash: 200 kills of the proxy in the compact layout lose nothing either",
+          "[netns][crash]") {
+  check_kills("nft", rules::Layout::kCompact);
 }

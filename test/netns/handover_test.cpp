@@ -119,10 +119,11 @@ void restore(Variant variant, const std::string& dump) {
   REQUIRE(result.status == 0);
 }
 
-void take_over(const Golden& golden) {
+void take_over(const Golden& golden, rules::Layout layout = rules::Layout::kKubeProxy) {
   std::vector<std::string> argv{test::program_path(),
                                 "run",
                                 "--once",
+                                fmt::format("--iptables-layout={}", rules::to_string(layout)),
                                 "--source",
                                 (golden.folder / "manifests.json").string()};
   for (const std::string& flag : lines(golden.folder / "args")) {
@@ -206,6 +207,47 @@ TEST_CASE(
   CHECK(traffic.reaches(150));
   take_over(golden);
   CHECK(save(variant) == taken);
+
+  check_unharmed(traffic);
+}
+
+TEST_CASE("handover: a node goes through both layouts and back to kube-proxy, no connection breaks",
+          "[netns][handover][layout]") {
+  const auto variant = GENERATE(Variant::kNft, Variant::kLegacy);
+  CAPTURE(proxy::to_string(variant));
+  const Golden golden{parity_folder() / "goldens/multiport-mixed-protocols"};
+  const std::string dump = golden_save_text(golden, Family::kIpv4);
+  const NetworkNamespace network;
+  make_accounting_objects();
+  const NodeLab lab(Family::kIpv4);
+  const EchoServer here(lab, Site::kHere, at({"10.244.1.5"}, 53));
+  const EchoServer there(lab, Site::kThere, at({"10.244.2.6"}, 53));
+  leave_hint(variant);
+  restore(variant, dump);
+  const auto theirs = tables_of(save(variant));
+  Traffic traffic(lab, Site::kPod, kDns);
+  REQUIRE(traffic.reaches(50));
+  std::uint64_t reached = 50;
+  const auto goes_on = [&] {
+    reached += 50;
+    return traffic.reaches(reached);
+  };
+
+  take_over(golden, rules::Layout::kCompact);  // from kube-proxy
+  const auto compact = save(variant);
+  CHECK(compact.find("KUBE-SEP-") == std::string::npos);
+  CHECK(goes_on());
+  take_over(golden, rules::Layout::kKubeProxy);  // from compact
+  CHECK(differences(theirs, tables_of(save(variant))).empty());
+  CHECK(goes_on());
+  take_over(golden, rules::Layout::kCompact);  // from the layout of kube-proxy
+  CHECK(save(variant) == compact);
+  CHECK(goes_on());
+  give_back(variant, dump);  // from compact
+  CHECK(goes_on());
+  take_over(golden, rules::Layout::kCompact);  // over what kube-proxy left of it
+  CHECK(save(variant) == compact);
+  CHECK(goes_on());
 
   check_unharmed(traffic);
 }

@@ -14,7 +14,7 @@ using rules::Family;
 
 namespace {
 
-constexpr int kServices = 12;
+constexpr int kServices = 40;  // more than stand in one chain of the compact layout
 
 rules::ServicePortName name_of(int service) {
   return {"default", fmt::format("svc-{}", service), "http", rules::Protocol::kTcp};
@@ -36,12 +36,14 @@ bool is_bad(int service) {
 
 TEST_CASE("quarantine: what the kernel refuses costs its own Service alone, until it changes",
           "[netns][quarantine]") {
+  const auto layout = GENERATE(rules::Layout::kKubeProxy, rules::Layout::kCompact);
   for (const Way way : kAllWays) {
-    CAPTURE(name_of(way));
+    CAPTURE(name_of(way), rules::to_string(layout));
     const NetworkNamespace network;
     const auto backend = backend_of(way, Family::kIpv4);
     proxy::Syncer syncer(*backend);
-    const rules::Context context{.node_ip = *rules::IpAddress::parse("192.168.0.2"),
+    const rules::Context context{.layout = layout,
+                                 .node_ip = *rules::IpAddress::parse("192.168.0.2"),
                                  .counts_invalid_drops = false,
                                  .counts_localhost_node_ports = false};
     const auto programmed = [&](int service) {

@@ -1,4 +1,5 @@
 #include <random>
+#include <sstream>
 
 #include <catch2/catch.hpp>
 
@@ -58,6 +59,12 @@ IpAddress numbered(std::uint32_t base, std::uint32_t i) {
                                                            static_cast<std::uint8_t>(value)});
 }
 
+std::string hexadecimal(std::uint32_t number) {
+  std::ostringstream text;
+  text << std::hex << number;
+  return text.str();
+}
+
 /// Names of chains whose content differs between two rulesets, or that only one of them has.
 std::size_t touched(const Ruleset& before, const Ruleset& after) {
   std::map<ChainId, Digest> old;
@@ -79,7 +86,8 @@ std::size_t touched(const Ruleset& before, const Ruleset& after) {
 struct Extent {
   std::size_t depth = 0;
   std::size_t longest = 0;
-  std::size_t longest_above_last = 0;  // not in the last two levels of a tree
+  std::size_t chains = 0;
+  std::size_t above_16 = 0;  // chains with more rules than that
 };
 
 std::size_t depth_of(const std::map<ChainId, const DispatchChain*>& chains, const ChainId& id) {
@@ -103,6 +111,8 @@ Extent extent_of(const Ruleset& ruleset) {
   Extent extent;
   for (const DispatchChain& chain : all) {
     extent.longest = std::max<std::size_t>(extent.longest, chain.rules);
+    extent.chains += 1;
+    extent.above_16 += chain.rules > kMostRules ? 1U : 0U;
     if (!is_shared_chain(chain.id)) {
       continue;
     }
@@ -180,7 +190,8 @@ TEST_CASE("layouts: of a compact ruleset no chain is longer than 16 rules and a 
 
 TEST_CASE("layouts: no set of addresses makes a tree deeper than its bound", "[rules][layout]") {
   Entries entries;
-  const std::string kind = GENERATE("one /28", "last bit", "ports", "external", "one by one");
+  const std::string kind =
+      GENERATE("one /28", "last bit", "ports", "external", "common /112", "one by one");
   if (kind == "one /28") {
     for (std::uint32_t i = 0; i < 800; ++i) {
       entries.push_back(plain(i, numbered(0x0a600010, i % 16), static_cast<std::uint16_t>(1 + i)));
@@ -200,6 +211,11 @@ TEST_CASE("layouts: no set of addresses makes a tree deeper than its bound", "[r
       wide.external_ips.push_back(numbered(0, i * 2654435761U));
     }
     entries.emplace_back(name, std::make_shared<const ServicePort>(wide));
+  } else if (kind == "common /112") {
+    for (std::uint32_t i = 0; i < 20'000; ++i) {
+      entries.push_back(
+          plain(i, *IpAddress::parse("fd00:10:96::" + hexadecimal(i * 40'503U % 65'536U))));
+    }
   } else {  // each address leaves all others behind it at a bit of its own
     for (std::uint32_t bit = 0; bit < 32; ++bit) {
       for (std::uint32_t i = 0; i < 200; ++i) {
@@ -209,10 +225,12 @@ TEST_CASE("layouts: no set of addresses makes a tree deeper than its bound", "[r
     }
   }
 
-  const Ruleset ruleset = compiled(entries, {.layout = Layout::kCompact});
+  const Family family = entries.front().second->cluster_ip.family();
+  const Ruleset ruleset = compiled(entries, {.family = family, .layout = Layout::kCompact});
 
   const Extent extent = extent_of(ruleset);
-  WARN(kind << ": longest chain " << extent.longest << " rules, depth " << extent.depth);
+  WARN(kind << ": depth " << extent.depth << "; of " << extent.chains << " chains "
+            << extent.above_16 << " have more than 16 rules, the longest " << extent.longest);
   CHECK(extent.depth <= kDispatchLevels);
 }
 
