@@ -27,6 +27,17 @@ inline Setup in_each_setup() {
                   Setup{.variant = "nft", .layout = "compact"});
 }
 
+/// And through the restore programs, too.
+inline Setup in_every_setup() {
+  need_namespaces();
+  return GENERATE(Setup{.variant = "legacy"},
+                  Setup{.variant = "nft"},
+                  Setup{.variant = "legacy", .layout = "compact"},
+                  Setup{.variant = "nft", .layout = "compact"},
+                  Setup{.variant = "legacy", .backend = "restore"},
+                  Setup{.variant = "nft", .backend = "restore"});
+}
+
 /// Once for legacy and once for nft.
 inline Setup in_each_variant() {
   need_namespaces();

@@ -114,6 +114,7 @@ TEST_CASE("api: a server whose certificate is not checked is warned of", "[netns
              Contains("insecure-skip-tls-verify: whoever answers at " + node.api.url()));
 }
 
+// e2e: networking.go:548
 TEST_CASE("api: the daemon follows the API server, and a flush of nat is repaired at once",
           "[netns][api]") {
   const NetworkNamespace space;

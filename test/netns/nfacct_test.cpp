@@ -11,6 +11,7 @@
 #include "test/support/network_namespace.h"
 #include "test/support/skip.h"
 
+// e2e: kube_proxy.go:276
 TEST_CASE("nfacct: objects are made once and count the packets of a rule", "[netns][nfacct]") {
   const test::NetworkNamespace name_space;
   const std::string name(proxy::kInvalidDropsCounter);

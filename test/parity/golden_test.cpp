@@ -7,6 +7,7 @@
 
 using namespace rules;
 
+// e2e: service.go:2345
 TEST_CASE("parity: every golden cluster compiles to kube-proxy 1.36.2's rules, in both families",
           "[parity]") {
   const auto cases = test::golden_cases();

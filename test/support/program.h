@@ -28,6 +28,8 @@ class Program {
 
   bool is_running() const;
 
+  pid_t pid() const { return pid_; }
+
   /// Sends SIGTERM and waits for the end: the exit status, or -1 if a signal ended it.
   int terminate();
 

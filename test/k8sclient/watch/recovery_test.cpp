@@ -104,6 +104,7 @@ TEST_CASE("recovery: after 410 it lists at once, since the answer proves that th
   CHECK(test::eventually([&] { return follower.status().lists == 2; }));
 }
 
+// e2e: service.go:1240
 TEST_CASE("recovery: a watch that broke off goes on at once", "[k8sclient][recovery]") {
   FakeApi api;
   const Followed follower({.url = api.url()}, k8sclient::services_query(), never_again());

@@ -61,6 +61,7 @@ class Machine {
   test::TemporaryFolder folder_;
 };
 
+// e2e: kube_proxy.go:74
 TEST_CASE("sysctl: connection tracking gets kube-proxy's sizes and timeouts", "[proxy][sysctl]") {
   const Machine machine;
 

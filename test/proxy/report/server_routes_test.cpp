@@ -28,6 +28,7 @@ std::string header(const Response& response, const std::string& name) {
 
 }  // namespace
 
+// e2e: networking.go:132
 TEST_CASE("server routes: the metrics server has kube-proxy's pages", "[proxy][routes]") {
   proxy::Metrics metrics;
   const auto handler = proxy::metrics_routes(

@@ -93,7 +93,7 @@ void AnswerServer::serve(const std::stop_token& stop) {
     }
     for (const Descriptor& socket : datagram_sockets_) {
       if (is_ready()) {
-        answer_datagram(socket.get());
+        answer_datagram(socket.get(), name_);
       }
     }
     for (SctpServer& server : associations_) {
@@ -107,6 +107,7 @@ void AnswerServer::serve(const std::stop_token& stop) {
         connections_.erase(connection);
       }
     }
+    open_connections_ = connections_.size();
   }
 }
 
@@ -171,7 +172,7 @@ bool AnswerServer::answer(const Connection& connection) const {
          static_cast<ssize_t>(line.size());
 }
 
-void AnswerServer::answer_datagram(int socket) {
+void AnswerServer::answer_datagram(int socket, const std::string& name) {
   std::array<char, 65536> bytes{};
   NativeAddress peer;
   const ssize_t size = ::recvfrom(socket, bytes.data(), bytes.size(), 0, peer.get(), &peer.length);
@@ -179,9 +180,8 @@ void AnswerServer::answer_datagram(int socket) {
     return;
   }
   const std::string line =
-      fmt::format("{} {} {}\n", name_, rules::to_string(from_native(peer)), size);
+      fmt::format("{} {} {}\n", name, rules::to_string(from_native(peer)), size);
   ::sendto(socket, line.data(), line.size(), 0, peer.get(), peer.length);
-  ++datagrams_;
 }
 
 }  // namespace test::lab

@@ -28,8 +28,8 @@ class AnswerServer {
 
   const std::string& name() const { return name_; }
 
-  /// Datagrams that it has answered.
-  std::uint64_t datagrams() const { return datagrams_; }
+  /// Connections of TCP that are open now.
+  std::size_t open_connections() const { return open_connections_; }
 
  private:
   struct Connection {
@@ -47,14 +47,14 @@ class AnswerServer {
   bool read(Connection& connection) const;
   bool take(Connection& connection, const char* bytes, std::size_t size) const;
   bool answer(const Connection& connection) const;
-  void answer_datagram(int socket);
+  static void answer_datagram(int socket, const std::string& name);
 
   std::string name_;
   std::vector<proxy::Descriptor> listeners_;
   std::vector<proxy::Descriptor> datagram_sockets_;
   std::vector<SctpServer> associations_;
   std::map<int, Connection> connections_;  // by descriptor
-  std::atomic<std::uint64_t> datagrams_{0};
+  std::atomic<std::size_t> open_connections_{0};
   proxy::Descriptor wake_;  // becomes readable when all is to end
   std::jthread thread_;
 };

@@ -49,7 +49,7 @@ std::filesystem::path private_folder() {
 }
 
 /// The markers of a generation.
-void add_markers(Objects& objects, std::uint16_t generation, const Addresses& pod) {
+void add_markers(Objects& objects, std::uint16_t generation, const Addresses& server) {
   objects.services.push_back(
       service("lab/served", {std::string(kServed[0]), std::string(kServed[1])})
           .port("p", generation, "UDP")
@@ -58,13 +58,13 @@ void add_markers(Objects& objects, std::uint16_t generation, const Addresses& po
                                  .port("p", generation, "UDP")
                                  .build());
   objects.slices.push_back(slice("lab/served-4", "served")
-                               .port("p", kPodPort, "UDP")
-                               .with(endpoint(rules::to_string(pod.ipv4)))
+                               .port("p", kNodePort, "UDP")
+                               .with(endpoint(rules::to_string(server.ipv4)))
                                .build());
   objects.slices.push_back(slice("lab/served-6", "served")
                                .ipv6()
-                               .port("p", kPodPort, "UDP")
-                               .with(endpoint(rules::to_string(pod.ipv6)))
+                               .port("p", kNodePort, "UDP")
+                               .with(endpoint(rules::to_string(server.ipv6)))
                                .build());
 }
 
@@ -123,19 +123,25 @@ void Lab::apply(const Objects& objects) {
 void Lab::publish(const Objects& objects) {
   generation_ = static_cast<std::uint16_t>(generation_ + 1);
   Objects all = objects;
-  add_markers(all, static_cast<std::uint16_t>(kFirstGeneration + generation_), host("pod-1a").own);
+  add_markers(all, static_cast<std::uint16_t>(kFirstGeneration + generation_), host("node-1").own);
   for (std::size_t node = 1; node <= kNodes; ++node) {
-    write(node, all);
+    write(node, "cluster", all);
   }
 }
 
-void Lab::write(std::size_t node, const Objects& objects) const {
+void Lab::publish_besides(const std::string& name, const Objects& objects) const {
+  for (std::size_t node = 1; node <= kNodes; ++node) {
+    write(node, name, objects);
+  }
+}
+
+void Lab::write(std::size_t node, const std::string& name, const Objects& objects) const {
   const auto source = folder_ / fmt::format("node-{}", node);
   const auto draft = folder_ / fmt::format("draft-{}", node);
   std::ofstream(draft) << to_manifests({.services = objects.services,
                                         .slices = objects.slices,
                                         .node = node_object(node, network_.node(node).own)});
-  std::filesystem::rename(draft, source / "cluster.json");
+  std::filesystem::rename(draft, source / (name + ".json"));
 }
 
 void Lab::await_programmed() {

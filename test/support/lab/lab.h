@@ -71,6 +71,9 @@ class Lab {
 
   /// The same without waiting.
   void publish(const Objects& objects);
+
+  /// Puts objects besides, or removes those that were put under the same name, without waiting.
+  void publish_besides(const std::string& name, const Objects& objects) const;
   void await_programmed();
 
   void start_proxy(std::size_t node);
@@ -96,7 +99,7 @@ class Lab {
   void leave_rules_of_others(std::size_t node) const;
   std::string environment(std::size_t node) const;
   std::vector<std::string> flags(std::size_t node) const;
-  void write(std::size_t node, const Objects& objects) const;
+  void write(std::size_t node, const std::string& name, const Objects& objects) const;
   bool is_programmed(std::size_t node, rules::Family family) const;
 
   Options options_;

@@ -161,10 +161,11 @@ void Network::add_pod(std::size_t number, char letter) {
        ip(fmt::format("fd00:10:244:{}::{}", number, host_part))});
   const Host& pod = host(name);
   ip_batch(node(number).space,
-           fmt::format("link add veth{0} mtu 1450 type veth peer name eth0 mtu 1450 netns {1}\n"
-                       "link set veth{0} master cni0 up\n",
-                       letter,
-                       pod.space.path()));
+           fmt::format(
+               "link add veth{0} mtu 1450 type veth peer name eth0 mtu 1450 netns {1}\n"
+               "link set veth{0} master cni0 up\nlink set veth{0} type bridge_slave hairpin on\n",
+               letter,
+               pod.space.path()));
   ip_batch(pod.space,
            fmt::format("link set eth0 up\naddress add {1}/24 dev eth0\n"
                        "address add {2}/64 dev eth0 nodad\n"

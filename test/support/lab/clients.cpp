@@ -1,0 +1,54 @@
+#include "test/support/lab/clients.h"
+
+#include <chrono>
+#include <exception>
+
+#include <fmt/format.h>
+
+namespace test::lab {
+
+namespace {
+
+constexpr std::chrono::milliseconds kBetweenQuestions{2};
+
+}  // namespace
+
+Clients::Clients(const std::vector<Asking>& askings) {
+  for (const Asking& asking : askings) {
+    threads_.emplace_back([this, asking](const std::stop_token& stop) { run(asking, stop); });
+  }
+}
+
+void Clients::run(const Asking& asking, const std::stop_token& stop) {
+  for (std::uint64_t count = 0; !stop.stop_requested(); ++count) {
+    std::string failure;
+    try {
+      const Answer answer = asking(count);
+      if (!answer.is_answer() || answer.repeats > 0) {
+        failure = fmt::format("{} after {} ms, {} SYN again",
+                              to_string(answer),
+                              answer.after.count(),
+                              answer.repeats);
+      }
+    } catch (const std::exception& error) {
+      failure = error.what();
+    }
+    ++asked_;
+    if (!failure.empty() && failed_++ == 0) {
+      const std::lock_guard lock(mutex_);
+      first_failure_ = failure;
+    }
+    std::this_thread::sleep_for(kBetweenQuestions);
+  }
+}
+
+Clients::Tally Clients::stop() {
+  for (std::jthread& thread : threads_) {
+    thread.request_stop();
+  }
+  threads_.clear();
+  const std::lock_guard lock(mutex_);
+  return {.asked = asked_, .failed = failed_, .first_failure = first_failure_};
+}
+
+}  // namespace test::lab

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "test/support/lab/question.h"
+
+namespace test::lab {
+
+/// Clients that ask again and again, each on a thread of its own, until they are stopped, and count
+/// what goes wrong: a question that is not answered, or a SYN that had to be sent again.
+class Clients {
+ public:
+  struct Tally {
+    std::uint64_t asked = 0;
+    std::uint64_t failed = 0;
+    std::string first_failure;
+  };
+
+  /// What a client asks; its argument counts up from 0.
+  using Asking = std::function<Answer(std::uint64_t)>;
+
+  /// One client for each.
+  explicit Clients(const std::vector<Asking>& askings);
+
+  /// Of all clients so far.
+  std::uint64_t asked() const { return asked_; }
+
+  /// Ends them.
+  Tally stop();
+
+ private:
+  void run(const Asking& asking, const std::stop_token& stop);
+
+  std::atomic<std::uint64_t> asked_{0};
+  std::atomic<std::uint64_t> failed_{0};
+  std::mutex mutex_;
+  std::string first_failure_;  // guarded by mutex_
+  std::vector<std::jthread> threads_;
+};
+
+}  // namespace test::lab
