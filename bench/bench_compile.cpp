@@ -1,6 +1,6 @@
 // What the pure part costs in processor time: compile, recompile after one change, diff, render and
 // parse, for each cluster size given, in both layouts.
-//   bench_compile [SERVICESxENDPOINTS]...      default: 100x10 1000x10 10000x10
+//   bench_compile [SERVICESxENDPOINTS]...      default: 100x10 1000x10 10000x10 100000x10
 
 #include <cstdio>
 #include <cstdlib>
@@ -18,6 +18,7 @@
 namespace {
 
 constexpr double kMegabyte = 1e6;
+constexpr std::size_t kMostWithText = 20'000;  // Services: of 100,000 it is a gigabyte
 constexpr auto kCpu = bench::Clock::kCpu;
 
 std::vector<rules::Rule> all_rules(const rules::Ruleset& ruleset) {
@@ -67,6 +68,36 @@ void add_texts(bench::JsonLine& line, const rules::Ruleset& ruleset) {
       .field("parse_mb_per_s", megabytes / parse.percentile(0.5) * 1e3);
 }
 
+struct OneChange {
+  bench::Timing compile;
+  bench::Timing diff;
+};
+
+/// What follows from one change after the other to the cluster.
+template <typename Change>
+OneChange measure_change(rules::Snapshot cluster, const rules::Context& context, Change change) {
+  rules::Compiler compiler;
+  rules::Ruleset ruleset = compiler.compile(cluster, context);
+  rules::Installed have;
+  rules::Changes changes;
+  OneChange took;
+  took.compile = bench::measure(
+      kCpu,
+      200,
+      [&] { ruleset = compiler.compile(cluster, context); },
+      [&] { cluster = change(cluster); });
+  took.diff = bench::measure(
+      kCpu,
+      200,
+      [&] { changes = rules::diff(have, ruleset); },
+      [&] {
+        have.base = ruleset;
+        cluster = change(cluster);
+        ruleset = compiler.compile(cluster, context);
+      });
+  return took;
+}
+
 void run(std::size_t services, std::size_t endpoints, rules::Layout layout) {
   const rules::Snapshot snapshot = bench::plain_cluster(services, endpoints);
   rules::Context context = bench::node_of(snapshot);
@@ -81,22 +112,13 @@ void run(std::size_t services, std::size_t endpoints, rules::Layout layout) {
       bench::measure(kCpu, 5, [&] { rules::Compiler{}.compile(snapshot, context); });
 
   std::size_t round = 0;
-  rules::Snapshot moved;
-  const auto prepare = [&] { moved = bench::with_moved_endpoint(snapshot, services / 2, ++round); };
-  const auto recompile = bench::measure(
-      kCpu, 200, [&] { ruleset = compiler.compile(moved, context); }, prepare);
-  rules::Installed have{.base = ruleset};
+  const OneChange endpoint = measure_change(snapshot, context, [&](const rules::Snapshot& cluster) {
+    return bench::with_moved_endpoint(cluster, services / 2, ++round);
+  });
+  const OneChange service = measure_change(snapshot, context, [&](const rules::Snapshot& cluster) {
+    return bench::with_added_service(cluster, services + ++round, endpoints);
+  });
   rules::Changes changes;
-  const auto diff = bench::measure(
-      kCpu,
-      200,
-      [&] { changes = rules::diff(have, ruleset); },
-      [&] {
-        have.base = ruleset;
-        prepare();
-        ruleset = compiler.compile(moved, context);
-      });
-
   const auto full_diff =
       bench::measure(kCpu, 3, [&] { changes = rules::diff(rules::Installed{}, ruleset); });
 
@@ -108,10 +130,14 @@ void run(std::size_t services, std::size_t endpoints, rules::Layout layout) {
       .field("nat_rules", static_cast<double>(ruleset.rule_count(rules::Table::kNat)))
       .field("compile", compile)
       .field("compiled_mb", held / kMegabyte)
-      .field("recompile_one_change", recompile)
-      .field("diff_one_change", diff)
+      .field("recompile_one_endpoint", endpoint.compile)
+      .field("diff_one_endpoint", endpoint.diff)
+      .field("recompile_one_service", service.compile)
+      .field("diff_one_service", service.diff)
       .field("diff_from_nothing", full_diff);
-  add_texts(line, ruleset);
+  if (services <= kMostWithText) {
+    add_texts(line, ruleset);
+  }
   line.field("peak_rss_mb", static_cast<double>(bench::peak_rss_bytes()) / kMegabyte).print();
 }
 
@@ -120,7 +146,7 @@ void run(std::size_t services, std::size_t endpoints, rules::Layout layout) {
 int main(int argc, char** argv) {
   std::vector<std::string> sizes(argv + 1, argv + argc);
   if (sizes.empty()) {
-    sizes = {"100x10", "1000x10", "10000x10"};
+    sizes = {"100x10", "1000x10", "10000x10", "100000x10"};
   }
   for (const std::string& size : sizes) {
     const std::size_t cross = size.find('x');

@@ -210,6 +210,22 @@ Finding check_layout(rules::Layout wanted, const IptablesChoice& choice) {
   return {Level::kOk, "layout", std::string(rules::to_string(wanted)), ""};
 }
 
+/// The rules that are there, and what the programs can do to them.
+std::vector<Finding> check_tables(const IptablesChoice& choice, bool has_programs) {
+  std::vector<Finding> findings;
+  std::vector<std::string> programs;
+  for (const Family family : kFamilies) {
+    if (has_programs || (choice.in_process && choice.variant == Variant::kNft)) {
+      findings.push_back(check_rules(family, choice));
+    }
+    programs.push_back(program(family, choice.variant, "-restore"));
+  }
+  if (has_programs) {
+    std::ranges::move(check_kernel(programs), std::back_inserter(findings));
+  }
+  return findings;
+}
+
 std::vector<Finding> check_host(const Config& config) {
   std::vector<Finding> findings;
   const IptablesTraces traces = look_for_iptables(config.iptables_backend);
@@ -240,16 +256,7 @@ std::vector<Finding> check_host(const Config& config) {
     findings.push_back(
         {Level::kWarning, "iptables", warning, "remove the rules of the variant that is not used"});
   }
-  std::vector<std::string> programs;
-  for (const Family family : kFamilies) {
-    if (has_programs || (choice.in_process && choice.variant == Variant::kNft)) {
-      findings.push_back(check_rules(family, choice));
-    }
-    programs.push_back(program(family, choice.variant, "-restore"));
-  }
-  if (has_programs) {
-    std::ranges::move(check_kernel(programs), std::back_inserter(findings));
-  }
+  std::ranges::move(check_tables(choice, has_programs), std::back_inserter(findings));
   findings.push_back(check_conntrack());
   findings.push_back(check_sysctl("net.ipv4.ip_forward",
                                   "set it to 1 on the node: pods are reached by forwarding"));
