@@ -38,37 +38,35 @@ std::string FakeApi::render(const Resource& resource,
                             const ObjectName& name,
                             const Object& object) {
   std::string labels;
-  for (const auto& [key, value] : object.labels) {
+  for (const auto& [key, value] : object.content.labels) {
     labels += fmt::format(R"({}"{}":"{}")", labels.empty() ? "" : ",", key, value);
   }
   return fmt::format(
-      R"({{"kind":"{}","apiVersion":"{}","metadata":{{"name":"{}",{}{}"resourceVersion":"{}",)"
-      R"("managedFields":[{{"manager":"kubectl"}}]}}{}{}}})",
+      R"({{"kind":"{}","apiVersion":"{}","metadata":{{"name":"{}",{}{}"resourceVersion":"{}"{}{}}}{}{}}})",
       resource.kind,
       resource.api_version,
       name.name,
       name.name_space.empty() ? "" : fmt::format("\"namespace\":\"{}\",", name.name_space),
       labels.empty() ? "" : fmt::format("\"labels\":{{{}}},", labels),
       object.version,
-      object.fields.empty() ? "" : ",",
-      object.fields);
+      object.content.metadata.empty() ? "" : ",",
+      object.content.metadata,
+      object.content.fields.empty() ? "" : ",",
+      object.content.fields);
 }
 
-void FakeApi::put(const std::string& resource_name,
-                  const ObjectName& name,
-                  std::string fields,
-                  Labels labels) {
+void FakeApi::put(const std::string& resource_name, const ObjectName& name, Content content) {
   const std::lock_guard lock(mutex_);
   Resource& resource = resources_.at(resource_name);
   if (resource.kind == "EndpointSlice") {
-    labels.try_emplace("kubernetes.io/service-name", name.name);
+    content.labels.try_emplace("kubernetes.io/service-name", name.name);
   }
   const auto found = resource.objects.find(name);
   Happening happening{.version = ++version_, .name = name};
   if (found != resource.objects.end()) {
     happening.before = found->second;
   }
-  happening.after = Object{version_, std::move(fields), std::move(labels)};
+  happening.after = Object{version_, std::move(content)};
   resource.objects[name] = *happening.after;
   resource.history.push_back(std::move(happening));
   changed_.notify_all();
@@ -81,7 +79,8 @@ void FakeApi::remove(const std::string& resource_name, const ObjectName& name) {
   if (found == resource.objects.end()) {
     throw std::logic_error("no such object");
   }
-  resource.history.push_back({.version = ++version_, .name = name, .before = found->second});
+  resource.history.push_back(
+      {.version = ++version_, .name = name, .before = found->second, .after = {}});
   resource.objects.erase(found);
   changed_.notify_all();
 }
@@ -164,6 +163,23 @@ void FakeApi::compact() {
   }
 }
 
+void FakeApi::go_away() {
+  const std::lock_guard lock(mutex_);
+  is_away_ = true;
+  for (auto& [name, resource] : resources_) {
+    for (Watch* watch : resource.watches) {
+      watch->faults.push_back(Fault::kCutObject);
+    }
+  }
+  changed_.notify_all();
+}
+
+void FakeApi::come_back() {
+  compact();
+  const std::lock_guard lock(mutex_);
+  is_away_ = false;
+}
+
 void FakeApi::bookmark() {
   const std::lock_guard lock(mutex_);
   ++version_;
@@ -197,12 +213,22 @@ bool FakeApi::wait_for_watches(const std::string& resource_name, std::size_t cou
 
 bool FakeApi::wait_for_requests(std::size_t count) {
   std::unique_lock lock(mutex_);
-  return changed_.wait_for(lock, kPatience, [&] { return requests_.size() >= count; });
+  return changed_.wait_for(lock, kPatience, [&] { return request_count_ >= count; });
+}
+
+void FakeApi::keep_requests(std::size_t count) {
+  const std::lock_guard lock(mutex_);
+  requests_kept_ = count;
 }
 
 std::vector<HttpRequest> FakeApi::requests() const {
   const std::lock_guard lock(mutex_);
-  return requests_;
+  return {requests_.begin(), requests_.end()};
+}
+
+std::uint64_t FakeApi::bytes_sent() const {
+  const std::lock_guard lock(mutex_);
+  return bytes_sent_;
 }
 
 bool FakeApi::handle(const HttpRequest& request,
@@ -213,7 +239,14 @@ bool FakeApi::handle(const HttpRequest& request,
   {
     const std::lock_guard lock(mutex_);
     requests_.push_back(request);
+    if (requests_.size() > requests_kept_) {
+      requests_.pop_front();
+    }
+    ++request_count_;
     changed_.notify_all();
+    if (is_away_) {
+      return false;
+    }
     const auto found = resources_.find(last_part(request.path));
     if (found != resources_.end()) {
       resource = &found->second;
@@ -241,12 +274,12 @@ bool FakeApi::selects(const HttpRequest& request, const ObjectName& name, const 
   };
   const std::string label = value("labelSelector");
   const std::string field = value("fieldSelector");
-  if (!label.empty() && (label.front() != '!' || object.labels.contains(label.substr(1)))) {
+  if (!label.empty() && (label.front() != '!' || object.content.labels.contains(label.substr(1)))) {
     return false;
   }
   constexpr std::string_view kName = "metadata.name=";
   if (field == "spec.clusterIP!=None") {
-    return object.fields.find(R"("clusterIP":"None")") == std::string::npos;
+    return object.content.fields.find(R"("clusterIP":"None")") == std::string::npos;
   }
   return field.empty() || (field.starts_with(kName) && field.substr(kName.size()) == name.name);
 }

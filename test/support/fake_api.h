@@ -8,6 +8,8 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "k8sclient/objects/encoding.h"
@@ -54,14 +56,28 @@ class FakeApi {
 
   int connections() const { return server_->connections(); }
 
+  /// Shows another certificate from the next connection on.
+  void present(const Certificate& certificate) { server_->present(certificate); }
+
   // The cluster. Resources are "services", "endpointslices", "nodes".
 
-  /// Adds or modifies an object; `fields` is the JSON behind its metadata (`"spec":{}`), "" for
-  /// none.
+  /// What an object says. The texts are members of JSON objects, "" for none.
+  struct Content {
+    std::string fields;  // behind its metadata: `"spec":{}`
+    Labels labels = {};
+    std::string metadata = R"("managedFields":[{"manager":"kubectl"}])";  // besides name and labels
+  };
+
+  /// Adds or modifies an object.
+  void put(const std::string& resource, const k8sclient::ObjectName& name, Content content);
+
   void put(const std::string& resource,
            const k8sclient::ObjectName& name,
            std::string fields,
-           Labels labels = {});
+           Labels labels = {}) {
+    put(resource, name, Content{.fields = std::move(fields), .labels = std::move(labels)});
+  }
+
   void remove(const std::string& resource, const k8sclient::ObjectName& name);
 
   /// The objects as a list would show them, as JSON.
@@ -90,6 +106,11 @@ class FakeApi {
   /// those that go on at a later version hear nothing until that is reached.
   void restore_backup(std::uint64_t version);
 
+  /// As a server that is restarted: all watches break off, and no request is answered until it is
+  /// back. Then it does not remember what happened before.
+  void go_away();
+  void come_back();
+
   /// Sends a bookmark to each live watch.
   void bookmark();
 
@@ -104,14 +125,19 @@ class FakeApi {
   bool wait_for_watches(const std::string& resource, std::size_t count);
   bool wait_for_requests(std::size_t count);
 
-  /// The requests so far.
+  /// How many requests are remembered.
+  void keep_requests(std::size_t count);
+
+  /// The requests so far; of many, the last ones.
   std::vector<HttpRequest> requests() const;
+
+  /// What was sent so far in answers to lists and watches.
+  std::uint64_t bytes_sent() const;
 
  private:
   struct Object {
     std::uint64_t version = 0;
-    std::string fields;
-    Labels labels;
+    Content content;
   };
 
   struct Happening {
@@ -119,6 +145,8 @@ class FakeApi {
     k8sclient::ObjectName name;
     std::optional<Object> before;
     std::optional<Object> after;
+    // As a server does, an event is written once for all who watch: by type and encoding.
+    std::map<std::pair<std::string_view, k8sclient::Encoding>, std::string> written = {};
   };
 
   struct Watch {
@@ -161,6 +189,7 @@ class FakeApi {
              Resource& resource,
              HttpConnection& connection,
              const std::stop_token& stop);
+  std::vector<std::string> begin_watch(Watch& watch, Resource& resource);
   bool serve_watch(Watch& watch,
                    Resource& resource,
                    HttpConnection& connection,
@@ -173,9 +202,10 @@ class FakeApi {
   static bool selects(const HttpRequest& request,
                       const k8sclient::ObjectName& name,
                       const Object& object);
-  static std::string line_of(const Watch& watch,
-                             const Resource& resource,
-                             const Happening& happening);
+  static std::string_view line_of(const Watch& watch,
+                                  const Resource& resource,
+                                  Happening& happening);
+  std::string take_lines(Watch& watch, Resource& resource);
   static std::string render(const Resource& resource,
                             const k8sclient::ObjectName& name,
                             const Object& object);
@@ -184,10 +214,11 @@ class FakeApi {
                             k8sclient::Encoding encoding) const;
   k8sclient::Encoding encoding_of(const HttpRequest& request) const;
   std::optional<Refusal> refusal_of(const HttpRequest& request, const Resource& resource) const;
-  static void answer(HttpConnection& connection,
-                     int code,
-                     const std::string& json,
-                     k8sclient::Encoding encoding);
+  void answer(HttpConnection& connection,
+              int code,
+              const std::string& json,
+              k8sclient::Encoding encoding);
+  void send_chunk(HttpConnection& connection, const std::string& bytes);
 
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;
@@ -197,7 +228,11 @@ class FakeApi {
   bool refuses_streaming_ = false;
   bool refuses_field_selectors_ = false;
   bool refuses_protobuf_ = false;
-  std::vector<HttpRequest> requests_;
+  bool is_away_ = false;
+  std::deque<HttpRequest> requests_;  // the last ones
+  std::size_t requests_kept_ = 1000;
+  std::size_t request_count_ = 0;
+  std::uint64_t bytes_sent_ = 0;
   std::unique_ptr<HttpServer> server_;
 };
 

@@ -15,19 +15,35 @@ using k8sclient::Encoding;
 using k8sclient::ObjectName;
 
 // What a watch sees of it: what comes to be selected was added, what ceases to be was deleted.
-std::string FakeApi::line_of(const Watch& watch,
-                             const Resource& resource,
-                             const Happening& happening) {
+std::string_view FakeApi::line_of(const Watch& watch,
+                                  const Resource& resource,
+                                  Happening& happening) {
   const bool was = happening.before && selects(watch.request, happening.name, *happening.before);
   const bool is = happening.after && selects(watch.request, happening.name, *happening.after);
   if (!was && !is) {
     return {};
   }
-  Object object = is ? *happening.after : *happening.before;
-  object.version = happening.version;
-  return event(was ? (is ? "MODIFIED" : "DELETED") : "ADDED",
-               render(resource, happening.name, object),
-               watch.encoding);
+  const std::string_view type = was ? (is ? "MODIFIED" : "DELETED") : "ADDED";
+  std::string& line = happening.written[{type, watch.encoding}];
+  if (line.empty()) {
+    Object object = is ? *happening.after : *happening.before;
+    object.version = happening.version;
+    line = event(type, render(resource, happening.name, object), watch.encoding);
+  }
+  return line;
+}
+
+// All that it has not seen yet. Called under the lock.
+std::string FakeApi::take_lines(Watch& watch, Resource& resource) {
+  std::string lines;
+  for (auto next =
+           std::ranges::upper_bound(resource.history, watch.version, {}, &Happening::version);
+       next != resource.history.end();
+       ++next) {
+    lines += line_of(watch, resource, *next);
+    watch.version = next->version;
+  }
+  return lines;
 }
 
 k8sclient::Encoding FakeApi::encoding_of(const HttpRequest& request) const {
@@ -65,11 +81,17 @@ void FakeApi::answer(HttpConnection& connection,
                      int code,
                      const std::string& json,
                      Encoding encoding) {
-  if (encoding == Encoding::kProtobuf) {
-    connection.answer(code, kProtobufType, to_protobuf(json));
-  } else {
-    connection.answer(code, kJsonType, json);
-  }
+  const bool is_json = encoding == Encoding::kJson;
+  const std::string body = is_json ? json : to_protobuf(json);
+  connection.answer(code, is_json ? kJsonType : kProtobufType, body);
+  const std::lock_guard lock(mutex_);
+  bytes_sent_ += body.size();
+}
+
+void FakeApi::send_chunk(HttpConnection& connection, const std::string& bytes) {
+  connection.chunk(bytes);
+  const std::lock_guard lock(mutex_);
+  bytes_sent_ += bytes.size();
 }
 
 namespace {
@@ -144,41 +166,52 @@ std::string FakeApi::bookmark_line(const Resource& resource,
                encoding);
 }
 
+// What the watch starts with. Called under the lock.
+std::vector<std::string> FakeApi::begin_watch(Watch& watch, Resource& resource) {
+  std::vector<std::string> initial;
+  if (watch.request.query.contains("sendInitialEvents")) {
+    for (const auto& [name, object] : resource.objects) {
+      if (selects(watch.request, name, object)) {
+        initial.push_back(event("ADDED", render(resource, name, object), watch.encoding));
+      }
+    }
+    initial.push_back(bookmark_line(
+        resource, R"(,"annotations":{"k8s.io/initial-events-end":"true"})", watch.encoding));
+    watch.version = version_;
+  } else {
+    watch.version = std::stoull(watch.request.query.at("resourceVersion"));
+  }
+  resource.watches.push_back(&watch);
+  changed_.notify_all();
+  return initial;
+}
+
 bool FakeApi::watch(const HttpRequest& request,
                     Resource& resource,
                     HttpConnection& connection,
                     const std::stop_token& stop) {
   Watch state{.request = request};
-  std::string initial;
+  std::vector<std::string> initial;
+  std::optional<Refusal> refusal;
   {
     const std::lock_guard lock(mutex_);
     state.encoding = encoding_of(request);
-    if (const auto refusal = refusal_of(request, resource)) {
-      answer(connection,
-             refusal->code,
-             status(refusal->code, refusal->reason, refusal->message),
-             state.encoding);
-      return true;
+    refusal = refusal_of(request, resource);
+    if (!refusal) {
+      initial = begin_watch(state, resource);
     }
-    if (request.query.contains("sendInitialEvents")) {
-      for (const auto& [name, object] : resource.objects) {
-        if (selects(request, name, object)) {
-          initial += event("ADDED", render(resource, name, object), state.encoding);
-        }
-      }
-      initial += bookmark_line(
-          resource, R"(,"annotations":{"k8s.io/initial-events-end":"true"})", state.encoding);
-      state.version = version_;
-    } else {
-      state.version = std::stoull(request.query.at("resourceVersion"));
-    }
-    resource.watches.push_back(&state);
-    changed_.notify_all();
+  }
+  if (refusal) {
+    answer(connection,
+           refusal->code,
+           status(refusal->code, refusal->reason, refusal->message),
+           state.encoding);
+    return true;
   }
   const bool is_json = state.encoding == Encoding::kJson;
   connection.start_chunks(is_json ? kJsonType : kProtobufStreamType);
-  if (!initial.empty()) {
-    connection.chunk(initial);
+  for (const std::string& one : initial) {
+    send_chunk(connection, one);
   }
   const bool stays_open = serve_watch(state, resource, connection, stop);
   const std::lock_guard lock(mutex_);
@@ -196,16 +229,11 @@ bool FakeApi::serve_watch(Watch& watch,
     std::optional<Fault> fault;
     {
       std::unique_lock lock(mutex_);
-      changed_.wait_for(lock, stop, kTick, [&] {
+      changed_.wait_for(lock, stop, tick_of(resource.watches.size()), [&] {
         return watch.wants_bookmark || !watch.faults.empty() ||
                (!resource.history.empty() && resource.history.back().version > watch.version);
       });
-      for (const Happening& happening : resource.history) {
-        if (happening.version > watch.version) {
-          lines += line_of(watch, resource, happening);
-          watch.version = happening.version;
-        }
-      }
+      lines = take_lines(watch, resource);
       if (std::exchange(watch.wants_bookmark, false)) {
         lines += bookmark_line(resource, "", watch.encoding);
       }
@@ -215,7 +243,7 @@ bool FakeApi::serve_watch(Watch& watch,
       }
     }
     if (!lines.empty()) {
-      connection.chunk(lines);
+      send_chunk(connection, lines);
     }
     if (fault) {
       return strike_watch(*fault, {resource, watch.encoding}, connection, stop);

@@ -16,6 +16,11 @@ namespace test {
 /// How often a connection is looked at that nothing happens on.
 constexpr auto kTick = std::chrono::milliseconds(20);
 
+/// The more there are, the less often, so that hundreds of watches cost nothing.
+inline std::chrono::milliseconds tick_of(std::size_t watches) {
+  return kTick * (1 + watches / 20);
+}
+
 /// A Status object.
 inline std::string status(int code, std::string_view reason, std::string_view message) {
   return fmt::format(

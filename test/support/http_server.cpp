@@ -190,7 +190,7 @@ std::pair<int, std::uint16_t> listen_on_loopback(bool is_ipv6) {
   auto* address = is_ipv6 ? reinterpret_cast<sockaddr*>(&v6) : reinterpret_cast<sockaddr*>(&v4);
   socklen_t size = is_ipv6 ? sizeof v6 : sizeof v4;
   const int socket = ::socket(is_ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (::bind(socket, address, size) != 0 || ::listen(socket, 64) != 0 ||
+  if (::bind(socket, address, size) != 0 || ::listen(socket, SOMAXCONN) != 0 ||
       ::getsockname(socket, address, &size) != 0) {
     throw std::runtime_error("cannot listen on loopback");
   }
@@ -250,6 +250,13 @@ std::string HttpServer::url() const {
                      port_);
 }
 
+void HttpServer::present(const Certificate& certificate) {
+  HttpServerOptions options = options_;
+  options.certificate = certificate;
+  const std::lock_guard lock(mutex_);
+  tls_ = make_tls(options);
+}
+
 int HttpServer::connections() const {
   const std::lock_guard lock(mutex_);
   return accepted_;
@@ -266,13 +273,14 @@ void HttpServer::accept_all(const std::stop_token& stop) {
     ++accepted_;
     Worker& worker = workers_.emplace_back();
     worker.socket = socket;
+    worker.tls = tls_;
     worker.thread =
         std::jthread([this, &worker](const std::stop_token& stopping) { serve(worker, stopping); });
   }
 }
 
 void HttpServer::serve(Worker& worker, const std::stop_token& stop) {
-  Connection connection(worker.socket, tls_.get());
+  Connection connection(worker.socket, worker.tls.get());
   while (auto request = connection.read_request()) {
     if (!handler_(*request, connection, stop)) {
       break;

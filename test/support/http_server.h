@@ -73,12 +73,16 @@ class HttpServer {
   /// "https://127.0.0.1:12345"
   std::string url() const;
 
+  /// Shows another certificate from the next connection on.
+  void present(const Certificate& certificate);
+
   /// Number of connections accepted so far.
   int connections() const;
 
  private:
   struct Worker {
     int socket = -1;
+    std::shared_ptr<ssl_ctx_st> tls;
     bool is_done = false;
     std::jthread thread;
   };

@@ -1,14 +1,13 @@
 #include "test/support/proto_text.h"
 
 #include <cstdint>
-#include <map>
 #include <stdexcept>
-#include <vector>
 
 #include <protozero/pbf_writer.hpp>
 #include <simdjson.h>
 
 #include "k8sclient/base/rfc3339.h"
+#include "test/support/proto_layout.h"
 
 namespace test {
 
@@ -16,158 +15,11 @@ namespace {
 
 using simdjson::dom::element;
 
-enum class Kind { kText, kInteger, kBoolean, kMessage, kTextMap, kTime, kIntOrString, kRawJson };
-
-struct Field {
-  std::uint32_t number;
-  const char* name;
-  Kind kind = Kind::kText;
-  const char* message = nullptr;
-
-  enum { kPlain, kPointer, kList } shape = kPlain;
-};
-
-using Message = std::vector<Field>;
-
-// k8s.io/apimachinery/pkg/apis/meta/v1/generated.proto and k8s.io/api/{core,discovery}/v1, in the
-// order of the numbers.
-using enum Kind;
-
-const std::map<std::string, Message, std::less<>> kMessages{
-    {"ObjectMeta",
-     {{1, "name"},
-      {2, "generateName"},
-      {3, "namespace"},
-      {4, "selfLink"},
-      {5, "uid"},
-      {6, "resourceVersion"},
-      {7, "generation", kInteger},
-      {8, "creationTimestamp", kTime},
-      {9, "deletionTimestamp", kTime, nullptr, Field::kPointer},
-      {10, "deletionGracePeriodSeconds", kInteger, nullptr, Field::kPointer},
-      {11, "labels", kTextMap},
-      {12, "annotations", kTextMap},
-      {13, "ownerReferences", kMessage, "OwnerReference", Field::kList},
-      {14, "finalizers", kText, nullptr, Field::kList},
-      {17, "managedFields", kMessage, "ManagedFieldsEntry", Field::kList}}},
-    {"OwnerReference",
-     {{1, "kind"},
-      {3, "name"},
-      {4, "uid"},
-      {5, "apiVersion"},
-      {6, "controller", kBoolean, nullptr, Field::kPointer},
-      {7, "blockOwnerDeletion", kBoolean, nullptr, Field::kPointer}}},
-    {"ManagedFieldsEntry",
-     {{1, "manager"},
-      {2, "operation"},
-      {3, "apiVersion"},
-      {4, "time", kTime, nullptr, Field::kPointer},
-      {6, "fieldsType"},
-      {7, "fieldsV1", kRawJson, nullptr, Field::kPointer},
-      {8, "subresource"}}},
-    {"ListMeta",
-     {{1, "selfLink"},
-      {2, "resourceVersion"},
-      {3, "continue"},
-      {4, "remainingItemCount", kInteger, nullptr, Field::kPointer}}},
-    {"Status",
-     {{1, "metadata", kMessage, "ListMeta"},
-      {2, "status"},
-      {3, "message"},
-      {4, "reason"},
-      {5, "details", kMessage, "StatusDetails", Field::kPointer},
-      {6, "code", kInteger}}},
-    {"StatusDetails", {{1, "name"}, {2, "group"}, {3, "kind"}, {5, "retryAfterSeconds", kInteger}}},
-    {"Service",
-     {{1, "metadata", kMessage, "ObjectMeta"},
-      {2, "spec", kMessage, "ServiceSpec"},
-      {3, "status", kMessage, "ServiceStatus"}}},
-    {"ServiceSpec",
-     {{1, "ports", kMessage, "ServicePort", Field::kList},
-      {2, "selector", kTextMap},
-      {3, "clusterIP"},
-      {4, "type"},
-      {5, "externalIPs", kText, nullptr, Field::kList},
-      {7, "sessionAffinity"},
-      {8, "loadBalancerIP"},
-      {9, "loadBalancerSourceRanges", kText, nullptr, Field::kList},
-      {10, "externalName"},
-      {11, "externalTrafficPolicy"},
-      {12, "healthCheckNodePort", kInteger},
-      {13, "publishNotReadyAddresses", kBoolean},
-      {14, "sessionAffinityConfig", kMessage, "SessionAffinityConfig", Field::kPointer},
-      {17, "ipFamilyPolicy", kText, nullptr, Field::kPointer},
-      {18, "clusterIPs", kText, nullptr, Field::kList},
-      {19, "ipFamilies", kText, nullptr, Field::kList},
-      {20, "allocateLoadBalancerNodePorts", kBoolean, nullptr, Field::kPointer},
-      {22, "internalTrafficPolicy", kText, nullptr, Field::kPointer}}},
-    {"ServicePort",
-     {{1, "name"},
-      {2, "protocol"},
-      {3, "port", kInteger},
-      {4, "targetPort", kIntOrString},
-      {5, "nodePort", kInteger},
-      {6, "appProtocol", kText, nullptr, Field::kPointer}}},
-    {"SessionAffinityConfig", {{1, "clientIP", kMessage, "ClientIPConfig", Field::kPointer}}},
-    {"ClientIPConfig", {{1, "timeoutSeconds", kInteger, nullptr, Field::kPointer}}},
-    {"ServiceStatus", {{1, "loadBalancer", kMessage, "LoadBalancerStatus"}}},
-    {"LoadBalancerStatus", {{1, "ingress", kMessage, "LoadBalancerIngress", Field::kList}}},
-    {"LoadBalancerIngress",
-     {{1, "ip"}, {2, "hostname"}, {3, "ipMode", kText, nullptr, Field::kPointer}}},
-    {"Node",
-     {{1, "metadata", kMessage, "ObjectMeta"},
-      {2, "spec", kMessage, "NodeSpec"},
-      {3, "status", kMessage, "NodeStatus"}}},
-    {"NodeSpec",
-     {{1, "podCIDR"},
-      {3, "providerID"},
-      {4, "unschedulable", kBoolean},
-      {5, "taints", kMessage, "Taint", Field::kList},
-      {7, "podCIDRs", kText, nullptr, Field::kList}}},
-    {"Taint", {{1, "key"}, {2, "value"}, {3, "effect"}}},
-    {"NodeStatus", {{3, "phase"}, {5, "addresses", kMessage, "NodeAddress", Field::kList}}},
-    {"NodeAddress", {{1, "type"}, {2, "address"}}},
-    {"EndpointSlice",
-     {{1, "metadata", kMessage, "ObjectMeta"},
-      {2, "endpoints", kMessage, "Endpoint", Field::kList},
-      {3, "ports", kMessage, "EndpointPort", Field::kList},
-      {4, "addressType"}}},
-    {"Endpoint",
-     {{1, "addresses", kText, nullptr, Field::kList},
-      {2, "conditions", kMessage, "EndpointConditions"},
-      {3, "hostname", kText, nullptr, Field::kPointer},
-      {4, "targetRef", kMessage, "ObjectReference", Field::kPointer},
-      {5, "deprecatedTopology", kTextMap},
-      {6, "nodeName", kText, nullptr, Field::kPointer},
-      {7, "zone", kText, nullptr, Field::kPointer},
-      {8, "hints", kMessage, "EndpointHints", Field::kPointer}}},
-    {"EndpointConditions",
-     {{1, "ready", kBoolean, nullptr, Field::kPointer},
-      {2, "serving", kBoolean, nullptr, Field::kPointer},
-      {3, "terminating", kBoolean, nullptr, Field::kPointer}}},
-    {"EndpointHints",
-     {{1, "forZones", kMessage, "Named", Field::kList},
-      {2, "forNodes", kMessage, "Named", Field::kList}}},
-    {"Named", {{1, "name"}}},
-    {"ObjectReference",
-     {{1, "kind"},
-      {2, "namespace"},
-      {3, "name"},
-      {4, "uid"},
-      {5, "apiVersion"},
-      {6, "resourceVersion"},
-      {7, "fieldPath"}}},
-    {"EndpointPort",
-     {{1, "name", kText, nullptr, Field::kPointer},
-      {2, "protocol", kText, nullptr, Field::kPointer},
-      {3, "port", kInteger, nullptr, Field::kPointer},
-      {4, "appProtocol", kText, nullptr, Field::kPointer}}}};
-
 std::string_view text_of(element value) {
   return value.get_string().value();
 }
 
-void write_message(std::string& out, const Message& message, const element* json);
+void write_message(std::string& out, const ApiMessage& message, const element* json);
 
 void write_time(protozero::pbf_writer& writer, std::uint32_t number, std::string_view text) {
   std::string bytes;
@@ -189,37 +41,37 @@ void write_int_or_string(protozero::pbf_writer& writer, std::uint32_t number, co
 }
 
 // One value; `json` is null where a field without a pointer is not there.
-void write_value(protozero::pbf_writer& writer, const Field& field, const element* json) {
+void write_value(protozero::pbf_writer& writer, const ApiField& field, const element* json) {
   switch (field.kind) {
-    case Kind::kText:
+    case FieldKind::kText:
       writer.add_string(field.number,
                         json == nullptr ? std::string() : std::string(text_of(*json)));
       break;
-    case Kind::kInteger:
+    case FieldKind::kInteger:
       writer.add_int64(field.number, json == nullptr ? 0 : json->get_int64().value());
       break;
-    case Kind::kBoolean:
+    case FieldKind::kBoolean:
       writer.add_bool(field.number, json != nullptr && json->get_bool().value());
       break;
-    case Kind::kMessage: {
+    case FieldKind::kMessage: {
       std::string bytes;
-      write_message(bytes, kMessages.at(field.message), json);
+      write_message(bytes, api_messages().at(field.message), json);
       writer.add_message(field.number, bytes);
       break;
     }
-    case Kind::kTextMap:
+    case FieldKind::kTextMap:
       break;
-    case Kind::kTime:
+    case FieldKind::kTime:
       if (json == nullptr) {
         writer.add_message(field.number, std::string());
       } else {
         write_time(writer, field.number, text_of(*json));
       }
       break;
-    case Kind::kIntOrString:
+    case FieldKind::kIntOrString:
       write_int_or_string(writer, field.number, json);
       break;
-    case Kind::kRawJson: {
+    case FieldKind::kRawJson: {
       std::string bytes;
       protozero::pbf_writer(bytes).add_bytes(1, simdjson::minify(*json));
       writer.add_message(field.number, bytes);
@@ -238,21 +90,40 @@ void write_map(protozero::pbf_writer& writer, std::uint32_t number, element json
   }
 }
 
-void write_message(std::string& out, const Message& message, const element* json) {
+// A field that no version so far has, in one of the forms that it could have.
+void write_future(protozero::pbf_writer& writer, element value) {
+  constexpr std::uint32_t kNumber = 1000;
+  if (value.is_string()) {
+    writer.add_string(kNumber, std::string(text_of(value)));
+  } else if (value.is_int64()) {
+    const std::int64_t number = value.get_int64().value();
+    writer.add_int64(kNumber, number);
+    writer.add_sfixed32(kNumber + 1, static_cast<std::int32_t>(number));
+    writer.add_double(kNumber + 2, 0.5);
+  } else {
+    writer.add_message(kNumber, simdjson::minify(value));
+  }
+}
+
+void write_message(std::string& out, const ApiMessage& message, const element* json) {
   protozero::pbf_writer writer(out);
-  for (const Field& field : message) {
+  for (const ApiField& field : message) {
     element value;
     const bool has_value =
         json != nullptr && (*json)[field.name].get(value) == simdjson::SUCCESS && !value.is_null();
-    if (has_value && field.kind == Kind::kTextMap) {
+    if (has_value && field.kind == FieldKind::kTextMap) {
       write_map(writer, field.number, value);
-    } else if (has_value && field.shape == Field::kList) {
+    } else if (has_value && field.shape == ApiField::kList) {
       for (const element item : value.get_array()) {
         write_value(writer, field, &item);
       }
-    } else if (has_value || field.shape == Field::kPlain) {
+    } else if (has_value || field.shape == ApiField::kPlain) {
       write_value(writer, field, has_value ? &value : nullptr);
     }
+  }
+  element future;
+  if (json != nullptr && (*json)[kFutureField].get(future) == simdjson::SUCCESS) {
+    write_future(writer, future);
   }
 }
 
@@ -263,9 +134,9 @@ std::string write_list(std::string_view kind, element json) {
   element metadata;
   const bool has_metadata = json["metadata"].get(metadata) == simdjson::SUCCESS;
   std::string inner;
-  write_message(inner, kMessages.at("ListMeta"), has_metadata ? &metadata : nullptr);
+  write_message(inner, api_messages().at("ListMeta"), has_metadata ? &metadata : nullptr);
   list.add_message(1, inner);
-  const Message& message = kMessages.find(kind)->second;
+  const ApiMessage& message = api_messages().find(kind)->second;
   for (const element item : json["items"].get_array()) {
     std::string object;
     write_message(object, message, &item);
@@ -283,7 +154,7 @@ std::string to_protobuf(std::string_view json) {
   std::string message;
   if (kind.ends_with("List")) {
     message = write_list(kind.substr(0, kind.size() - 4), root);
-  } else if (const auto found = kMessages.find(kind); found != kMessages.end()) {
+  } else if (const auto found = api_messages().find(kind); found != api_messages().end()) {
     write_message(message, found->second, &root);
   }
   element version;
