@@ -16,7 +16,7 @@ set(k8sclient_units
     proto_envelope proto_item_splitter item_splitter api_status decode_error objects decode_object decode
     manifests query
     pem kubeconfig_setting kubeconfig exec_plugin credentials tls
-    answers backoff body_buffer exchange frame_splitter server_url transport reflector)
+    answers backoff server_loss setbacks body_buffer exchange frame_splitter server_url transport reflector)
 
 # Sources whose unit is not called like them: "source=unit".
 set(rules_parts

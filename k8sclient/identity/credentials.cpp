@@ -35,6 +35,31 @@ std::string name_of(const Pem& pem, std::string_view key) {
                           : fmt::format("{} {}", key, pem.file.string());
 }
 
+Identity load_files(const ApiServer& server) {
+  return {.ca = load_pem(server.ca),
+          .client_certificate = load_pem(server.client_certificate),
+          .client_key = load_pem(server.client_key),
+          .token = {}};
+}
+
+// Files of one moment: a certificate from before they were replaced and a key from after that would
+// not fit each other.
+Identity load_files_of_one_moment(const ApiServer& server) {
+  constexpr int kTries = 10;
+  for (int i = 1;; ++i) {
+    try {
+      Identity files = load_files(server);
+      if (i == kTries || files == load_files(server)) {
+        return files;
+      }
+    } catch (const TransportError&) {
+      if (i == kTries) {
+        throw;
+      }
+    }
+  }
+}
+
 }  // namespace
 
 IdentityNames names_of(const ApiServer& server) {
@@ -44,10 +69,8 @@ IdentityNames names_of(const ApiServer& server) {
 }
 
 Identity Credentials::current(std::stop_token stop) {
-  Identity identity{.ca = load_pem(server_.ca),
-                    .client_certificate = load_pem(server_.client_certificate),
-                    .client_key = load_pem(server_.client_key),
-                    .token = server_.token_file.empty() ? server_.token : token_from_file()};
+  Identity identity = load_files_of_one_moment(server_);
+  identity.token = server_.token_file.empty() ? server_.token : token_from_file();
   if (server_.exec) {
     ExecCredential exec = exec_credential(stop);
     identity.token = std::move(exec.token);

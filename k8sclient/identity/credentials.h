@@ -38,7 +38,7 @@ class Credentials {
  public:
   explicit Credentials(ApiServer server) : server_(std::move(server)) {}
 
-  /// The identity now. A token file that is unreadable or empty for a moment, while it is replaced,
+  /// The identity now, with files of one moment even if they are being replaced. A token file that is unreadable or empty for a moment, while it is replaced,
   /// leaves the last token in use. The plugin is asked by one caller at a time; the others wait for
   /// its answer and get it, or why there is none. Throws TransportError when a file cannot be read
   /// or the plugin fails, Stopped.

@@ -17,6 +17,13 @@ struct Delays {
   /// restarts an API server finds its nodes again within this time.
   Milliseconds longest_at_first{1'500};
   Milliseconds patience{60'000};
+  /// Nodes that lost a server together ask for it again within this time.
+  Milliseconds spread{1'000};
+  /// A list of a server that was away waits for a part of that time, but no longer than this.
+  Milliseconds longest_list_delay{5'000};
+  /// Without an event or a bookmark for this long, over however many watches, the server is asked
+  /// what it knows. It sends a bookmark each minute.
+  Milliseconds longest_quiet{180'000};
 };
 
 /// Delays that double from try to try, each cut by a random part of up to a half, so that nodes

@@ -18,8 +18,9 @@ namespace k8sclient {
 
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 constexpr std::string_view kTooLargeVersion = "Too large resource version";
-constexpr std::chrono::seconds kLongestRetryAfter{300};
 // A watch that the server ends sooner, with nothing in it, did not go well.
 constexpr std::chrono::seconds kShortestWatch{1};
 
@@ -28,10 +29,6 @@ std::chrono::seconds random_watch_time(std::chrono::seconds shortest) {
   return std::chrono::seconds(std::uniform_int_distribution<std::chrono::seconds::rep>(
       shortest.count(), 2 * shortest.count())(random));
 }
-
-// Between two tries without a delay; what fails more often gets delays.
-constexpr std::chrono::seconds kCalm{5};
-constexpr int kSilentWatches = 2;
 
 // What the selector spec.clusterIP!=None leaves out.
 template <typename T>
@@ -57,8 +54,8 @@ Reflector<T>::Reflector(Transport& transport, Query query, Sink sink, ReflectorS
     : transport_(transport),
       query_(std::move(query)),
       sink_(std::move(sink)),
-      settings_(settings),
-      backoff_(settings.delays) {
+      settings_(std::move(settings)),
+      setbacks_(settings_.delays, settings_.loss) {
   status_.resource = query_.resource;
 }
 
@@ -71,6 +68,7 @@ void Reflector<T>::run(std::stop_token stop) {
       return;
     } catch (const std::exception& error) {
       sleep_for(failed(error), stop);
+      sleep_for(setbacks_.more_delay(Clock::now()), stop);
     }
   }
 }
@@ -84,14 +82,13 @@ WatchStatus Reflector<T>::status() const {
 // One request or, for a list in pages, one list.
 template <typename T>
 void Reflector<T>::follow(const std::stop_token& stop) {
-  if (!position_.empty() && silent_watches_ >= kSilentWatches) {
+  if (!position_.empty() && setbacks_.is_position_in_doubt(Clock::now())) {
     verify_position(stop);
   } else if (!position_.empty()) {
     watch(stop);
-  } else if (can_stream_ && prefers_stream_) {
-    stream(stop);
   } else {
-    list_pages(stop);
+    sleep_for(setbacks_.list_delay(Clock::now()), stop);
+    can_stream_&& prefers_stream_ ? stream(stop) : list_pages(stop);
   }
 }
 
@@ -103,16 +100,29 @@ void Reflector<T>::verify_position(const std::stop_token& stop) {
   const auto on_bytes = [&](std::string_view bytes, Encoding encoding) {
     decoder.feed(bytes, encoding);
   };
-  transport_.read(request(newest_version_path(query_)), on_bytes, stop);
+  try {
+    transport_.read(request(newest_version_path(query_)), on_bytes, stop);
+  } catch (const ApiError& error) {
+    if (drop_field_selector(error)) {
+      return;
+    }
+    throw;
+  }
   const std::string newest = decoder.finish().resource_version;
-  SPDLOG_WARN("{}: watches at {} stay silent, the server is at {}: listing anew",
+  const bool went_back = is_before(newest, position_);
+  if (!went_back && !setbacks_.was_silent()) {
+    setbacks_.position_is_right(Clock::now());
+    return;
+  }
+  SPDLOG_WARN("{}: {} at {}, the server is at {}: listing anew",
               query_.resource,
+              went_back ? "we are" : "watches stay silent",
               position_,
               newest);
-  list_from_ = is_before(newest, position_) ? "" : position_;
+  list_from_ = went_back ? "" : position_;
   position_.clear();
   prefers_stream_ = false;
-  silent_watches_ = 0;
+  setbacks_.saw_event(Clock::now());
 }
 
 template <typename T>
@@ -201,7 +211,7 @@ void Reflector<T>::list_pages(const std::stop_token& stop) {
 
 template <typename T>
 void Reflector<T>::watch(const std::stop_token& stop) {
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   bool is_empty = true;
   const auto on_event = [&](std::string_view text, Encoding encoding) {
     auto line = decode_watch_line<T>(text, encoding);
@@ -214,7 +224,7 @@ void Reflector<T>::watch(const std::stop_token& stop) {
   transport_.watch(request(watch_path(query_, position_, random_watch_time(settings_.watch_time))),
                    on_event,
                    stop);
-  if (is_empty && std::chrono::steady_clock::now() - start < kShortestWatch) {
+  if (is_empty && Clock::now() - start < kShortestWatch) {
     throw TransportError("the server ended the watch at once");
   }
   SPDLOG_DEBUG("{}: the server ended the watch at {}", query_.resource, position_);
@@ -263,7 +273,7 @@ void Reflector<T>::take_event(WatchLine<T> line) {
   if (line.error) {
     skip_malformed(*line.error);
   }
-  silent_watches_ = 0;
+  setbacks_.saw_event(Clock::now());
   if (line.object && !(filters_here_ && is_headless(*line.object))) {
     sink_(Changed<T>{std::move(*line.object)});
   } else if (!line.name.name.empty()) {
@@ -276,6 +286,7 @@ template <typename T>
 void Reflector<T>::deliver_list(std::vector<T> objects, std::string resource_version) {
   SPDLOG_INFO("{}: listed {} objects at {}", query_.resource, objects.size(), resource_version);
   sink_(Listed<T>{std::move(objects)});
+  setbacks_.saw_event(Clock::now());
   {
     const MutexLock lock(mutex_);
     status_.is_synced = true;
@@ -299,9 +310,9 @@ void Reflector<T>::heard(const std::string& resource_version) {
   if (!resource_version.empty()) {
     position_ = resource_version;
   }
-  backoff_.reset();
+  setbacks_.heard();
   const MutexLock lock(mutex_);
-  status_.last_heard = std::chrono::steady_clock::now();
+  status_.last_heard = Clock::now();
   status_.last_error.clear();
   status_.resource_version = position_;
 }
@@ -316,44 +327,13 @@ void Reflector<T>::skip_malformed(const DecodeError& error) {
 // Notes what went wrong; the delay before the next try.
 template <typename T>
 Milliseconds Reflector<T>::failed(const std::exception& error) {
-  const Milliseconds delay = delay_after(error);
-  count_silence(error);
+  const Milliseconds delay = setbacks_.failed(error, !position_.empty(), Clock::now());
   reposition(error);
   SPDLOG_WARN("{}: trying again in {} ms: {}", query_.resource, delay.count(), error.what());
   const MutexLock lock(mutex_);
   ++status_.failures;
   status_.last_error = error.what();
   return delay;
-}
-
-// None, once in a while, where the failure says that the server works: the position is too old, or
-// a watch that it had accepted broke off, which may have happened to this connection alone.
-template <typename T>
-Milliseconds Reflector<T>::delay_after(const std::exception& error) {
-  const auto* answer = dynamic_cast<const ApiError*>(&error);
-  if (answer != nullptr && answer->retry_after()) {
-    return backoff_.next(std::min(*answer->retry_after(), kLongestRetryAfter));
-  }
-  const bool is_interrupted = dynamic_cast<const Interrupted*>(&error) != nullptr;
-  if (position_.empty() || !(is_interrupted || (answer != nullptr && is_gone(*answer)))) {
-    return backoff_.next();
-  }
-  if (is_interrupted) {
-    backoff_.reset();
-  }
-  const auto now = std::chrono::steady_clock::now();
-  if (retried_at_once_ && now - *retried_at_once_ < kCalm) {
-    return backoff_.next();
-  }
-  retried_at_once_ = now;
-  return {};
-}
-
-template <typename T>
-void Reflector<T>::count_silence(const std::exception& error) {
-  if (!position_.empty() && dynamic_cast<const TooSilent*>(&error) != nullptr) {
-    ++silent_watches_;
-  }
 }
 
 // Where to go on after a failure: at the same position unless that cannot lead on.

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -13,6 +14,8 @@
 #include "k8sclient/objects/query.h"
 #include "k8sclient/objects/types.h"
 #include "k8sclient/watch/backoff.h"
+#include "k8sclient/watch/server_loss.h"
+#include "k8sclient/watch/setbacks.h"
 #include "k8sclient/watch/transport.h"
 
 namespace k8sclient {
@@ -23,6 +26,8 @@ struct ReflectorSettings {
   Encoding encoding = Encoding::kProtobuf;
   /// The server is asked to end each watch after a random time between this and its double.
   std::chrono::seconds watch_time{300};
+  /// Shared by the reflectors of one server; null: nothing is known of others.
+  std::shared_ptr<ServerLoss> loss = nullptr;
 };
 
 /// How well one resource is followed.
@@ -48,7 +53,8 @@ struct WatchStatus {
 ///
 /// A connection that is dead without knowing it is noticed after TransportLimits::silence. A watch
 /// that stays silent for that long twice, though the server answers, is not believed: the server
-/// is asked for its newest version, and all is listed anew.
+/// is asked for its newest version, and all is listed anew. A server that was away is asked, too,
+/// and believed if it still knows what we know.
 template <typename T>
 class Reflector {
  public:
@@ -80,8 +86,6 @@ class Reflector {
   void skip_malformed(const DecodeError& error);
 
   Milliseconds failed(const std::exception& error);
-  Milliseconds delay_after(const std::exception& error);
-  void count_silence(const std::exception& error);
   void reposition(const std::exception& error);
 
   Transport& transport_;
@@ -89,10 +93,8 @@ class Reflector {
   const Sink sink_;
   const ReflectorSettings settings_;
 
-  Backoff backoff_;
-  std::optional<std::chrono::steady_clock::time_point> retried_at_once_;
+  Setbacks setbacks_;
   bool filters_here_ = false;        // the field selector was dropped
-  int silent_watches_ = 0;           // one after the other
   bool can_stream_ = true;           // the server has not refused streaming lists
   bool prefers_stream_ = true;       // how to list next: a list that failed is tried the other way
   std::string list_from_ = "0";      // resource version to ask of the next list in pages

@@ -51,12 +51,12 @@ template <typename T>
 std::unique_ptr<k8sclient::Reflector<T>> reflector(k8sclient::Transport& transport,
                                                    k8sclient::Query query,
                                                    Store& store,
-                                                   const Config& config) {
+                                                   const k8sclient::ReflectorSettings& settings) {
   return std::make_unique<k8sclient::Reflector<T>>(
       transport,
       std::move(query),
       [&store](k8sclient::Event<T> event) { apply<T>(store, std::move(event)); },
-      k8sclient::ReflectorSettings{.encoding = wanted_encoding(config)});
+      settings);
 }
 
 }  // namespace
@@ -74,12 +74,14 @@ Feed::Feed(const Config& config,
 
 void Feed::watch_api(const Config& config, Store& store, k8sclient::OnRequest on_request) {
   transport_ = connect(config, std::move(on_request));
+  const k8sclient::ReflectorSettings settings{.encoding = wanted_encoding(config),
+                                              .loss = std::make_shared<k8sclient::ServerLoss>()};
   services_ =
-      reflector<k8sclient::Service>(*transport_, k8sclient::services_query(), store, config);
+      reflector<k8sclient::Service>(*transport_, k8sclient::services_query(), store, settings);
   slices_ = reflector<k8sclient::EndpointSlice>(
-      *transport_, k8sclient::endpoint_slices_query(), store, config);
+      *transport_, k8sclient::endpoint_slices_query(), store, settings);
   node_ = reflector<k8sclient::Node>(
-      *transport_, k8sclient::node_query(store.node_name()), store, config);
+      *transport_, k8sclient::node_query(store.node_name()), store, settings);
   threads_.emplace_back([this](std::stop_token stop) { services_->run(stop); });
   threads_.emplace_back([this](std::stop_token stop) { slices_->run(stop); });
   threads_.emplace_back([this](std::stop_token stop) { node_->run(stop); });

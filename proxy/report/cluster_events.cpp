@@ -98,6 +98,18 @@ ClusterEvent second_proxy_runs(std::string_view node_name, std::string_view riva
       fmt::format("{} writes the same rules as iptproxy: one of them must be stopped", rival));
 }
 
+ClusterEvent server_went_back(std::string_view node_name, std::string_view resource) {
+  ClusterEvent event =
+      about_node(node_name,
+                 "Warning",
+                 "APIServerWentBack",
+                 fmt::format("the API server went back to an older state of {}, as after a restore "
+                             "from a backup: what it forgot is removed from this node, too",
+                             resource));
+  event.action = "WatchCluster";
+  return event;
+}
+
 ClusterEvent service_health_failed(std::string_view node_name,
                                    const rules::ServicePortName& service,
                                    std::uint16_t port,

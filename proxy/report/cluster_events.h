@@ -58,6 +58,10 @@ ClusterEvent service_quarantined(std::string_view node_name,
 
 /// Ours: another proxy keeps the same rules on this node.
 ClusterEvent second_proxy_runs(std::string_view node_name, std::string_view rival);
+
+/// Ours: the API server knows less than before of a resource, such as "services".
+ClusterEvent server_went_back(std::string_view node_name, std::string_view resource);
+
 /// Ours: a Service names another's cluster IP as an external address.
 ClusterEvent cluster_ip_claimed(std::string_view node_name, const rules::AddressClash& clash);
 

@@ -190,10 +190,18 @@ void Reporter::look_for_rivals() {
   rivals_ = rivals;
 }
 
+void Reporter::tell_of_restores(const k8sclient::WatchStatus& watch) {
+  std::uint64_t& told = went_back_[watch.resource];
+  if (watch.went_back != std::exchange(told, watch.went_back) && events_) {
+    events_->tell(server_went_back(node_.name, watch.resource));
+  }
+}
+
 void Reporter::tick() {
   look_for_rivals();
   const Moment now = Moment::now();
   for (const k8sclient::WatchStatus& watch : feed_.watches()) {
+    tell_of_restores(watch);
     if (watch.last_heard) {
       const auto age = std::chrono::duration_cast<std::chrono::system_clock::duration>(
           now.steady - *watch.last_heard);

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -54,6 +56,7 @@ class Reporter {
  private:
   void on_sync(const SyncRecord& record);
   void look_for_rivals();
+  void tell_of_restores(const k8sclient::WatchStatus& watch);
   void listen(HttpServer& server,
               const std::string& address,
               Handler handler,
@@ -79,7 +82,8 @@ class Reporter {
   std::optional<DaemonState> state_;        // of the pages' thread, as the next two
   std::chrono::steady_clock::time_point looked_at_{};
   TrafficSeries traffic_series_;
-  std::vector<Rival> rivals_;  // of the main thread, as the next one
+  std::map<std::string, std::uint64_t> went_back_;  // told of each resource; of the main thread
+  std::vector<Rival> rivals_;                       // likewise, as the next one
   std::chrono::steady_clock::time_point next_look_for_rivals_;
   // Last, so that no handler runs when the rest is gone. Probes never wait for a page.
   HttpServer probes_;

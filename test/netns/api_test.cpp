@@ -147,6 +147,28 @@ TEST_CASE("api: the daemon follows the API server, and a flush of nat is repaire
       Contains(R"(rest_client_requests_total{code="200",host=")" + host + R"(",method="GET"})"));
 }
 
+TEST_CASE("api: a server that came back from a backup is followed, and told in an event",
+          "[netns][api]") {
+  const NetworkNamespace space;
+  ApiNode node;
+  const std::uint64_t backup = node.api.resource_version();
+  const test::Program daemon({.argv = node.command("run")});
+  REQUIRE(eventually([] { return has_rule("10.244.1.5:8080"); }));
+  node.put_slice("10.244.1.6");
+  REQUIRE(eventually([] { return has_rule("10.244.1.6:8080"); }));
+
+  node.api.fail_next("endpointslices", {test::Fault::kUnavailable});
+  node.api.restore_backup(backup);
+
+  CHECK(eventually([] { return has_rule("10.244.1.5:8080") && !has_rule("10.244.1.6:8080"); }));
+  CHECK(eventually([&] {
+    return node.posted_event("default", R"("reason":"APIServerWentBack")") &&
+           node.posted_event("default", "older state of endpointslices");
+  }));
+  CHECK_THAT(shell("curl -s http://127.0.0.1:10249/metrics"),
+             Contains(R"(iptproxy_watch_went_back_total{resource="endpointslices"} 1)"));
+}
+
 TEST_CASE("api: a server that fails hard is told in an event before the process ends",
           "[netns][api]") {
   const NetworkNamespace space;

@@ -1,4 +1,3 @@
-#include <filesystem>
 #include <map>
 
 #include <catch2/catch.hpp>
@@ -8,7 +7,6 @@
 #include "test/support/fake_api.h"
 #include "test/support/follower.h"
 #include "test/support/log_capture.h"
-#include "test/support/temporary_folder.h"
 
 // How a Reflector finds back to a server that was away, is old, or lost its memory.
 
@@ -151,39 +149,92 @@ TEST_CASE("recovery: a watch that stays silent twice is followed by a list",
   CHECK(follower.status().went_back == 0);
 }
 
-TEST_CASE("recovery: certificates that are swapped as kubelet does cost no event",
+TEST_CASE("recovery: a server that was away and knows less is found out at its return",
           "[k8sclient][recovery]") {
-  const auto authority = test::make_authority();
-  const test::TemporaryFolder folder;
-  const auto write = [&](const std::string& version, const std::string& name) {
-    const auto certificate = test::issue(authority, name);
-    std::filesystem::create_directory(folder.path() / version);
-    folder.write(version + "/crt", certificate.certificate);
-    folder.write(version + "/key", certificate.key);
-    std::filesystem::create_directory_symlink(version, folder.path() / "next");
-    std::filesystem::rename(folder.path() / "next", folder.path() / "..data");
-  };
-  write("v1", "DNS:first");
-  FakeApi api({.certificate = test::issue(authority, "IP:127.0.0.1"),
-               .client_authority = authority.certificate});
-  const Followed follower({.url = api.url(),
-                           .ca = {authority.certificate, {}},
-                           .client_certificate = {{}, folder.path() / "..data/crt"},
-                           .client_key = {{}, folder.path() / "..data/key"}},
-                          k8sclient::services_query(),
-                          {.limits = {.head = 20s, .silence = 60s}});
-  REQUIRE(shows(follower, {}));
+  test::LogCapture log;
+  FakeApi api;
+  api.put("services", kWeb, service(80));
+  const std::uint64_t backup = api.resource_version();
+  const Followed follower(
+      {.url = api.url()}, k8sclient::services_query(), {.limits = {.head = 20s, .silence = 60s}});
+  api.put("services", kApi, service(443));
+  REQUIRE(shows(follower, {{kWeb, 80}, {kApi, 443}}));
   REQUIRE(api.wait_for_watches("services", 1));
 
-  write("v2", "DNS:second");
-  api.put("services", kWeb, service(80));
-  CHECK(shows(follower, {{kWeb, 80}}));
-  api.strike("services", Fault::kEnd);
-  api.put("services", kApi, service(443));
-  CHECK(shows(follower, {{kWeb, 80}, {kApi, 443}}));
+  api.fail_next("services", {Fault::kUnavailable});
+  api.restore_backup(backup);
 
-  CHECK(api.requests().front().client_name == "DNS:first");
-  CHECK(test::eventually([&] { return api.requests().back().client_name == "DNS:second"; }));
+  CHECK(shows(follower, {{kWeb, 80}}));
+  CHECK(test::eventually([&] { return follower.status().went_back == 1; }));
+  CHECK(log.lines_with("the server went back from version 102 to 101").size() == 1);
+}
+
+TEST_CASE("recovery: a server that was away and knows as much is believed without a list",
+          "[k8sclient][recovery]") {
+  FakeApi api;
+  api.put("services", kWeb, service(80));
+  const Followed follower(
+      {.url = api.url()}, k8sclient::services_query(), {.limits = {.head = 20s, .silence = 60s}});
+  REQUIRE(shows(follower, {{kWeb, 80}}));
+  REQUIRE(api.wait_for_watches("services", 1));
+
+  api.fail_next("services", {Fault::kUnavailable, Fault::kDropped});
+  api.strike("services", Fault::kCutObject);
+  REQUIRE(api.wait_for_requests(5));  // three that fail in some way, the question and the watch
+  api.put("services", kApi, service(443));
+
+  CHECK(shows(follower, {{kWeb, 80}, {kApi, 443}}));
   CHECK(follower.status().lists == 1);
-  CHECK(follower.status().failures == 0);
+  const auto requests = api.requests();
+  REQUIRE(requests.size() == 5);
+  CHECK(requests[requests.size() - 2].query.at("limit") == "1");
+  CHECK(requests.back().query.contains("watch"));
+}
+
+TEST_CASE("recovery: a server that was restarted is listed anew, and nothing is missing",
+          "[k8sclient][recovery]") {
+  FakeApi api;
+  api.put("services", kWeb, service(80));
+  const Followed follower(api.url(), k8sclient::services_query());
+  REQUIRE(shows(follower, {{kWeb, 80}}));
+  REQUIRE(api.wait_for_watches("services", 1));
+
+  api.go_away();
+  REQUIRE(test::eventually([&] { return follower.status().failures >= 2; }));
+  api.remove("services", kWeb);
+  api.put("services", kApi, service(443));
+  api.come_back();
+
+  CHECK(shows(follower, {{kApi, 443}}));
+  CHECK(test::eventually([&] { return follower.status().lists == 2; }));
+}
+
+TEST_CASE("recovery: bad bytes in a watch are one line, in either encoding, and cost no event",
+          "[k8sclient][recovery]") {
+  const auto encoding = GENERATE(k8sclient::Encoding::kJson, k8sclient::Encoding::kProtobuf);
+  const auto fault = GENERATE(Fault::kCutObject,
+                              Fault::kHalfLine,
+                              Fault::kUnknownType,
+                              Fault::kOtherKind,
+                              Fault::kInvalidJson,
+                              Fault::kDuplicateKey,
+                              Fault::kHugeObject);
+  CAPTURE(encoding, fault);
+  test::LogCapture log;
+  FakeApi api;
+  api.put("services", kWeb, service(80));
+  const Followed follower({.url = api.url()},
+                          k8sclient::services_query(),
+                          {.limits = {.head = 20s, .silence = 60s},
+                           .settings = {.delays = {.first = 10ms}, .encoding = encoding}});
+  REQUIRE(shows(follower, {{kWeb, 80}}));
+  REQUIRE(api.wait_for_watches("services", 1));
+
+  api.strike("services", fault);
+  REQUIRE(test::eventually([&] { return follower.status().failures == 1; }));
+  api.put("services", kApi, service(443));
+  api.remove("services", kWeb);
+
+  CHECK(shows(follower, {{kApi, 443}}));
+  CHECK(log.lines_with("warning services: trying again in ").size() == 1);
 }

@@ -132,6 +132,13 @@ TEST_CASE("cluster events: one object with much to tell does not crowd out the o
   CHECK_THAT(letters.back(), Catch::Contains(R"("name":"quiet")"));
 }
 
+TEST_CASE("cluster events: a server that went back is told of the node", "[proxy][events]") {
+  CHECK_THAT(
+      event_json(proxy::server_went_back("worker-1", "services"), "kube-proxy-host", kNow),
+      Catch::Contains(R"("reason":"APIServerWentBack","regarding":{"kind":"Node",)") &&
+          Catch::Contains(R"("note":"the API server went back to an older state of services,)"));
+}
+
 TEST_CASE("cluster events: a claimed cluster IP is told of the Service that claims it",
           "[proxy][events]") {
   const rules::AddressClash clash{{"aaa", "evil", "", rules::Protocol::kTcp},
