@@ -12,6 +12,7 @@
 
 #include <fmt/format.h>
 
+#include "bench/api_objects.h"
 #include "bench/harness.h"
 #include "k8sclient/objects/decode.h"
 #include "test/support/proto_text.h"
@@ -22,51 +23,21 @@ using k8sclient::Encoding;
 using k8sclient::EndpointSlice;
 
 constexpr double kMegabyte = 1e6;
-constexpr std::size_t kNodes = 5000;
-
-// Endpoint number `index` of the cluster, as the endpoint slice controller writes it.
-std::string endpoint(std::size_t index) {
-  const std::size_t node = index * 7919 % kNodes;
-  return fmt::format(
-      R"({{"addresses":["10.{}.{}.{}"],"conditions":{{"ready":true,"serving":true,)"
-      R"("terminating":false}},"targetRef":{{"kind":"Pod","namespace":"shop","name":)"
-      R"("web-{}-7d4b9c6f5d-x2x{}","uid":"5b6e7c1a-3f0d-4f5e-9a57-{:012}"}},)"
-      R"("nodeName":"node-{}.eu-central-1.compute.internal","zone":"eu-central-1{}",)"
-      R"("hints":{{"forZones":[{{"name":"eu-central-1{}"}}]}}}})",
-      index >> 16U & 255U,
-      index >> 8U & 255U,
-      index & 255U,
-      index,
-      index % 1000,
-      index,
-      node,
-      static_cast<char>('a' + node % 3),
-      static_cast<char>('a' + node % 3));
-}
 
 std::string slice(std::size_t index, std::size_t endpoints) {
-  std::string list;
-  for (std::size_t i = 0; i < endpoints; ++i) {
-    list += (i == 0 ? "" : ",") + endpoint(index * endpoints + i);
-  }
+  const bench::ApiObject slice = bench::slice_object(index, endpoints);
   return fmt::format(
-      R"({{"kind":"EndpointSlice","apiVersion":"discovery.k8s.io/v1","metadata":{{"name":)"
-      R"("web-{0}-x7k2p","generateName":"web-{0}-","namespace":"shop","uid":)"
-      R"("0c1d2e3f-aaaa-4bbb-8ccc-{0:012}","resourceVersion":"{0}","generation":3,)"
-      R"("creationTimestamp":"2024-05-01T10:00:00Z","labels":{{)"
-      R"("endpointslice.kubernetes.io/managed-by":"endpointslice-controller.k8s.io",)"
-      R"("kubernetes.io/service-name":"web-{0}"}},"annotations":{{)"
-      R"("endpoints.kubernetes.io/last-change-trigger-time":"2024-05-01T10:00:01Z"}},)"
-      R"("ownerReferences":[{{"apiVersion":"v1","kind":"Service","name":"web-{0}","uid":)"
-      R"("1c1d2e3f-aaaa-4bbb-8ccc-{0:012}","controller":true,"blockOwnerDeletion":true}}],)"
-      R"("managedFields":[{{"manager":"kube-controller-manager","operation":"Update",)"
-      R"("apiVersion":"discovery.k8s.io/v1","time":"2024-05-01T10:00:01Z","fieldsType":)"
-      R"("FieldsV1","fieldsV1":{{"f:addressType":{{}},"f:endpoints":{{}},"f:metadata":{{)"
-      R"("f:annotations":{{".":{{}}}},"f:labels":{{".":{{}}}}}},"f:ports":{{}}}}}}]}},)"
-      R"("addressType":"IPv4","endpoints":[{1}],"ports":[{{"name":"http","protocol":"TCP",)"
-      R"("port":8080}}]}})",
+      R"({{"kind":"EndpointSlice","apiVersion":"discovery.k8s.io/v1","metadata":{{"name":"{}",)"
+      R"("namespace":"{}","resourceVersion":"{}","labels":{{"{}":"{}","{}":"{}"}},{}}},{}}})",
+      slice.name.name,
+      slice.name.name_space,
       index,
-      list);
+      slice.labels.begin()->first,
+      slice.labels.begin()->second,
+      slice.labels.rbegin()->first,
+      slice.labels.rbegin()->second,
+      slice.metadata,
+      slice.fields);
 }
 
 std::vector<EndpointSlice> decode_events(const std::vector<std::string>& events,

@@ -55,6 +55,10 @@ Timing measure(Clock clock,
   return timing;
 }
 
+double cpu_ms() {
+  return now_ms(Clock::kCpu);
+}
+
 std::size_t heap_bytes() {
   const struct mallinfo2 info = mallinfo2();
   return info.uordblks + info.hblkhd;

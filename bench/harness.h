@@ -25,6 +25,9 @@ Timing measure(Clock clock,
                const std::function<void()>& work,
                const std::function<void()>& prepare = {});
 
+/// Processor time of this process so far, in milliseconds.
+double cpu_ms();
+
 /// Bytes that malloc has handed out and not got back.
 std::size_t heap_bytes();
 

@@ -1,12 +1,17 @@
+#include <algorithm>
 #include <cstdlib>
+#include <functional>
 #include <random>
+#include <vector>
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
+#include "test/support/eventually.h"
 #include "test/support/fake_api.h"
 #include "test/support/faults.h"
 #include "test/support/follower.h"
+#include "test/support/footprint.h"
 
 using k8sclient::EndpointSlice;
 using k8sclient::ObjectName;
@@ -15,6 +20,9 @@ using test::FakeApi;
 using test::Fault;
 
 namespace {
+
+// The delays of a follower are short, but a machine may be busy.
+constexpr std::chrono::seconds kPatience{120};
 
 std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
   const char* text = std::getenv(name);
@@ -42,8 +50,10 @@ class Churn {
       api_.fail_next(resource(), std::vector<Fault>(1 + below(3), fault()));
     } else if (dice < 97) {
       api_.bookmark();
-    } else {
+    } else if (dice < 99) {
       api_.compact();
+    } else if (below(10) == 0) {
+      restart();
     }
     std::this_thread::sleep_for(std::chrono::microseconds(below(3000)));
   }
@@ -51,6 +61,12 @@ class Churn {
  private:
   std::uint64_t below(std::uint64_t end) {
     return std::uniform_int_distribution<std::uint64_t>(0, end - 1)(random_);
+  }
+
+  void restart() {
+    api_.go_away();
+    std::this_thread::sleep_for(std::chrono::milliseconds(below(200)));
+    api_.come_back();
   }
 
   std::string resource() { return below(2) == 0 ? "services" : "endpointslices"; }
@@ -107,6 +123,54 @@ typename test::Cache<T>::Objects held_by(const FakeApi& api, const char* resourc
   return objects;
 }
 
+// Objects come and go for that long; from time to time the caches are compared, and at_rest() is
+// called.
+class Soak {
+ public:
+  explicit Soak(std::uint64_t seed) : churn_(api_, seed) {}
+
+  void run(std::chrono::seconds duration, const std::function<void()>& at_rest) {
+    const auto end = std::chrono::steady_clock::now() + duration;
+    while (std::chrono::steady_clock::now() < end) {
+      for (int i = 0; i < 100; ++i) {
+        churn_.step();
+      }
+      compare();
+      at_rest();
+    }
+  }
+
+  std::uint64_t failures() const {
+    return std::min(services_.status().failures, slices_.status().failures);
+  }
+
+ private:
+  void compare() const {
+    const auto services = held_by<Service>(api_, "services", k8sclient::decode_service);
+    const auto slices =
+        held_by<EndpointSlice>(api_, "endpointslices", k8sclient::decode_endpoint_slice);
+    REQUIRE(
+        services_.cache.wait([&](const auto& cached) { return cached == services; }, kPatience));
+    REQUIRE(slices_.cache.wait([&](const auto& cached) { return cached == slices; }, kPatience));
+  }
+
+  FakeApi api_;
+  const test::Follower<Service> services_{api_.url(), k8sclient::services_query()};
+  const test::Follower<EndpointSlice> slices_{api_.url(), k8sclient::endpoint_slices_query()};
+  Churn churn_;
+};
+
+// A middle value of what was seen in a part of the time, from 0 to 1.
+double middle(const std::vector<double>& samples, double from, double to) {
+  const auto at = [&](double part) {
+    return samples.begin() +
+           static_cast<std::ptrdiff_t>(part * static_cast<double>(samples.size()));
+  };
+  std::vector<double> some(at(from), at(to));
+  std::ranges::sort(some);
+  return some.at(some.size() / 2);
+}
+
 }  // namespace
 
 TEST_CASE("soak: after random churn with faults each cache equals what the server holds",
@@ -114,23 +178,50 @@ TEST_CASE("soak: after random churn with faults each cache equals what the serve
   const auto seconds = std::chrono::seconds(from_environment("IPTPROXY_SOAK_SECONDS", 3));
   const auto seed = from_environment("IPTPROXY_SEED", 1);
   CAPTURE(seed);
-  FakeApi api;
-  const test::Follower<Service> services(api.url(), k8sclient::services_query());
-  const test::Follower<EndpointSlice> slices(api.url(), k8sclient::endpoint_slices_query());
-  Churn churn(api, seed);
+  Soak soak(seed);
 
-  const auto end = std::chrono::steady_clock::now() + seconds;
-  while (std::chrono::steady_clock::now() < end) {
-    for (int i = 0; i < 100; ++i) {
-      churn.step();
-    }
-    const auto services_held = held_by<Service>(api, "services", k8sclient::decode_service);
-    const auto slices_held =
-        held_by<EndpointSlice>(api, "endpointslices", k8sclient::decode_endpoint_slice);
-    REQUIRE(services.cache.wait([&](const auto& cached) { return cached == services_held; }));
-    REQUIRE(slices.cache.wait([&](const auto& cached) { return cached == slices_held; }));
+  soak.run(seconds, [] {});
+
+  CHECK(soak.failures() > 0);
+}
+
+// For an hour of its own: IPTPROXY_SOAK_SECONDS says how long, and the first sixth is to warm up.
+TEST_CASE("soak: in the long run nothing piles up", "[.][long-soak]") {
+  const auto seconds = std::chrono::seconds(from_environment("IPTPROXY_SOAK_SECONDS", 1800));
+  const auto seed = from_environment("IPTPROXY_SEED", 1);
+  CAPTURE(seed);
+  Soak(seed).run(std::chrono::seconds(1), [] {});  // what is made once in a process
+  const std::size_t descriptors = test::footprint().descriptors;
+  std::vector<double> heap;
+  std::vector<double> resident;
+  std::uint64_t failures = 0;
+  {
+    Soak soak(seed);
+    soak.run(seconds, [&] {
+      const test::Footprint now = test::footprint();
+      heap.push_back(now.heap_mb);
+      resident.push_back(now.resident_mb);
+    });
+    failures = soak.failures();
   }
 
-  CHECK(services.status().failures > 0);
-  CHECK(slices.status().failures > 0);
+  constexpr double kWarm = 1.0 / 6;
+  constexpr double kPart = 1.0 / 6;
+  constexpr double kFlat = 1.05;
+  const double heap_before = middle(heap, kWarm, kWarm + kPart);
+  const double heap_after = middle(heap, 1 - kPart, 1);
+  const double resident_before = middle(resident, kWarm, kWarm + kPart);
+  const double resident_after = middle(resident, 1 - kPart, 1);
+  WARN(
+      fmt::format("{} comparisons, {} failures; heap {:.2f} to {:.2f} MB, resident {:.1f} to "
+                  "{:.1f} MB",
+                  heap.size(),
+                  failures,
+                  heap_before,
+                  heap_after,
+                  resident_before,
+                  resident_after));
+  CHECK(heap_after <= heap_before * kFlat);
+  CHECK(resident_after <= resident_before * kFlat);
+  CHECK(test::eventually([&] { return test::footprint().descriptors <= descriptors; }));
 }
