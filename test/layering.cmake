@@ -23,7 +23,7 @@ set(rules_parts
     compile_base=compile compile_entries=compile compile_facts=compile
     compile_service=compile iptc_decode=iptc_entry iptc_encode=iptc_entry
     parse=text)
-set(k8sclient_parts decode_watch=decode yaml_text=yaml)
+set(k8sclient_parts decode_watch=decode yaml_scalar=yaml yaml_text=yaml)
 
 # Rooms of proxy/, lowest first: a file includes only its own room and rooms before it.
 set(proxy_rooms

@@ -1,6 +1,7 @@
 #include "k8sclient/objects/yaml.h"
 
-#include <charconv>
+#include <algorithm>
+#include <map>
 #include <optional>
 #include <set>
 #include <sstream>
@@ -12,101 +13,48 @@
 #include <yaml-cpp/parser.h>
 
 #include "k8sclient/objects/utf8.h"
+#include "k8sclient/objects/yaml_scalar.h"
 
 namespace k8sclient {
 namespace {
 
 constexpr std::string_view kCoreTag = "tag:yaml.org,2002:";
 
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-
-std::string without_underscores(std::string_view text) {
-  std::string digits;
-  for (const char c : text) {
-    if (c != '_') {
-      digits += c;
+// Roughly what the node takes in memory; counted no further than `enough`.
+std::size_t size_of(const YamlNode& node, std::size_t enough) {
+  std::size_t size = sizeof(YamlField);
+  if (const auto* text = std::get_if<std::string>(&node.value)) {
+    size += text->size();
+  }
+  if (const auto* items = std::get_if<YamlNode::Sequence>(&node.value)) {
+    for (auto item = items->begin(); item != items->end() && size <= enough; ++item) {
+      size += size_of(*item, enough);
     }
   }
-  return digits;
-}
-
-std::optional<std::int64_t> resolve_integer(std::string_view plain) {
-  const std::string text = without_underscores(plain);
-  std::string_view digits = text;
-  const bool negative = digits.starts_with('-');
-  if (negative || digits.starts_with('+')) {
-    digits.remove_prefix(1);
-  }
-  int base = 10;
-  if (digits.size() > 1 && digits[0] == '0') {
-    const char kind = digits[1];
-    base = kind == 'x' || kind == 'X' ? 16 : kind == 'b' || kind == 'B' ? 2 : 8;
-    digits.remove_prefix(base != 8 || kind == 'o' || kind == 'O' ? 2 : 1);
-  }
-  if (digits.empty() || digits.front() == '-' || digits.front() == '+') {
-    return std::nullopt;
-  }
-  const std::string magnitude = negative ? fmt::format("-{}", digits) : std::string(digits);
-  std::int64_t value = 0;
-  const char* end = magnitude.data() + magnitude.size();
-  const auto [stop, error] = std::from_chars(magnitude.data(), end, value, base);
-  return error == std::errc() && stop == end ? std::optional(value) : std::nullopt;
-}
-
-// Decimal numbers only: "1.5", ".5", "2.", "1e3", and integers beyond 64 bits.
-std::optional<double> resolve_number(std::string_view plain) {
-  const std::string text = without_underscores(plain);
-  std::string_view digits = text;
-  const bool has_plus = digits.starts_with('+');
-  if (has_plus) {
-    digits.remove_prefix(1);
-  }
-  const std::size_t first = !has_plus && digits.starts_with('-') ? 1 : 0;
-  const bool starts_like_one =
-      digits.size() > first &&
-      (is_digit(digits[first]) ||
-       (digits[first] == '.' && digits.size() > first + 1 && is_digit(digits[first + 1])));
-  if (!starts_like_one) {
-    return std::nullopt;
-  }
-  double value = 0;
-  const char* end = digits.data() + digits.size();
-  const auto [stop, error] = std::from_chars(digits.data(), end, value);
-  return error == std::errc() && stop == end ? std::optional(value) : std::nullopt;
-}
-
-std::optional<bool> resolve_boolean(std::string_view plain) {
-  for (const std::string_view yes :
-       {"true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON"}) {
-    if (plain == yes) {
-      return true;
+  if (const auto* fields = std::get_if<YamlNode::Mapping>(&node.value)) {
+    for (auto field = fields->begin(); field != fields->end() && size <= enough; ++field) {
+      size += field->key.size() + size_of(field->value, enough);
     }
   }
-  for (const std::string_view no :
-       {"false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF"}) {
-    if (plain == no) {
-      return false;
-    }
-  }
-  return std::nullopt;
+  return size;
 }
 
-YamlNode::Value resolve(const std::string& plain) {
-  if (plain.empty() || plain == "~" || plain == "null" || plain == "Null" || plain == "NULL") {
-    return {};
+// Of lists and objects, one in the other.
+std::size_t depth_of(const YamlNode& node) {
+  std::size_t depth = 0;
+  if (const auto* items = std::get_if<YamlNode::Sequence>(&node.value)) {
+    for (const YamlNode& item : *items) {
+      depth = std::max(depth, depth_of(item));
+    }
+    return depth + 1;
   }
-  if (const auto boolean = resolve_boolean(plain)) {
-    return *boolean;
+  if (const auto* fields = std::get_if<YamlNode::Mapping>(&node.value)) {
+    for (const YamlField& field : *fields) {
+      depth = std::max(depth, depth_of(field.value));
+    }
+    return depth + 1;
   }
-  if (const auto integer = resolve_integer(plain)) {
-    return *integer;
-  }
-  if (const auto number = resolve_number(plain)) {
-    return *number;
-  }
-  return plain;
+  return depth;
 }
 
 /// Builds documents from the parser's events. Refusals are thrown as YamlError through the parser,
@@ -114,7 +62,8 @@ YamlNode::Value resolve(const std::string& plain) {
 /// own recursion, too.
 class Builder final : public YAML::EventHandler {
  public:
-  explicit Builder(int depth_limit) : depth_limit_(depth_limit) {}
+  explicit Builder(const YamlLimits& limits)
+      : depth_limit_(limits.depth), repeated_left_(limits.repeated_bytes) {}
 
   std::vector<YamlNode> take() { return std::move(documents_); }
 
@@ -124,32 +73,50 @@ class Builder final : public YAML::EventHandler {
       throw YamlError(line_of(mark), "unexpected character");
     }
     document_start_ = mark.pos;
+    anchored_.clear();
   }
 
   void OnDocumentEnd() override {}
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
-    refuse_anchor(mark, anchor);
-    scalar(mark, {}, "null");
+    scalar(mark, anchor, {}, "null");
   }
 
-  void OnAlias(const YAML::Mark& mark, YAML::anchor_t /*anchor*/) override {
-    throw YamlError(line_of(mark), "aliases are not accepted");
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    const auto found = anchored_.find(anchor);
+    if (found == anchored_.end()) {
+      throw YamlError(line_of(mark), "an alias stands inside of what it means");
+    }
+    const auto& [node, text] = found->second;
+    if (awaits_key()) {
+      if (!text) {
+        throw YamlError(line_of(mark), "a key must be a string");
+      }
+      open_.back().key = {*text, line_of(mark), false};
+      return;
+    }
+    if (open_.size() + depth_of(node) > static_cast<std::size_t>(depth_limit_)) {
+      throw YamlError(line_of(mark), fmt::format("nested deeper than {} levels", depth_limit_));
+    }
+    charge(mark, node);
+    YamlNode copy = node;
+    copy.line = line_of(mark);
+    attach(std::move(copy));
   }
 
   void OnScalar(const YAML::Mark& mark,
                 const std::string& tag,
                 YAML::anchor_t anchor,
                 const std::string& text) override {
-    refuse_anchor(mark, anchor);
     const bool is_core = tag.starts_with(kCoreTag);
     if (tag == "!" || (is_core && tag.substr(kCoreTag.size()) == "str")) {
-      scalar(mark, text, text);
+      scalar(mark, anchor, text, text);
     } else if (tag.empty() || tag == "?" || is_core) {
-      if (text == "<<" && awaits_key()) {
-        throw YamlError(line_of(mark), "merge keys are not accepted");
+      const bool is_merge = text == "<<" && awaits_key();
+      scalar(mark, anchor, plain_scalar(text), text);
+      if (is_merge) {
+        open_.back().key->is_merge = true;
       }
-      scalar(mark, resolve(text), text);
     } else {
       refuse_tag(mark, tag);
     }
@@ -174,18 +141,27 @@ class Builder final : public YAML::EventHandler {
   void OnMapEnd() override { close(); }
 
  private:
+  struct Key {
+    std::string text;
+    int line = 0;
+    bool is_merge = false;  // "<<", not in quotes
+  };
+
   struct Open {
     YamlNode node;
-    std::optional<std::pair<std::string, int>> key;  // read, its value not yet
+    YAML::anchor_t anchor = YAML::NullAnchor;
+    std::optional<Key> key = std::nullopt;  // read, its value not yet
+    // Where each field of a mapping with a merge key stands, and which came by it.
+    std::map<std::string, std::size_t> places = {};
+    std::set<std::string> merged = {};
+  };
+
+  struct Anchored {
+    YamlNode node;
+    std::optional<std::string> text;  // of a scalar, as it is written
   };
 
   static int line_of(const YAML::Mark& mark) { return mark.line + 1; }
-
-  static void refuse_anchor(const YAML::Mark& mark, YAML::anchor_t anchor) {
-    if (anchor != YAML::NullAnchor) {
-      throw YamlError(line_of(mark), "anchors are not accepted");
-    }
-  }
 
   [[noreturn]] static void refuse_tag(const YAML::Mark& mark, const std::string& tag) {
     throw YamlError(line_of(mark), fmt::format("tag {} is not accepted", tag));
@@ -196,11 +172,34 @@ class Builder final : public YAML::EventHandler {
            !open_.back().key;
   }
 
-  void scalar(const YAML::Mark& mark, YamlNode::Value value, const std::string& text) {
+  void charge(const YAML::Mark& mark, const YamlNode& node) {
+    const std::size_t size = size_of(node, repeated_left_);
+    if (size > repeated_left_) {
+      throw YamlError(line_of(mark), "aliases repeat too much");
+    }
+    repeated_left_ -= size;
+  }
+
+  void remember(const YAML::Mark& mark,
+                YAML::anchor_t anchor,
+                const YamlNode& node,
+                std::optional<std::string> text) {
+    if (anchor != YAML::NullAnchor) {
+      charge(mark, node);
+      anchored_[anchor] = {node, std::move(text)};
+    }
+  }
+
+  void scalar(const YAML::Mark& mark,
+              YAML::anchor_t anchor,
+              YamlNode::Value value,
+              const std::string& text) {
+    YamlNode node{std::move(value), line_of(mark)};
+    remember(mark, anchor, node, text);
     if (awaits_key()) {
-      open_.back().key = {text, line_of(mark)};
+      open_.back().key = {text, line_of(mark), false};
     } else {
-      attach({std::move(value), line_of(mark)});
+      attach(std::move(node));
     }
   }
 
@@ -208,7 +207,6 @@ class Builder final : public YAML::EventHandler {
             const std::string& tag,
             YAML::anchor_t anchor,
             YamlNode::Value empty) {
-    refuse_anchor(mark, anchor);
     if (!tag.empty() && tag != "?" && tag != "!" && !tag.starts_with(kCoreTag)) {
       refuse_tag(mark, tag);
     }
@@ -218,12 +216,16 @@ class Builder final : public YAML::EventHandler {
     if (awaits_key()) {
       throw YamlError(line_of(mark), "a key must be a string");
     }
-    open_.push_back({{std::move(empty), line_of(mark)}, std::nullopt});
+    open_.push_back({{std::move(empty), line_of(mark)}, anchor});
   }
 
   void close() {
     YamlNode node = std::move(open_.back().node);
+    const YAML::anchor_t anchor = open_.back().anchor;
     open_.pop_back();
+    YAML::Mark mark;
+    mark.line = node.line - 1;
+    remember(mark, anchor, node, std::nullopt);
     attach(std::move(node));
   }
 
@@ -239,15 +241,66 @@ class Builder final : public YAML::EventHandler {
       sequence->push_back(std::move(node));
       return;
     }
-    auto& [key, line] = *parent.key;
-    std::get<YamlNode::Mapping>(parent.node.value)
-        .push_back(YamlField{std::move(key), line, std::move(node)});
+    Key key = *std::move(parent.key);
     parent.key.reset();
+    if (key.is_merge) {
+      merge(parent, std::move(node));
+    } else {
+      add(parent, YamlField{std::move(key.text), key.line, std::move(node)});
+    }
+  }
+
+  static void add(Open& parent, YamlField field) {
+    auto& fields = std::get<YamlNode::Mapping>(parent.node.value);
+    if (parent.merged.erase(field.key) > 0) {  // its own value counts, and is no duplicate
+      fields[parent.places.at(field.key)] = std::move(field);
+      return;
+    }
+    if (!parent.places.empty()) {
+      parent.places[field.key] = fields.size();
+    }
+    fields.push_back(std::move(field));
+  }
+
+  // As sigs.k8s.io/yaml does: in the order of the text, and of a list the first one counts.
+  static void merge(Open& parent, YamlNode node) {
+    if (auto* items = std::get_if<YamlNode::Sequence>(&node.value)) {
+      while (!items->empty()) {
+        merge_fields(parent, std::move(items->back()));
+        items->pop_back();
+      }
+    } else {
+      merge_fields(parent, std::move(node));
+    }
+  }
+
+  static void merge_fields(Open& parent, YamlNode node) {
+    auto* more = std::get_if<YamlNode::Mapping>(&node.value);
+    if (more == nullptr) {
+      throw YamlError(node.line, "<< takes an object or a list of objects");
+    }
+    auto& fields = std::get<YamlNode::Mapping>(parent.node.value);
+    if (parent.places.empty()) {
+      for (std::size_t i = 0; i < fields.size(); ++i) {
+        parent.places[fields[i].key] = i;
+      }
+    }
+    for (YamlField& field : *more) {
+      const auto [place, is_new] = parent.places.try_emplace(field.key, fields.size());
+      parent.merged.insert(field.key);
+      if (is_new) {
+        fields.push_back(std::move(field));
+      } else {
+        fields[place->second] = std::move(field);
+      }
+    }
   }
 
   int depth_limit_;
+  std::size_t repeated_left_;
   int document_start_ = -1;
   std::vector<Open> open_;
+  std::map<YAML::anchor_t, Anchored> anchored_;  // of this document
   std::vector<YamlNode> documents_;
 };
 
@@ -292,7 +345,7 @@ std::vector<YamlNode> parse_yaml(std::string_view text, const YamlLimits& limits
   }
   require_utf8(text);
   std::istringstream stream{std::string(text)};  // the parser reads nothing else
-  Builder builder(limits.depth);
+  Builder builder(limits);
   try {
     YAML::Parser parser(stream);
     while (parser.HandleNextDocument(builder)) {

@@ -15,6 +15,8 @@ namespace k8sclient {
 /// nor the size.
 struct YamlLimits {
   std::size_t bytes = 16U << 20U;
+  // What anchors keep and aliases repeat may take in memory, about. Aliases of aliases multiply.
+  std::size_t repeated_bytes = 4U << 20U;
   int depth = 64;
 };
 
@@ -50,10 +52,10 @@ class YamlError : public std::runtime_error {
   int line_;
 };
 
-/// The documents of a YAML or JSON text; empty ones are dropped. Anchors, aliases, merge keys, tags
-/// other than the core types' and keys that are not scalars are refused: nothing may be bigger in
-/// memory than in the text. So is text that is not UTF-8. Throws YamlError; documents before the
-/// bad one are lost, too.
+/// The documents of a YAML or JSON text; empty ones are dropped. Aliases are replaced by what they
+/// mean, with the alias's line, and merge keys ("<<") by the fields that they bring, as far as the
+/// limits go. Tags other than the core types' and keys that are not scalars are refused, and text
+/// that is not UTF-8. Throws YamlError; documents before the bad one are lost, too.
 std::vector<YamlNode> parse_yaml(std::string_view text, const YamlLimits& limits = {});
 
 /// The node as compact JSON. Of duplicate fields all are written.

@@ -1,6 +1,7 @@
 #include "k8sclient/objects/yaml.h"
 
 #include <catch2/catch.hpp>
+#include <fmt/format.h>
 
 namespace {
 
@@ -116,10 +117,83 @@ TEST_CASE("yaml: a character that starts nothing is an error, not an endless doc
   CHECK(error_line("a: 1\n---\n, b\n") == 3);
 }
 
-TEST_CASE("yaml: what grows in memory is refused", "[k8sclient][yaml]") {
-  CHECK(error_line("a: &x 1\n") == 1);
+TEST_CASE("yaml: aliases stand for what they mean", "[k8sclient][yaml]") {
+  struct Row {
+    const char* text;
+    const char* json;
+  };
+
+  const Row row = GENERATE(
+      Row{"a: &x 1\nb: *x\n", R"({"a":1,"b":1})"},
+      Row{"a: &x '1'\nb: [*x, *x]\n", R"({"a":"1","b":["1","1"]})"},
+      Row{"a: &x {c: [1]}\nb: *x\n", R"({"a":{"c":[1]},"b":{"c":[1]}})"},
+      Row{"a: &x\n  - &y 2\n  - *y\nb: *x\n", R"({"a":[2,2],"b":[2,2]})"},
+      Row{"a: &x 1\nb: &x 2\nc: *x\n", R"({"a":1,"b":2,"c":2})"},
+      Row{"&k a: 1\nb: *k\n", R"({"a":1,"b":"a"})"},
+      Row{"a: &x b\n*x : 1\n", R"({"a":"b","b":1})"},
+      Row{"a: &x ~\nb: *x\n", R"({"a":null,"b":null})"},
+      Row{"a: &x {b: 1, c: 2}\nd: {<<: *x, c: 3}\n", R"({"a":{"b":1,"c":2},"d":{"b":1,"c":3}})"},
+      // kube-proxy's reader takes merge keys in the order of the text.
+      Row{"a: &x {b: 1}\nd: {b: 3, <<: *x}\n", R"({"a":{"b":1},"d":{"b":1}})"},
+      Row{"a: &x {b: 1}\nc: &y {b: 2, d: 4}\ne: {<<: [*x, *y]}\n",
+          R"({"a":{"b":1},"c":{"b":2,"d":4},"e":{"b":1,"d":4}})"},
+      Row{"<<: {a: 1}\nb: 2\n", R"({"a":1,"b":2})"},
+      Row{"'<<': {a: 1}\n", R"({"<<":{"a":1}})"},
+      Row{"a: <<\n", R"({"a":"<<"})"});
+  CAPTURE(row.text);
+
+  CHECK(json_of(row.text) == row.json);
+}
+
+TEST_CASE("yaml: an aliased value has the alias's line, what is in it its own",
+          "[k8sclient][yaml]") {
+  const auto documents = parse_yaml("a: &x\n  b: 1\nc: *x\n");
+  const auto& fields = std::get<YamlNode::Mapping>(documents.at(0).value);
+
+  CHECK(fields.at(1).value.line == 3);
+  CHECK(std::get<YamlNode::Mapping>(fields.at(1).value.value).at(0).line == 2);
+}
+
+TEST_CASE("yaml: a field of its own beside a merged one is no duplicate", "[k8sclient][yaml]") {
+  const auto documents =
+      parse_yaml("a: &x {b: 1}\nc:\n  <<: *x\n  b: 2\nd:\n  <<: *x\n  b: 2\n  b: 3\n");
+
+  CHECK(k8sclient::duplicate_fields(documents.at(0)) ==
+        std::vector<std::pair<int, std::string>>{{8, "d.b"}});
+}
+
+TEST_CASE("yaml: aliases and merge keys that make no sense are refused", "[k8sclient][yaml]") {
   CHECK(error_line("a: 1\nb: *x\n") == 2);
-  CHECK(error_line("a: 1\n<<: {b: 2}\n") == 2);
+  CHECK(error_line("a: 1\nb: &x [1, *x]\n") == 2);
+  CHECK(error_line("a: &x 1\n---\nb: *x\n") == 3);  // anchors end with their document
+  CHECK(error_line("a: 1\n<<: 2\n") == 2);
+  CHECK(error_line("a: &x [1]\n<<: [*x]\n") == 2);
+  CHECK(error_line("a: &x [1]\n*x : 1\n") == 2);
+}
+
+TEST_CASE("yaml: what aliases repeat is bounded", "[k8sclient][yaml]") {
+  std::string laughs = "a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]\n";
+  for (int i = 1; i < 10; ++i) {
+    laughs += fmt::format(
+        "a{0}: &a{0} [*a{1},*a{1},*a{1},*a{1},*a{1},*a{1},*a{1},*a{1},*a{1}]\n", i, i - 1);
+  }
+  std::string merges = "a: &a {b: " + std::string(1U << 20U, 'x') + "}\n";
+  for (int i = 0; i < 10; ++i) {
+    merges += fmt::format("c{}: {{<<: *a}}\n", i);
+  }
+  std::string deep = "a0: &a0 [[[[[[[[[[]]]]]]]]]]\n";
+  for (int i = 1; i < 10; ++i) {
+    deep += fmt::format("a{0}: &a{0} [[[[[[[[[*a{1}]]]]]]]]]\n", i, i - 1);
+  }
+
+  CHECK_THROWS_WITH(parse_yaml(laughs), "aliases repeat too much");
+  CHECK_THROWS_WITH(parse_yaml(merges), "aliases repeat too much");
+  CHECK_THROWS_WITH(parse_yaml(deep), "nested deeper than 64 levels");
+  CHECK_THROWS_WITH(parse_yaml("a: &x 1\nb: [*x, *x]\n", {.repeated_bytes = 200}),
+                    "aliases repeat too much");
+}
+
+TEST_CASE("yaml: foreign tags and keys that are no scalars are refused", "[k8sclient][yaml]") {
   CHECK(error_line("a: !python/object x\n") == 1);
   CHECK(error_line("a: !!set {x}\nb: !mine {}\n") == 2);
   CHECK(error_line("{[1]: 2}\n") == 1);

@@ -227,7 +227,6 @@ TEST_CASE("config_file: text that is no single object is refused", "[proxy][conf
         std::vector<std::string>{"f:1: the file is empty, a KubeProxyConfiguration was expected"});
   CHECK(errors("- a\n") == std::vector<std::string>{"f:1: must be an object, not a list"});
   CHECK(errors("a: [1\nb: 2\n").size() == 1);
-  CHECK(errors("a: &b 1\n") == std::vector<std::string>{"f:1: anchors are not accepted"});
 }
 
 TEST_CASE("config_file: an unquoted :: is refused", "[proxy][config]") {
