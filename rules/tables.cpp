@@ -64,10 +64,12 @@ void install_services(Tables& tables, const Ruleset& ruleset, const Ruleset::Ser
     if (ruleset.dispatch()) {
       continue;
     }
-    const auto first_of_second = std::ranges::stable_partition(
-        block.entries, [](const Section& section) { return section.rank == Rank::kFirst; });
-    std::ranges::move(first_of_second, std::back_inserter(second));
-    block.entries.erase(first_of_second.begin(), first_of_second.end());
+    const auto first_of_second = std::stable_partition(
+        block.entries.begin(), block.entries.end(), [](const Section& section) {
+          return section.rank == Rank::kFirst;
+        });
+    std::move(first_of_second, block.entries.end(), std::back_inserter(second));
+    block.entries.erase(first_of_second, block.entries.end());
     append_sections(tables, block.entries);
   }
   append_sections(tables, second);

@@ -19,9 +19,9 @@ namespace {
 /// Removes a chain and, as that needs, the rules that lead to it. Adds what it changed.
 void remove_chain(test::FakeKernel& kernel, const ChainId& gone, std::set<ChainId>& changed) {
   for (auto& [chain, content] : kernel.chains) {
-    const auto leads_there = [&](const Rule& rule) {
+    const auto leads_there = [&gone, table = chain.table](const Rule& rule) {
       const ChainName* target = jump_target(rule);
-      return target != nullptr && ChainId{chain.table, *target} == gone;
+      return target != nullptr && ChainId{table, *target} == gone;
     };
     if (std::erase_if(content, leads_there) > 0) {
       changed.insert(chain);
@@ -67,7 +67,7 @@ TEST_CASE("reading: what changed alone leads to the same repair as reading every
   test::Random random(seed);
   const Snapshot snapshot = snapshot_of(test::random_cluster(seed), family);
   const Ruleset want = Compiler{}.compile(snapshot, test::random_context(random, family));
-  test::FakeKernel kernel(family);
+  test::FakeKernel kernel;
   REQUIRE(!kernel.apply(diff(Installed{}, want)));
 
   Installed have{.base = want};

@@ -25,7 +25,7 @@ class Refused : public std::runtime_error {
 
 }  // namespace
 
-FakeKernel::FakeKernel(rules::Family family) : family_(family) {
+FakeKernel::FakeKernel() {
   for (const auto* name : {"PREROUTING", "INPUT", "OUTPUT", "POSTROUTING", "FORWARD"}) {
     for (const Table table : {Table::kMangle, Table::kNat, Table::kFilter}) {
       chains[{table, ChainName(name)}];

@@ -18,7 +18,7 @@ namespace test {
 /// back.
 class FakeKernel : public proxy::Backend {
  public:
-  explicit FakeKernel(rules::Family family = rules::Family::kIpv4);
+  FakeKernel();
 
   rules::Installed read(rules::Detail detail) override;
   std::optional<rules::Installed> read_some(const std::set<rules::ChainId>& wanted) override;
@@ -49,8 +49,6 @@ class FakeKernel : public proxy::Backend {
   void edit(const rules::SharedEdit& edit);
   void remove(const std::vector<rules::ChainId>& gone);
   std::optional<proxy::ApplyError> check() const;
-
-  rules::Family family_;
 };
 
 }  // namespace test
