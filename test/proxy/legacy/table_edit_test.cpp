@@ -274,7 +274,7 @@ TEST_CASE("table edit: random histories leave what the fake kernel has", "[proxy
   const Family family = seed % 2 == 0 ? Family::kIpv4 : Family::kIpv6;
   CAPTURE(seed);
   test::ClusterGenerator generator(seed);
-  test::FakeKernel kernel(family);
+  test::FakeKernel kernel;
   MemoryTable table(family);
   rules::Ruleset have;
 
