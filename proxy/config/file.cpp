@@ -30,7 +30,7 @@ std::string child_path(const std::string& path, std::string_view name) {
 }
 
 /// Reads one mapping into the fields that are named to it; whatever is never named is unknown.
-class Reader {
+class ConfigReader {
  public:
   struct Report {
     std::vector<std::pair<int, std::string>> errors;  // line, "path: reason"
@@ -39,7 +39,7 @@ class Reader {
     std::set<std::string> unread;
   };
 
-  Reader(const YamlNode::Mapping& fields, std::string path, Report& report)
+  ConfigReader(const YamlNode::Mapping& fields, std::string path, Report& report)
       : fields_(fields), path_(std::move(path)), report_(report) {}
 
   template <typename T>
@@ -57,7 +57,7 @@ class Reader {
     }
     const std::string path = child_path(path_, name);
     if (const auto* mapping = std::get_if<YamlNode::Mapping>(&node->value)) {
-      Reader reader(*mapping, path, report_);
+      ConfigReader reader(*mapping, path, report_);
       visit(reader);
       reader.report_unknown();
     } else {
@@ -226,7 +226,7 @@ class Reader {
     for (std::size_t i = 0; i < items->size(); ++i) {
       const std::string item_path = fmt::format("{}[{}]", path, i);
       if (const auto* fields = get<YamlNode::Mapping>((*items)[i], item_path, "an object")) {
-        Reader reader(*fields, item_path, report_);
+        ConfigReader reader(*fields, item_path, report_);
         reader.field("filePattern", target[i].file_pattern);
         reader.field("verbosity", target[i].verbosity);
         reader.report_unknown();
@@ -274,7 +274,7 @@ void replace_zeros(Config& config) {
 }
 
 // apiVersion and kind are read like fields; both must have their one value.
-void read_type_meta(Reader& reader, Reader::Report& report, int line) {
+void read_type_meta(ConfigReader& reader, ConfigReader::Report& report, int line) {
   const auto expect = [&](std::string_view name, std::string_view wanted) {
     std::string value;
     reader.field(name, value);
@@ -288,7 +288,7 @@ void read_type_meta(Reader& reader, Reader::Report& report, int line) {
   expect("kind", kKind);
 }
 
-void read_document(const YamlNode& document, Config& config, Reader::Report& report) {
+void read_document(const YamlNode& document, Config& config, ConfigReader::Report& report) {
   const auto* fields = std::get_if<YamlNode::Mapping>(&document.value);
   if (fields == nullptr) {
     report.errors.emplace_back(
@@ -299,7 +299,7 @@ void read_document(const YamlNode& document, Config& config, Reader::Report& rep
     report.warnings.emplace_back(line,
                                  path + ": duplicate field: the last one counts, remove the rest");
   }
-  Reader reader(*fields, "", report);
+  ConfigReader reader(*fields, "", report);
   read_type_meta(reader, report, document.line);
   config.healthz_bind_address.clear();
   config.metrics_bind_address.clear();
@@ -322,7 +322,7 @@ std::vector<std::string> in_order(std::vector<std::pair<int, std::string>> remar
 
 ConfigFile parse_config(std::string_view text, const std::string& name) {
   ConfigFile file;
-  Reader::Report report;
+  ConfigReader::Report report;
   const FirstDocument first = first_document(text);
   try {
     const std::vector<YamlNode> documents = k8sclient::parse_yaml(first.text, {.bytes = 1U << 20U});

@@ -16,7 +16,7 @@ using k8sclient::YamlField;
 using k8sclient::YamlNode;
 
 /// Builds the mapping that Reader reads.
-class Writer {
+class ConfigWriter {
  public:
   template <typename T>
   void field(std::string_view name, const T& value) {
@@ -25,7 +25,7 @@ class Writer {
 
   template <typename Visit>
   void section(std::string_view name, Visit visit) {
-    Writer writer;
+    ConfigWriter writer;
     visit(writer);
     fields_.push_back({std::string(name), 0, {writer.take(), 0}});
   }
@@ -71,7 +71,7 @@ class Writer {
   static YamlNode::Value write(const std::vector<ModuleVerbosity>& values) {
     YamlNode::Sequence items;
     for (const ModuleVerbosity& value : values) {
-      Writer writer;
+      ConfigWriter writer;
       writer.field("filePattern", value.file_pattern);
       writer.field("verbosity", value.verbosity);
       items.push_back({writer.take(), 0});
@@ -83,7 +83,7 @@ class Writer {
 };
 
 YamlNode::Mapping fields_of(const Config& config) {
-  Writer writer;
+  ConfigWriter writer;
   visit_fields(config, writer);
   return writer.take();
 }

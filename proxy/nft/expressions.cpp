@@ -72,9 +72,9 @@ std::optional<int> verdict_of(const rules::Target& target) {
 
 /// Writes one rule, condition by condition. What is loaded goes through the one register that
 /// iptables uses.
-class Writer {
+class ExpressionWriter {
  public:
-  Writer(NftMessages& out, rules::Family family) : out_(out), family_(family) {}
+  ExpressionWriter(NftMessages& out, rules::Family family) : out_(out), family_(family) {}
 
   void conditions(const Rule& rule) {
     if (rule.in_interface) {
@@ -279,7 +279,7 @@ class Writer {
 void put_rule(NftMessages& out, const Rule& rule, rules::Family family) {
   std::vector<std::uint8_t> entry(rules::entry_size(rule, family));
   rules::encode(rule, family, entry);
-  Writer writer(out, family);
+  ExpressionWriter writer(out, family);
   const auto expressions = out.begin_nest(NFTA_RULE_EXPRESSIONS);
   writer.conditions(rule);
   auto match = rule.matches.begin();

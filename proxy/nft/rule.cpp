@@ -125,9 +125,9 @@ std::optional<rules::Protocol> protocol_in(Bytes value) {
 }
 
 /// Reads a rule expression by expression, in their order.
-class Reader {
+class ExpressionReader {
  public:
-  explicit Reader(rules::Family family) : family_(family) {}
+  explicit ExpressionReader(rules::Family family) : family_(family) {}
 
   void read(const nftnl_expr* expression) {
     const std::string_view name = name_of(expression);
@@ -366,7 +366,7 @@ std::optional<rules::ChainName> chain_after(const nftnl_rule& rule) {
 }
 
 Rule read_nft_rule(const nftnl_rule& rule, rules::Family family) {
-  Reader reader(family);
+  ExpressionReader reader(family);
   for_each_expression(rule, [&](const nftnl_expr* expression) { reader.read(expression); });
   return std::move(reader).finish();
 }

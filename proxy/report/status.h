@@ -44,7 +44,7 @@ struct FamilyStatus {
   std::vector<SyncPoint> syncs;  // the newest few hundred, in order of time
 };
 
-struct WatchStatus {
+struct WatchFreshness {
   std::string resource;
   double age_seconds = 0;  // since its last sign of life
   bool stale = false;
@@ -86,7 +86,7 @@ struct Status {
   std::chrono::system_clock::time_point now;
   std::vector<std::string> problems;  // why we are not healthy; empty: healthy
   std::vector<FamilyStatus> families;
-  std::vector<WatchStatus> watches;  // empty: the cluster is a folder
+  std::vector<WatchFreshness> watches;  // empty: the cluster is a folder
   ServiceCounts counts;
   std::size_t page = 1;  // of `pages`, from 1
   std::size_t pages = 1;

@@ -53,7 +53,7 @@ std::string family_json(const FamilyStatus& family, std::chrono::system_clock::t
   return object.str();
 }
 
-std::string watch_json(const WatchStatus& watch) {
+std::string watch_json(const WatchFreshness& watch) {
   return JsonObject()
       .text("resource", watch.resource)
       .number("secondsSilent", watch.age_seconds)

@@ -61,7 +61,7 @@ std::string watches_link(const Status& status) {
   if (status.watches.empty()) {
     return "";
   }
-  const auto oldest = std::ranges::max_element(status.watches, {}, &WatchStatus::age_seconds);
+  const auto oldest = std::ranges::max_element(status.watches, {}, &WatchFreshness::age_seconds);
   return fmt::format("; <a href=\"#watches\">watches {:.0f} s old</a>", oldest->age_seconds);
 }
 
@@ -109,7 +109,7 @@ std::string watches_section(const Status& status) {
   std::string text =
       "<h2>Watches</h2><table id=\"watches\"><thead><tr><th scope=\"col\">Resource</th>"
       "<th scope=\"col\" class=\"number\">Last sign of life</th></tr></thead><tbody>";
-  for (const WatchStatus& watch : status.watches) {
+  for (const WatchFreshness& watch : status.watches) {
     text +=
         fmt::format("<tr><th scope=\"row\">{}</th><td class=\"number{}\">{:.0f} s ago{}</td></tr>",
                     html_escaped(watch.resource),
