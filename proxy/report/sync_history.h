@@ -6,7 +6,7 @@
 #include "k8sclient/base/mutex.h"
 #include "proxy/host/per_family.h"
 #include "proxy/report/status.h"
-#include "proxy/sync/worker.h"
+#include "proxy/sync/family_event.h"
 
 namespace proxy {
 
