@@ -14,14 +14,14 @@ namespace {
 
 /// The attribute of that type in a nest; null if it is not there, or the nest is not.
 const nlattr* find(const nlattr* nest, int type) {
-  struct Search {
+  struct AttributeSearch {
     int type;
     const nlattr* found;
   };
 
-  Search search{type, nullptr};
+  AttributeSearch search{type, nullptr};
   const auto look = [](const nlattr* attribute, void* data) {
-    Search& wanted = *static_cast<Search*>(data);
+    AttributeSearch& wanted = *static_cast<AttributeSearch*>(data);
     if (mnl_attr_get_type(attribute) == wanted.type) {
       wanted.found = attribute;
     }
