@@ -45,8 +45,7 @@ struct ClusterIpClaimed {
 };
 
 /// What happens in one family, for whoever follows it: log, health, metrics, Events, flows.
-using FamilyEvent =
-    std::variant<SyncQueued, SyncRecord, DriftFound, FlowsWalked, ClusterIpClaimed>;
+using FamilyEvent = std::variant<SyncQueued, SyncRecord, DriftFound, FlowsWalked, ClusterIpClaimed>;
 
 /// Called on the thread on which it happens: the worker's, or the flow cleaner's. What an event
 /// refers to is there until the call ends.

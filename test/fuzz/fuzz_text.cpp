@@ -15,11 +15,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "k8sclient/errors.h"
 #include "k8sclient/base/base64.h"
+#include "k8sclient/base/line_splitter.h"
+#include "k8sclient/errors.h"
 #include "k8sclient/identity/exec_plugin.h"
 #include "k8sclient/identity/kubeconfig.h"
-#include "k8sclient/base/line_splitter.h"
 #include "k8sclient/objects/decode.h"
 #include "k8sclient/objects/yaml.h"
 #include "proxy/http/request_reader.h"
