@@ -166,7 +166,7 @@ std::optional<StatusText> status_text(std::string_view json) {
 int show_status(const Config& config, Output output) {
   std::string json;
   try {
-    json = daemon_json(config, "/statusz?format=json");
+    json = daemon_json(config, "/statusz?format=json&show=quarantined");
   } catch (const std::exception& error) {
     throw std::runtime_error(
         fmt::format("no daemon answers at {} (--metrics-bind-address, --config): {}",

@@ -13,6 +13,7 @@
 #include "proxy/host/node_addresses.h"
 #include "proxy/kernel/nfacct.h"
 #include "proxy/log/logging.h"
+#include "proxy/report/first_packet.h"
 #include "proxy/report/server_routes.h"
 #include "proxy/report/sync_metrics.h"
 #include "proxy/text/build_info.h"
@@ -92,6 +93,7 @@ void Reporter::serve() {
          metrics_routes(
              {.metrics = metrics_,
               .scrape = [this] { return scrape(); },
+              .first_packet = [this] { return first_packet(); },
               .configuration = [this] { return to_json(*node_.current->get()); },
               .own_configuration = [this] { return own_json(*node_.current->get()); },
               .status = [this](const StatusQuery& query) { return status_of(state(), query); },
@@ -289,6 +291,14 @@ Scrape Reporter::scrape() {
   scrape.localhost_node_ports = accounted_packets(kLocalhostNodePortsCounter);
   scrape.traffic = traffic_series_.of(std::move(scrape.traffic));
   return scrape;
+}
+
+std::string Reporter::first_packet() const {
+  FirstPackets packets;
+  for (const Family family : node_.families) {
+    packets.emplace_back(family, measure_first_packet(family));
+  }
+  return first_packet_exposition(packets);
 }
 
 std::optional<std::string> Reporter::explain(std::string_view service) const {

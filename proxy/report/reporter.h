@@ -66,6 +66,7 @@ class Reporter {
   DaemonState look() const;
   const DaemonState& state();
   Scrape scrape();
+  std::string first_packet() const;
   std::optional<std::string> explain(std::string_view service) const;
   std::optional<std::string> explain(const rules::Packet& packet) const;
 

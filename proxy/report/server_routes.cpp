@@ -150,6 +150,10 @@ Handler metrics_routes(MetricsPages pages, std::set<std::string, std::less<>> na
           {"/healthz/ping", {[](const Request&) { return text_response(200, "ok"); }}},
           {"/proxyMode", {[](const Request&) { return text_response(200, "iptables"); }}},
           {"/metrics", {kept([pages](const Request&) { return exposition(pages); })}},
+          {"/metrics/first-packet", {kept([pages](const Request&) {
+             return Response{.headers = {{"Content-Type", kExpositionType}},
+                             .body = pages.first_packet()};
+           })}},
           {"/metrics/slis",
            {[pages](const Request& request) { return slis(pages, request); },
             {"DELETE", "GET", "HEAD"}}},
@@ -161,12 +165,9 @@ Handler metrics_routes(MetricsPages pages, std::set<std::string, std::less<>> na
            })}},
           {"/version", {version}},
           {"/statusz", {for_this_host(kept([pages](const Request& request) {
-             const auto format = request.query.find("format");
-             if (format != request.query.end() && format->second == "json") {
-               return json_response(to_json(pages.status({.filter = ServiceFilter::kQuarantined})));
-             }
              const StatusQuery query = parse_status_query(request);
-             return status_page(pages.status(query), query);
+             const Status status = pages.status(query);
+             return query.on_one_page ? json_response(to_json(status)) : status_page(status, query);
            }))}},
           {"/explain", {for_this_host(kept([pages](const Request& request) {
              return explanation(pages, request);

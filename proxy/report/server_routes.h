@@ -18,6 +18,7 @@ namespace proxy {
 struct MetricsPages {
   Metrics& metrics;
   std::function<Scrape()> scrape;
+  std::function<std::string()> first_packet;       // an exposition; sends the packets
   std::function<std::string()> configuration;      // the effective KubeProxyConfiguration as JSON
   std::function<std::string()> own_configuration;  // what iptproxy has besides it, likewise
   std::function<Status(const StatusQuery& query)> status;
@@ -28,10 +29,11 @@ struct MetricsPages {
 };
 
 /// The server of --metrics-bind-address: /healthz, /proxyMode, /metrics, /metrics/slis, /configz
-/// and /version as kube-proxy has them (spec §9.4), and /statusz and /explain for people. /configz,
-/// /statusz and /explain are for this host alone, wherever the server listens: an address that is
-/// opened for Prometheus does not open them. `names` are the node's own, in lower case. Pages that
-/// are work are made once a second at most.
+/// and /version as kube-proxy has them (spec §9.4), /metrics/first-packet, which measures when it
+/// is scraped and only then, and /statusz and /explain for people. /configz, /statusz and /explain
+/// are for this host alone, wherever the server listens: an address that is opened for Prometheus
+/// does not open them. `names` are the node's own, in lower case. Pages that are work are made once
+/// a second at most.
 Handler metrics_routes(MetricsPages pages, std::set<std::string, std::less<>> names = {});
 
 /// The server of --healthz-bind-address: /healthz and /livez (spec §9.2); counts its answers. Both

@@ -21,7 +21,8 @@ enum class ServiceFilter : std::uint8_t { kAll, kWithoutEndpoints, kQuarantined 
 struct StatusQuery {
   std::string text;  // services whose name or an address contains it; empty: all
   ServiceFilter filter = ServiceFilter::kAll;
-  std::size_t page = 1;    // from 1; beyond the end: the last one
+  std::size_t page = 1;  // from 1; beyond the end: the last one
+  bool on_one_page = false;
   bool refreshes = false;  // the page comes again by itself
 };
 

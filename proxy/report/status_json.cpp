@@ -61,6 +61,42 @@ std::string watch_json(const WatchFreshness& watch) {
       .str();
 }
 
+std::string addresses_json(const std::vector<rules::SocketAddress>& addresses) {
+  return json_array(addresses, [](const rules::SocketAddress& address) {
+    return to_json(rules::to_string(address));
+  });
+}
+
+std::string endpoint_json(const EndpointStatus& endpoint) {
+  return JsonObject()
+      .text("address", rules::to_string(endpoint.address))
+      .flag("local", endpoint.local)
+      .flag("ready", endpoint.ready)
+      .number("share", endpoint.share)
+      .str();
+}
+
+std::string service_json(const ServiceStatus& service) {
+  JsonObject object;
+  object.text("namespace", service.name.name_space)
+      .text("service", service.name.service)
+      .text("port", service.name.port)
+      .text("protocol", rules::to_string(service.name.protocol))
+      .text("family", rules::to_string(service.family))
+      .text("clusterAddress", rules::to_string(service.cluster_address))
+      .raw("externalAddresses", addresses_json(service.external_addresses))
+      .raw("loadBalancerAddresses", addresses_json(service.load_balancer_addresses))
+      .number("nodePort", service.node_port)
+      .raw("endpoints", json_array(service.endpoints, endpoint_json));
+  if (service.traffic) {
+    object.number("connections", service.traffic->packets).number("bytes", service.traffic->bytes);
+  }
+  if (!service.quarantine_reason.empty()) {
+    object.text("quarantined", service.quarantine_reason);
+  }
+  return object.str();
+}
+
 std::string quarantined_json(const ServiceStatus& service) {
   return JsonObject()
       .text("servicePort", rules::to_string(service.name))
@@ -93,6 +129,8 @@ std::string to_json(const Status& status) {
       .number("withoutEndpointsCount", status.counts.without_endpoints)
       .number("quarantinedCount", status.counts.quarantined)
       .raw("quarantined", json_array(quarantined, quarantined_json))
+      .number("found", status.counts.found)
+      .raw("services", json_array(status.services, service_json))
       .str();
 }
 

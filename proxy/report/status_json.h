@@ -6,9 +6,10 @@
 
 namespace proxy {
 
-/// A summary of the status for programs, one JSON object of a bounded size: version, node, cluster,
-/// since when, problems, each family's backend, rules and last sync, each watch's age, how many
-/// services there are, and those of the status' page that are in quarantine, with the reason. Pure.
+/// The status for programs, one JSON object: version, node, cluster, since when, problems, each
+/// family's backend, rules and last sync, each watch's age, how many service ports there are, and
+/// those of the status' page with all that the page shows; once more by themselves those of them
+/// that are in quarantine. Pure.
 std::string to_json(const Status& status);
 
 }  // namespace proxy

@@ -130,10 +130,12 @@ void add_services(Status& status, const DaemonState& state, const StatusQuery& q
     }
   }
   status.counts.found = found.size();
-  status.pages = std::max<std::size_t>((found.size() + kServicesOnPage - 1) / kServicesOnPage, 1);
+  const std::size_t on_page =
+      query.on_one_page ? std::max<std::size_t>(found.size(), 1) : kServicesOnPage;
+  status.pages = std::max<std::size_t>((found.size() + on_page - 1) / on_page, 1);
   status.page = std::clamp<std::size_t>(query.page, 1, status.pages);
-  const std::size_t first = (status.page - 1) * kServicesOnPage;
-  const std::size_t last = std::min(first + kServicesOnPage, found.size());
+  const std::size_t first = (status.page - 1) * on_page;
+  const std::size_t last = std::min(first + on_page, found.size());
   for (std::size_t i = first; i < last; ++i) {
     status.services.push_back(service_of(found[i]));
   }

@@ -33,7 +33,7 @@ struct DaemonState {
   std::vector<FamilyState> families;
 };
 
-/// At most so many service ports are on one page.
+/// At most so many service ports are on one page, unless all are asked for on one.
 inline constexpr std::size_t kServicesOnPage = 50;
 
 /// What the status page shows of it: only the service ports of the page that was asked for are

@@ -49,6 +49,12 @@ constexpr ServiceFilter kFilters[] = {
     ServiceFilter::kAll, ServiceFilter::kWithoutEndpoints, ServiceFilter::kQuarantined};
 
 std::string link_to(const StatusQuery& query, std::string_view text) {
+  if (query.on_one_page) {
+    return fmt::format("<a href=\"/statusz?q={}&amp;show={}&amp;format=json\">{}</a>",
+                       url_encoded(query.text),
+                       name_of(query.filter),
+                       text);
+  }
   return fmt::format("<a href=\"/statusz?q={}&amp;show={}&amp;page={}{}#services\">{}</a>",
                      url_encoded(query.text),
                      name_of(query.filter),
@@ -223,6 +229,9 @@ std::string services_section(const Status& status, const StatusQuery& query) {
     other.page = status.page + 1;
     text += link_to(other, "next");
   }
+  other = query;
+  other.on_one_page = true;
+  text += " " + link_to(other, "as JSON");
   text +=
       "</nav><table class=\"cards\" id=\"service-table\"><thead><tr><th scope=\"col\">Service "
       "port</th><th scope=\"col\">Addresses</th><th scope=\"col\">Endpoints, share of this node's "
@@ -256,6 +265,8 @@ StatusQuery parse_status_query(const Request& request) {
     const std::string& digits = page->second;
     std::from_chars(digits.data(), digits.data() + digits.size(), query.page);
   }
+  const auto format = request.query.find("format");
+  query.on_one_page = format != request.query.end() && format->second == "json";
   query.refreshes = request.query.contains("refresh");
   return query;
 }

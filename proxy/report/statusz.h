@@ -8,7 +8,7 @@
 namespace proxy {
 
 /// From ?q=TEXT&show=without-endpoints|quarantined&page=N&refresh=1; what makes no sense is
-/// ignored.
+/// ignored. With &format=json for to_json (status_json.h), which shows all on one page.
 StatusQuery parse_status_query(const Request& request);
 
 /// The status page for people: whether all is well and why not, service ports (each links to

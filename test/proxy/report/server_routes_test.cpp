@@ -34,6 +34,7 @@ TEST_CASE("server routes: the metrics server has kube-proxy's pages", "[proxy][r
   const auto handler = proxy::metrics_routes(
       {.metrics = metrics,
        .scrape = [] { return proxy::Scrape{.process = {.start_time = 1'700'000'000.5}}; },
+       .first_packet = [] { return std::string("iptproxy_first_packet_lost 0\n"); },
        .configuration = [] { return std::string(R"({"kind":"KubeProxyConfiguration"})"); },
        .own_configuration = [] { return std::string(R"({"iptablesLayout":"compact"})"); },
        .status =
@@ -62,6 +63,8 @@ TEST_CASE("server routes: the metrics server has kube-proxy's pages", "[proxy][r
   CHECK(handler(get("/healthz", {{"verbose", ""}})).body.text() ==
         "[+]ping ok\nhealthz check passed\n");
   CHECK(handler(get("/healthz/ping")).body.text() == "ok");
+  CHECK(handler(get("/metrics/first-packet")).body.text() == "iptproxy_first_packet_lost 0\n");
+  CHECK_THAT(handler(get("/metrics")).body.text(), !Catch::Contains("first_packet"));
   CHECK(handler(get("/proxyMode")).body.text() == "iptables");
   CHECK(header(handler(get("/proxyMode")), "Content-Type") == "text/plain; charset=utf-8");
   CHECK(
@@ -124,6 +127,7 @@ TEST_CASE("server routes: only kube-proxy's pages leave the host, configz except
   const auto handler = proxy::metrics_routes(
       {.metrics = metrics,
        .scrape = [] { return proxy::Scrape{}; },
+       .first_packet = [] { return std::string(); },
        .configuration = [] { return std::string("{}"); },
        .own_configuration = [] { return std::string("{}"); },
        .status = [](const proxy::StatusQuery&) { return proxy::Status{}; },
@@ -135,14 +139,16 @@ TEST_CASE("server routes: only kube-proxy's pages leave the host, configz except
     request.from_this_host = from_this_host;
     return handler(request).status;
   };
-  const auto [path, status_elsewhere] = GENERATE(table<std::string, int>({{"/metrics", 200},
-                                                                          {"/metrics/slis", 200},
-                                                                          {"/healthz", 200},
-                                                                          {"/version", 200},
-                                                                          {"/proxyMode", 200},
-                                                                          {"/configz", 403},
-                                                                          {"/statusz", 403},
-                                                                          {"/explain", 403}}));
+  const auto [path, status_elsewhere] =
+      GENERATE(table<std::string, int>({{"/metrics", 200},
+                                        {"/metrics/slis", 200},
+                                        {"/metrics/first-packet", 200},
+                                        {"/healthz", 200},
+                                        {"/version", 200},
+                                        {"/proxyMode", 200},
+                                        {"/configz", 403},
+                                        {"/statusz", 403},
+                                        {"/explain", 403}}));
   CAPTURE(path);
   const Request request = get(path, {{"service", "ns/svc"}});
 

@@ -122,6 +122,7 @@ TEST_CASE("status: 10,000 service ports come in pages of 50", "[proxy][status]")
   CHECK(last.services.size() == 50);
   CHECK(last.services.back().name.service == "svc-19999");
   CHECK(status_of(state, {.text = "svc-11", .page = 2}).services.at(0).name.service == "svc-11050");
+  CHECK(status_of(state, {.text = "svc-11", .on_one_page = true}).services.size() == 1'000);
 }
 
 TEST_CASE("status: a watch is stale after five minutes", "[proxy][status]") {

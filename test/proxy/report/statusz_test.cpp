@@ -173,6 +173,17 @@ TEST_CASE("statusz: pages are linked with what was asked for", "[proxy][statusz]
   CHECK_THAT(last, !Catch::Contains(">next<"));
 }
 
+TEST_CASE("statusz: what is shown can be had as JSON", "[proxy][statusz]") {
+  CHECK_THAT(page_of(small_cluster(), {.text = "a b", .filter = ServiceFilter::kQuarantined}),
+             Catch::Contains(
+                 "<a href=\"/statusz?q=a%20b&amp;show=quarantined&amp;format=json\">as JSON</a>"));
+  const auto query =
+      proxy::parse_status_query({.query = {{"format", "json"}, {"show", "quarantined"}}});
+  CHECK(query.on_one_page);
+  CHECK(query.filter == ServiceFilter::kQuarantined);
+  CHECK_FALSE(proxy::parse_status_query({.query = {{"format", "xml"}}}).on_one_page);
+}
+
 TEST_CASE("statusz: comes again by itself if asked to, and not otherwise", "[proxy][statusz]") {
   CHECK_THAT(page_of(small_cluster()), !Catch::Contains("http-equiv=\"refresh\""));
   CHECK_THAT(page_of(small_cluster(), {.refreshes = true}),
