@@ -38,10 +38,10 @@ class Credentials {
  public:
   explicit Credentials(ApiServer server) : server_(std::move(server)) {}
 
-  /// The identity now, with files of one moment even if they are being replaced. A token file that is unreadable or empty for a moment, while it is replaced,
-  /// leaves the last token in use. The plugin is asked by one caller at a time; the others wait for
-  /// its answer and get it, or why there is none. Throws TransportError when a file cannot be read
-  /// or the plugin fails, Stopped.
+  /// The identity now, with files of one moment even if they are being replaced. A token file that
+  /// is unreadable or empty for a moment, while it is replaced, leaves the last token in use. The
+  /// plugin is asked by one caller at a time; the others wait for its answer and get it, or why
+  /// there is none. Throws TransportError when a file cannot be read or the plugin fails, Stopped.
   Identity current(std::stop_token stop);
 
   /// The server refused this identity (401): ask the plugin again, unless it was asked since.
