@@ -174,16 +174,48 @@ bool is_multicast(const IpAddress& address) {
                                            : Cidr::parse("ff00::/8")->contains(address);
 }
 
-Answer has_type(const IpAddress& address, std::string_view type, const PacketView& packet) {
+/// Types that a route to the address would tell.
+Answer has_routed_type(const IpAddress& address, std::string_view type, const PacketView& packet) {
   const bool local = is_local(address, packet.local_addresses);
-  const bool multicast = is_multicast(address);
   if (type == "LOCAL") {
     return answer(local);
   }
-  if (type == "MULTICAST") {
-    return answer(multicast);
+  return local || is_multicast(address) ? Answer::kNo : Answer::kUnknown;
+}
+
+/// Any of the types, as the kernel has it in IPv4.
+Answer has_any_type(const IpAddress& address, std::string_view types, const PacketView& packet) {
+  Answer found = Answer::kNo;
+  for (const std::string_view type : split(types, ',')) {
+    found = either(found,
+                   type == "MULTICAST" ? answer(is_multicast(address))
+                                       : has_routed_type(address, type, packet));
   }
-  return local || multicast ? Answer::kNo : Answer::kUnknown;  // its route would tell
+  return found;
+}
+
+/// In IPv6 the kernel wants all types that the address itself tells, and any of the others; and a
+/// local address is a unicast address, too (xt_addrtype.c, match_type6()).
+Answer has_types_of_ipv6(const IpAddress& address,
+                         std::string_view types,
+                         const PacketView& packet) {
+  const bool is_unspecified = Cidr::parse("::/128")->contains(address);
+  const bool is_unicast = !is_unspecified && !is_multicast(address) &&
+                          !Cidr::parse("::ffff:0.0.0.0/96")->contains(address);
+  Answer of_address = Answer::kYes;
+  std::optional<Answer> of_route;
+  for (const std::string_view type : split(types, ',')) {
+    if (type == "MULTICAST") {
+      of_address = both(of_address, answer(is_multicast(address)));
+    } else if (type == "UNICAST") {
+      of_address = both(of_address, answer(is_unicast));
+    } else if (type == "UNSPEC") {
+      of_address = both(of_address, answer(is_unspecified));
+    } else {
+      of_route = either(of_route.value_or(Answer::kNo), has_routed_type(address, type, packet));
+    }
+  }
+  return both(of_address, of_route.value_or(Answer::kYes));
 }
 
 Answer judge_addrtype(const Option& option, const PacketView& packet) {
@@ -192,11 +224,8 @@ Answer judge_addrtype(const Option& option, const PacketView& packet) {
   }
   const IpAddress& address =
       option.name == "--src-type" ? packet.source : packet.destination.address;
-  Answer found = Answer::kNo;
-  for (const std::string_view type : split(option.value(), ',')) {
-    found = either(found, has_type(address, type, packet));
-  }
-  return found;
+  return address.family() == Family::kIpv4 ? has_any_type(address, option.value(), packet)
+                                           : has_types_of_ipv6(address, option.value(), packet);
 }
 
 Answer judge_range(const Option& option, const PacketView& packet) {

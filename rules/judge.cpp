@@ -5,6 +5,8 @@
 #include <charconv>
 #include <optional>
 
+#include <fmt/format.h>
+
 #include "rules/foreign_match.h"
 
 namespace rules {
@@ -16,8 +18,13 @@ bool contains(const std::optional<Negatable<Cidr>>& condition, const IpAddress& 
   return !condition || condition->value.contains(address) != condition->negated;
 }
 
-bool names(const Negatable<std::string>& condition, std::string_view interface) {
-  return fits_interface(condition.value, interface) != condition.negated;
+/// Whether a packet came in as the rule says. One whose interface is not known came from another
+/// host, and so not through lo.
+Answer names(const Negatable<std::string>& condition, const PacketView& packet) {
+  if (packet.interface_is_unknown && condition.value != "lo") {
+    return Answer::kUnknown;
+  }
+  return answer(fits_interface(condition.value, packet.in_interface) != condition.negated);
 }
 
 std::string_view next_word(std::string_view& text) {
@@ -112,8 +119,7 @@ Judgement judge(const Rule& rule, const PacketView& packet) {
   const bool addressed = contains(rule.destination, packet.destination.address) &&
                          (!rule.protocol || *rule.protocol == packet.protocol) &&
                          contains(rule.source, packet.source) &&
-                         (!rule.in_interface || packet.interface_is_unknown ||
-                          names(*rule.in_interface, packet.in_interface));
+                         (!rule.in_interface || names(*rule.in_interface, packet) != Answer::kNo);
   if (!addressed) {
     return {};
   }
@@ -133,9 +139,9 @@ Judgement judge(const Rule& rule, const PacketView& packet) {
       judgement.chance *= std::min(1.0, probability->threshold * kProbabilityUnit);
     }
   }
-  if (rule.in_interface && packet.interface_is_unknown) {
-    judgement.chance *= names(*rule.in_interface, {}) ? 1 : 0;
-    judgement.notes.emplace_back("the interface is not known: taken as one that no rule names");
+  if (rule.in_interface && names(*rule.in_interface, packet) == Answer::kUnknown) {
+    judgement.doubts.push_back(
+        fmt::format("{}-i {}", rule.in_interface->negated ? "! " : "", rule.in_interface->value));
   }
   return judgement;
 }

@@ -20,8 +20,8 @@ struct Packet {
   SocketAddress destination;
   Protocol protocol = Protocol::kTcp;
   std::uint16_t source_port = 0;  // 0: unknown
-  /// Where it came in. Empty: the node made it if `source` is local, and otherwise it came in on an
-  /// interface that no rule names.
+  /// Where it came in. Empty: the node made it if `source` is local, and otherwise it is not known
+  /// by which interface it came in.
   std::string in_interface;
   /// ConnectionState::kNew, kEstablished, kRelated or kInvalid. As in the kernel, only packets that
   /// start a connection (new, related) see the nat table.
@@ -73,12 +73,12 @@ struct Trace {
 /// `local_addresses` are the node's own; loopback addresses are always local.
 ///
 /// Random rules split the packet, exactly, in the kernel's units of 2^-31. Behind a condition of
-/// others that cannot be judged (judge_foreign()) both ways are gone, and shares are known only
-/// where they meet again; behind a target that is not known, they are not. What depends on it is
-/// noted. Assumed, and noted if a rule depends on it: recent lists are empty (no session affinity
-/// yet). Accounting objects match. A packet that NOTRACK takes out of connection tracking skips
-/// nat. The security table, routes and rp_filter are not looked at. Total: jumps to missing chains
-/// and loops, which no kernel holds, are noted and not followed.
+/// others that cannot be judged (judge_foreign()), or on an interface that is not known, both ways
+/// are gone, and shares are known only where they meet again; behind a target that is not known,
+/// they are not. What depends on it is noted. Assumed, and noted if a rule depends on it: recent
+/// lists are empty (no session affinity yet). Accounting objects match. A packet that NOTRACK takes
+/// out of connection tracking skips nat. The security table, routes and rp_filter are not looked
+/// at. Total: jumps to missing chains and loops, which no kernel holds, are noted and not followed.
 Trace trace(const Tables& tables, const Packet& packet, std::span<const IpAddress> local_addresses);
 
 /// How a nat chain spreads new connections over endpoints, whatever their source: each endpoint's

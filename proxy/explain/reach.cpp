@@ -38,10 +38,10 @@ class Senders {
     }
     packets.emplace_back(Sender::kNode, from(context_.node_ip));
     if (!port_.source_ranges.empty()) {
-      packets.emplace_back(Sender::kOutside, from(port_.source_ranges.front().address));
+      packets.emplace_back(Sender::kOutside, from_elsewhere(port_.source_ranges.front().address));
     }
     packets.emplace_back(port_.source_ranges.empty() ? Sender::kOutside : Sender::kOutOfRanges,
-                         from(stranger()));
+                         from_elsewhere(stranger()));
     return packets;
   }
 
@@ -49,6 +49,13 @@ class Senders {
   static rules::Packet from(const IpAddress& source) {
     rules::Packet packet;
     packet.source = source;
+    return packet;
+  }
+
+  /// By an interface that no rule names: none can have such a name.
+  static rules::Packet from_elsewhere(const IpAddress& source) {
+    rules::Packet packet = from(source);
+    packet.in_interface = "/";
     return packet;
   }
 

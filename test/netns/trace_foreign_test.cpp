@@ -51,11 +51,16 @@ std::vector<std::string> datagram_conditions(Family family) {
       "-m addrtype ! --dst-type LOCAL",
       "-m addrtype ! --src-type LOCAL",
       "-m addrtype --dst-type MULTICAST",
+      "-m addrtype --dst-type LOCAL,MULTICAST",
+      "-m addrtype ! --dst-type LOCAL,MULTICAST",
   };
-  if (family == Family::kIpv4) {
+  if (family == Family::kIpv6) {
+    for (const char* types : {"UNICAST", "LOCAL,UNICAST", "UNICAST,MULTICAST", "UNSPEC"}) {
+      conditions.push_back(fmt::format("-m addrtype --dst-type {}", types));
+      conditions.push_back(fmt::format("-m addrtype ! --src-type {}", types));
+    }
+  } else {
     conditions.emplace_back("! -f");
-    // In IPv6 the kernel asks for all types of such a list at once.
-    conditions.emplace_back("-m addrtype --dst-type LOCAL,MULTICAST");
     conditions.emplace_back("-m iprange --src-range 203.0.113.1-203.0.113.2");
     conditions.emplace_back("-m iprange ! --src-range 203.0.113.1-203.0.113.2");
     conditions.emplace_back("-m iprange --dst-range 192.168.205.146-192.168.205.150");

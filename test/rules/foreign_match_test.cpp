@@ -97,6 +97,31 @@ TEST_CASE("foreign_match: conditions of others are judged as the kernel does", "
   CHECK(judge_foreign(row.text, syn()) == row.answer);
 }
 
+TEST_CASE("foreign_match: in IPv6 a list of address types asks for all that the address tells",
+          "[rules][judge]") {
+  using enum Answer;
+  const std::array<IpAddress, 1> here = {ip("2001:db8::1")};
+  PacketView packet = syn();
+  packet.source = ip("fd00::9");
+  packet.destination.address = here[0];
+  packet.local_addresses = here;
+  const auto row = GENERATE(values<Row>({
+      {"-m addrtype --dst-type LOCAL,MULTICAST", kNo},
+      {"-m addrtype ! --dst-type LOCAL,MULTICAST", kYes},
+      {"-m addrtype --dst-type LOCAL,UNICAST", kYes},
+      {"-m addrtype --dst-type UNICAST", kYes},
+      {"-m addrtype --dst-type UNICAST,MULTICAST", kNo},
+      {"-m addrtype --dst-type LOCAL,ANYCAST", kYes},
+      {"-m addrtype --src-type UNICAST", kYes},
+      {"-m addrtype --src-type LOCAL,UNICAST", kNo},
+      {"-m addrtype --src-type UNSPEC", kNo},
+      {"-m addrtype --src-type ANYCAST", kUnknown},
+  }));
+  CAPTURE(row.text);
+
+  CHECK(judge_foreign(row.text, packet) == row.answer);
+}
+
 TEST_CASE("foreign_match: what the packet tells decides", "[rules][judge]") {
   PacketView packet = syn();
   packet.source_port = 40000;

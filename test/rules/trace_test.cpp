@@ -242,8 +242,25 @@ TEST_CASE("trace: interfaces decide when known", "[rules][trace]") {
   CHECK(fate(send_through("cali12")) == "10.0.0.1:1");
   CHECK(fate(send_through("eth0")) == "10.0.0.2:2");
   CHECK(send_through("eth0").notes.empty());
-  CHECK(fate(send_through("")) == "10.0.0.2:2");
-  CHECK(send_through("").notes.size() == 1);
+}
+
+TEST_CASE("trace: both ways are gone where the interface is not known", "[rules][trace]") {
+  const Tables tables = parse_tables(
+      "*nat\n"
+      "-A PREROUTING -i eth1 -j DNAT --to-destination 10.0.0.1:1\n"
+      "-A PREROUTING ! -i lo -j DNAT --to-destination 10.0.0.2:2\n"  // another host's, so surely
+      "COMMIT\n",
+      Family::kIpv4);
+
+  const Trace result =
+      trace(tables, packet({"", "10.0.0.9", "10.96.0.10:80", ""}), common_local_addresses());
+
+  REQUIRE(result.outcomes.size() == 2);
+  for (const Outcome& outcome : result.outcomes) {
+    CHECK_FALSE(is_certain(outcome));
+  }
+  REQUIRE(result.notes.size() == 1);
+  CHECK(result.notes[0] == "condition \"-i eth1\" cannot be judged: both ways are shown");
 }
 
 TEST_CASE("trace: broken tables are noted and end", "[rules][trace]") {
