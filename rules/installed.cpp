@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "rules/names.h"
+#include "rules/target_chain.h"
 #include "rules/text.h"
 
 namespace rules {
@@ -47,8 +48,8 @@ void InstalledReader::rule(const ChainId& chain, const Rule& rule) {
     }
     return;
   }
-  const ChainName* target = jump_target(rule);
-  if (target == nullptr || !keeps({chain.table, *target})) {
+  const auto target = target_chain(rule);
+  if (!target || !keeps({chain.table, *target})) {
     return;
   }
   if (is_built_in(chain.name.view())) {

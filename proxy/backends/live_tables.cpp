@@ -14,7 +14,7 @@ namespace proxy {
 namespace {
 
 rules::Installed installed_in(const rules::Tables& tables) {
-  rules::InstalledReader reader(rules::Detail::kContents);
+  rules::InstalledReader reader(rules::Detail::kHolders);
   for (const auto& [id, chain] : tables.chains) {
     reader.chain(id);
     for (const rules::Rule& rule : chain.rules) {
@@ -42,7 +42,7 @@ HeldTables ask_program(rules::Family family, Variant variant) {
 
 HeldTables parse_held_tables(std::string_view save_text, rules::Family family) {
   return {.tables = rules::parse_tables(save_text, family),
-          .installed = rules::parse_installed(save_text, family)};
+          .installed = rules::parse_installed(save_text, family, rules::Detail::kHolders)};
 }
 
 HeldTables read_held_tables(rules::Family family, const IptablesChoice& choice) {

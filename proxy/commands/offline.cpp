@@ -19,6 +19,7 @@
 #include "proxy/host/node_addresses.h"
 #include "proxy/host/per_family.h"
 #include "proxy/log/logging.h"
+#include "proxy/tables/held_chains.h"
 #include "proxy/text/json.h"
 #include "rules/save_text.h"
 
@@ -150,7 +151,12 @@ int show_diff(const Config& config, const DiffOptions& options) {
   for (const rules::Family family : chosen_families(options.family)) {
     const HeldTables have = held.of(family);
     const rules::Ruleset want = cluster.ruleset(family);
-    diffs.push_back(describe(have.tables, rules::diff(have.installed, want)));
+    rules::Changes changes = rules::diff(have.installed, want);
+    const std::vector<HeldChain> held_chains = spare_held(changes, have.installed.holders);
+    diffs.push_back(describe(have.tables, changes));
+    for (const HeldChain& chain : held_chains) {
+      diffs.back().held.push_back({chain.chain, holder_text(chain, family)});
+    }
   }
   if (options.output == Output::kJson) {
     print(json_array(diffs, [](const RuleDiff& diff) { return to_json(diff); }) + "\n");

@@ -259,8 +259,15 @@ RuleDiff describe(const rules::Tables& have, const rules::Changes& changes) {
 }
 
 std::string to_text(const RuleDiff& diff, Colour colour) {
+  std::string held;
+  for (const auto& [chain, holder] : diff.held) {
+    held += fmt::format("{}: {} is no longer needed and stays, held by {}\n",
+                        to_string(diff.family),
+                        to_string(chain),
+                        holder);
+  }
   if (diff.groups.empty()) {
-    return fmt::format("{}: No changes.\n", to_string(diff.family));
+    return fmt::format("{}: No changes.\n{}", to_string(diff.family), held);
   }
   const auto painted = [&](std::string_view code, const std::string& text) {
     return colour == Colour::kAlways ? fmt::format("\x1b[{}m{}\x1b[0m", code, text) : text;
@@ -285,7 +292,7 @@ std::string to_text(const RuleDiff& diff, Colour colour) {
                      diff.rules_removed,
                      plural(diff.chains_created, "chain"),
                      diff.chains_removed);
-  return out;
+  return out + held;
 }
 
 std::string to_json(const RuleDiff& diff) {
@@ -306,6 +313,13 @@ std::string to_json(const RuleDiff& diff) {
         .raw("chains", json_array(group.chains, chain_json))
         .str();
   };
+  const auto held_json = [](const auto& held) {
+    return JsonObject()
+        .text("table", to_string(held.chain.table))
+        .text("chain", held.chain.name.view())
+        .text("heldBy", held.holder)
+        .str();
+  };
   return JsonObject()
       .text("family", to_string(diff.family))
       .raw("groups", json_array(diff.groups, group_json))
@@ -313,6 +327,7 @@ std::string to_json(const RuleDiff& diff) {
       .number("rulesRemoved", diff.rules_removed)
       .number("chainsCreated", diff.chains_created)
       .number("chainsRemoved", diff.chains_removed)
+      .raw("held", json_array(diff.held, held_json))
       .str();
 }
 

@@ -32,12 +32,19 @@ struct RuleDiff {
     std::vector<Chain> chains;
   };
 
+  /// A chain that nobody wants any more, and that a rule of another keeps from being removed.
+  struct Held {
+    rules::ChainId chain;
+    std::string holder;  // "nat -A CHAIN -j KUBE-SEP-…"
+  };
+
   rules::Family family = rules::Family::kIpv4;
   std::vector<Group> groups;  // fixed chains first, then services by name
   std::size_t rules_added = 0;
   std::size_t rules_removed = 0;
   std::size_t chains_created = 0;
   std::size_t chains_removed = 0;
+  std::vector<Held> held;  // no changes: they are emptied, which is one, and stay
 };
 
 /// What `changes`, made for a node that holds `have`, would do. Rules that a rewritten chain keeps

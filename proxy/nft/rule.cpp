@@ -281,6 +281,10 @@ class ExpressionReader {
            rule_.protocol.has_value();
   }
 
+  static OtherTarget unknown_verdict(int verdict, std::string_view chain) {
+    return OtherTarget{fmt::format("-j nft-{} {}", verdict, chain)};
+  }
+
   void take_verdict(const nftnl_expr* expression) {
     if (!nftnl_expr_is_set(expression, NFTNL_EXPR_IMM_VERDICT)) {
       return add_unknown("immediate");
@@ -303,9 +307,13 @@ class ExpressionReader {
           rule_.target = rules::Jump{rules::ChainName(chain)};
           break;
         }
-        [[fallthrough]];
+        rule_.target = unknown_verdict(verdict, chain);
+        break;
+      case NFT_GOTO:
+        rule_.target = OtherTarget{fmt::format("-g {}", chain)};
+        break;
       default:
-        rule_.target = OtherTarget{fmt::format("-j nft-{} {}", verdict, chain)};
+        rule_.target = unknown_verdict(verdict, chain);
     }
   }
 

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "rules/target_chain.h"
 #include "rules/text.h"
 
 namespace proxy {
@@ -12,8 +13,7 @@ namespace proxy {
 std::optional<rules::Base::Hook> holder_of(const rules::ChainId& chain,
                                            const std::vector<rules::Base::Hook>& holders) {
   const auto found = std::ranges::find_if(holders, [&](const rules::Base::Hook& holder) {
-    const rules::ChainName* target = jump_target(holder.rule);
-    return holder.chain.table == chain.table && target != nullptr && *target == chain.name;
+    return holder.chain.table == chain.table && rules::target_chain(holder.rule) == chain.name;
   });
   return found == holders.end() ? std::nullopt : std::optional(*found);
 }

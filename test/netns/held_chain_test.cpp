@@ -50,7 +50,8 @@ proxy::ProcessResult sync_once(const std::string& manifests) {
 TEST_CASE("held chain: it is emptied and named with the rule that holds it, all others go",
           "[netns][held_chain]") {
   const std::string variant = GENERATE("nft", "legacy");
-  CAPTURE(variant);
+  const std::string verb = GENERATE("-j", "-g");
+  CAPTURE(variant, verb);
   const std::string iptables = "iptables-" + variant;
   const test::NetworkNamespace space;
   test::leave_hint_of_kubelet(variant);
@@ -60,19 +61,30 @@ TEST_CASE("held chain: it is emptied and named with the rule that holds it, all 
   const std::string chain = shell(iptables +
                                   "-save -t nat | grep 'destination 10.244.0.1:8080' |"
                                   " grep -o 'KUBE-SEP-[A-Z0-9]*' | tr -d '\\n'");
-  shell(iptables + " -t nat -N KUBE-XLB-OLD && " + iptables + " -t nat -A KUBE-XLB-OLD -j " +
-        chain);
+  shell(iptables + " -t nat -N KUBE-XLB-OLD && " + iptables + " -t nat -A KUBE-XLB-OLD " + verb +
+        " " + chain);
 
   folder.write("cluster.yaml", kNoService);
   const auto result = sync_once(manifests);
 
   CHECK(result.status == 0);
-  CHECK_THAT(result.error, Contains(chain) && Contains("nat -A KUBE-XLB-OLD -j " + chain));
+  CHECK_THAT(result.error,
+             Contains(chain) && Contains("nat -A KUBE-XLB-OLD ") && Contains(verb + " " + chain));
   const std::string left = shell(iptables + "-save -t nat");
   CHECK(test::count(left, "d/a") == 0);
   CHECK(test::count(left, "d/b") == 0);
   CHECK(test::count(left, ":KUBE-SEP-") == 1);
   CHECK(test::count(left, ":KUBE-SVC-") == 0);
+
+  const auto compared = proxy::run({.argv = {test::program_path(),
+                                             "diff",
+                                             "--hostname-override=n1",
+                                             "--family=ipv4",
+                                             "--source=" + manifests}});
+  CHECK(compared.status == 0);
+  CHECK_THAT(
+      compared.output,
+      Contains("No changes.") && Contains(chain + " is no longer needed and stays, held by"));
 
   shell(iptables + " -t nat -F KUBE-XLB-OLD");
   CHECK(sync_once(manifests).status == 0);

@@ -84,3 +84,14 @@ TEST_CASE("rule diff: text is coloured on demand, and JSON names everything",
   CHECK_THAT(to_json(diff), Contains(R"({"sign":"-","rule":"-A KUBE-SEP-)"));
   CHECK_THAT(to_json(diff), Contains(R"(-m comment --comment \"default/web:http\")"));
 }
+
+TEST_CASE("rule diff: a chain that others hold is no change, and is named", "[proxy][rule_diff]") {
+  proxy::RuleDiff diff;
+  diff.held.push_back({{Table::kNat, ChainName("KUBE-SEP-X")}, "nat -A MINE -j KUBE-SEP-X"});
+
+  CHECK(to_text(diff, proxy::Colour::kNever) ==
+        "IPv4: No changes.\n"
+        "IPv4: nat KUBE-SEP-X is no longer needed and stays, held by nat -A MINE -j KUBE-SEP-X\n");
+  CHECK(to_json(diff).find(R"("held":[{"table":"nat","chain":"KUBE-SEP-X",)"
+                           R"("heldBy":"nat -A MINE -j KUBE-SEP-X"}])") != std::string::npos);
+}
