@@ -217,7 +217,7 @@ int run_once(const Config& config) {
   const LocalNode node = look_at_node(config);
   report_findings(check_families(node, *store.latest(rules::Family::kIpv4)));
   remove_nftables_mode();
-  bool all_applied = skipped == 0;
+  bool all_applied = true;
   for (const rules::Family family : node.families) {
     FamilySync sync(node, family, store);
     const SyncReport report = sync.worker().sync_once();
@@ -225,7 +225,8 @@ int run_once(const Config& config) {
     all_applied =
         all_applied && report.outcome != SyncReport::Outcome::kFailed && report.quarantined.empty();
   }
-  return all_applied ? 0 : 1;
+  constexpr int kIncomplete = 2;  // as `diff` and `render` have it
+  return !all_applied ? 1 : skipped != 0 ? kIncomplete : 0;
 }
 
 int run_daemon(const Config& config, const Flags& flags) {
