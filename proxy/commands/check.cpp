@@ -5,10 +5,14 @@
 #include <cstdlib>
 #include <exception>
 #include <stdexcept>
+#include <utility>
 #include <variant>
 
 #include <fmt/format.h>
 
+#include "k8sclient/errors.h"
+#include "k8sclient/objects/query.h"
+#include "k8sclient/objects/quote.h"
 #include "k8sclient/objects/yaml.h"
 #include "proxy/report/health.h"
 #include "proxy/text/json.h"
@@ -66,18 +70,20 @@ std::string review_of(const Access& request, std::string_view node_name) {
       .str();
 }
 
+/// Null if there is none.
+const k8sclient::YamlNode* field(const k8sclient::YamlNode* node, std::string_view name) {
+  const auto* fields =
+      node == nullptr ? nullptr : std::get_if<k8sclient::YamlNode::Mapping>(&node->value);
+  if (fields == nullptr) {
+    return nullptr;
+  }
+  const auto found = std::ranges::find(*fields, name, &k8sclient::YamlField::key);
+  return found == fields->end() ? nullptr : &found->value;
+}
+
 /// A SelfSubjectAccessReview with its status filled in. Throws if the answer is none.
 bool is_allowed(const std::string& answer) {
   const auto documents = k8sclient::parse_yaml(answer);  // JSON is YAML
-  const auto field = [](const k8sclient::YamlNode* node, std::string_view name) {
-    const auto* fields =
-        node == nullptr ? nullptr : std::get_if<k8sclient::YamlNode::Mapping>(&node->value);
-    if (fields == nullptr) {
-      return static_cast<const k8sclient::YamlNode*>(nullptr);
-    }
-    const auto found = std::ranges::find(*fields, name, &k8sclient::YamlField::key);
-    return found == fields->end() ? nullptr : &found->value;
-  };
   const auto* allowed =
       field(field(documents.empty() ? nullptr : &documents[0], "status"), "allowed");
   const auto* value = allowed == nullptr ? nullptr : std::get_if<bool>(&allowed->value);
@@ -85,6 +91,46 @@ bool is_allowed(const std::string& answer) {
     throw std::runtime_error("the answer says nothing about it (status.allowed is missing)");
   }
   return *value;
+}
+
+/// `what` went wrong so that nothing else needs to be asked.
+Finding no_answer(std::string_view what, const std::exception& error) {
+  return {Level::kError,
+          "API server",
+          fmt::format("{}: {}", what, error.what()),
+          "check the address, the network and the credentials (--kubeconfig, --master)"};
+}
+
+Finding check_version(const GetJson& get) {
+  const auto documents = k8sclient::parse_yaml(get("/version"));
+  const auto* version = field(documents.empty() ? nullptr : &documents[0], "gitVersion");
+  const auto* text = version == nullptr ? nullptr : std::get_if<std::string>(&version->value);
+  return {Level::kOk,
+          "API server",
+          fmt::format("version {}; 1.20 and 1.36 have been tried",
+                      text == nullptr ? "unknown" : k8sclient::on_one_line(*text)),
+          ""};
+}
+
+Finding check_list(const GetJson& get, k8sclient::Query query) {
+  const std::string what = fmt::format("one of the {}", query.resource);
+  try {
+    get(k8sclient::newest_version_path(query));
+    return {Level::kOk, "API server", what + " was listed", ""};
+  } catch (const k8sclient::ApiError& error) {
+    constexpr int kBadRequest = 400;
+    if (error.status() != kBadRequest || !query.is_field_selector_optional) {
+      return {Level::kError,
+              "API server",
+              fmt::format("{}: {}", what, error.what()),
+              "the list that `run` needs is refused: look at the server's log"};
+    }
+  }
+  const std::string selector = std::exchange(query.field_selector, {});
+  query.is_field_selector_optional = false;
+  Finding without = check_list(get, std::move(query));
+  without.text += fmt::format(", without {} (servers before 1.31 refuse it)", selector);
+  return without;
 }
 
 std::size_t count(const std::vector<Finding>& findings, Level level) {
@@ -110,13 +156,26 @@ std::vector<Finding> check_authorization(const PostJson& post, std::string_view 
            allowed ? ""
                    : "bind this identity to ClusterRole system:node-proxier (deploy/rbac.yaml)"});
     } catch (const std::exception& error) {
-      findings.push_back(
-          {Level::kError,
-           "API server",
-           fmt::format("{}: {}", what, error.what()),
-           "check the address, the network and the credentials (--kubeconfig, --master)"});
+      findings.push_back(no_answer(what, error));
       return findings;  // the others would say the same
     }
+  }
+  return findings;
+}
+
+std::vector<Finding> check_lists(const GetJson& get, std::string_view node_name) {
+  std::vector<Finding> findings;
+  std::string_view what = "version";
+  try {
+    findings.push_back(check_version(get));
+    what = "lists";
+    for (auto& query : {k8sclient::services_query(),
+                        k8sclient::endpoint_slices_query(),
+                        k8sclient::node_query(node_name)}) {
+      findings.push_back(check_list(get, query));
+    }
+  } catch (const std::exception& error) {
+    findings.push_back(no_answer(what, error));
   }
   return findings;
 }
@@ -124,7 +183,15 @@ std::vector<Finding> check_authorization(const PostJson& post, std::string_view 
 std::vector<Finding> check_daemon(std::string_view metrics) {
   constexpr std::string_view kWatchAge = "iptproxy_watch_age_seconds{resource=\"";
   constexpr std::string_view kQuarantined = "iptproxy_quarantined_services{";
+  constexpr std::string_view kOtherProxies = "iptproxy_other_proxies ";
   constexpr double kStaleSeconds = std::chrono::duration<double>(kWatchDeadline).count();
+  if (metrics.find("iptproxy_build_info") == std::string_view::npos &&
+      metrics.find("kubeproxy_sync_proxy_rules") != std::string_view::npos) {
+    return {{Level::kWarning,
+             "kube-proxy",
+             "a kube-proxy answers at the metrics address: it runs on this node",
+             "stop it before `run`: both would write the same chains"}};
+  }
   std::vector<Finding> findings;
   while (!metrics.empty()) {
     const std::string_view line = metrics.substr(0, metrics.find('\n'));
@@ -149,6 +216,11 @@ std::vector<Finding> check_daemon(std::string_view metrics) {
                           "daemon",
                           fmt::format("{:.0f} service ports are quarantined", value),
                           "the log and /statusz name them and the reason"});
+    } else if (line.starts_with(kOtherProxies) && value > 0) {
+      findings.push_back({Level::kWarning,
+                          "daemon",
+                          "another proxy writes the same rules on this node",
+                          "its log says what it is (\"Another proxy\"): stop one of them"});
     }
   }
   return findings;

@@ -29,9 +29,17 @@ struct Finding {
 /// throws.
 using PostJson = std::function<std::string(const std::string& path, const std::string& json)>;
 
+/// Asks the API server for a path; the answer's body.
+using GetJson = std::function<std::string(const std::string& path)>;
+
 /// Whether each request that the proxy makes is allowed: asks the API server itself
 /// (SelfSubjectAccessReview). Pure but for `post`, whose exceptions become findings.
 std::vector<Finding> check_authorization(const PostJson& post, std::string_view node_name);
+
+/// Asks the API server for its version, and for one object of each list that the proxy keeps, with
+/// the selectors that the proxy asks with: what access control alone does not tell. `get` throws as
+/// PostJson does; its exceptions become findings.
+std::vector<Finding> check_lists(const GetJson& get, std::string_view node_name);
 
 /// Each match and target that rules use, tried in a network namespace of its own: the host's tables
 /// are not touched. `programs` are the restore programs to try them with. Without the right to make

@@ -206,6 +206,10 @@ int check(const Config& config, Output output, Colour colour) {
             return transport->post(path, json, {});
           },
           node_name(config, host_name())));
+      if (!has_errors(findings)) {
+        add(check_lists([&](const std::string& path) { return transport->get(path, {}); },
+                        node_name(config, host_name())));
+      }
     } catch (const std::exception& error) {
       add({{Finding::Level::kError,
             "API server",

@@ -4,6 +4,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "k8sclient/errors.h"
+
 using namespace proxy;
 using Catch::Matchers::Contains;
 using Level = Finding::Level;
@@ -61,6 +63,73 @@ TEST_CASE("check: an API server that cannot be reached is one error", "[proxy][c
 
   REQUIRE(findings.size() == 1);
   CHECK_THAT(findings.front().text, Contains("connection refused"));
+}
+
+TEST_CASE("check: the lists are tried with the selectors of the proxy", "[proxy][check]") {
+  std::vector<std::string> asked;
+  const auto findings = check_lists(
+      [&](const std::string& path) {
+        asked.push_back(path);
+        return path == "/version" ? std::string(R"({"gitVersion":"v1.36.2"})") : std::string("{}");
+      },
+      "node-1");
+
+  REQUIRE(findings.size() == 4);
+  CHECK_FALSE(has_errors(findings));
+  CHECK(findings.at(0).text == "version v1.36.2; 1.20 and 1.36 have been tried");
+  CHECK(findings.at(1).text == "one of the services was listed");
+  CHECK(asked.at(1) ==
+        "/api/v1/services?labelSelector=%21service.kubernetes.io%2Fservice-proxy-name&"
+        "fieldSelector=spec.clusterIP%21%3DNone&limit=1");
+  CHECK_THAT(asked.at(3), Contains("fieldSelector=metadata.name%3Dnode-1&limit=1"));
+}
+
+TEST_CASE("check: a server that refuses the selector of Services is asked without it",
+          "[proxy][check]") {
+  const auto findings = check_lists(
+      [](const std::string& path) -> std::string {
+        if (path.find("clusterIP") != std::string::npos) {
+          throw k8sclient::ApiError("400 BadRequest", 400, "BadRequest", std::nullopt);
+        }
+        if (path.find("endpointslices") != std::string::npos) {
+          throw k8sclient::ApiError("404 NotFound", 404, "NotFound", std::nullopt);
+        }
+        return "{}";
+      },
+      "n");
+
+  REQUIRE(findings.size() == 4);
+  CHECK(findings.at(1).level == Level::kOk);
+  CHECK_THAT(findings.at(1).text, Contains("without spec.clusterIP!=None"));
+  CHECK(findings.at(2).level == Level::kError);
+  CHECK_THAT(findings.at(2).text, Contains("404 NotFound"));
+}
+
+TEST_CASE("check: lists that nobody answers are one error", "[proxy][check]") {
+  const auto findings = check_lists(
+      [](const std::string& path) -> std::string {
+        if (path == "/version") {
+          return "<html>";
+        }
+        throw std::runtime_error("no answer within 30 s");
+      },
+      "n");
+
+  REQUIRE(findings.size() == 2);
+  CHECK(findings.at(0).text == "version unknown; 1.20 and 1.36 have been tried");
+  CHECK_THAT(findings.at(1).text, Contains("lists: no answer"));
+}
+
+TEST_CASE("check: another proxy on the node is told, by the daemon or by its answer",
+          "[proxy][check]") {
+  const auto told = check_daemon("iptproxy_build_info{} 1\niptproxy_other_proxies 1\n");
+  REQUIRE(told.size() == 1);
+  CHECK(told[0].level == Level::kWarning);
+  CHECK(check_daemon("iptproxy_build_info{} 1\niptproxy_other_proxies 0\n").empty());
+
+  const auto answered = check_daemon("kubeproxy_sync_proxy_rules_duration_seconds_count 3\n");
+  REQUIRE(answered.size() == 1);
+  CHECK_THAT(answered[0].text, Contains("kube-proxy answers"));
 }
 
 TEST_CASE("check: the daemon's own metrics tell stale watches and quarantine", "[proxy][check]") {
