@@ -62,8 +62,8 @@ struct EndpointStatus {
 struct ServiceStatus {
   rules::ServicePortName name;
   rules::Family family = rules::Family::kIpv4;
-  rules::SocketAddress cluster_address;
-  std::vector<rules::SocketAddress> external_addresses;       // external IPs
+  rules::SocketAddress cluster_address;                  // port 0: a whole Service that is left out
+  std::vector<rules::SocketAddress> external_addresses;  // external IPs
   std::vector<rules::SocketAddress> load_balancer_addresses;  // in the order of the Service
   std::uint16_t node_port = 0;                                // 0: none
   std::vector<EndpointStatus> endpoints;

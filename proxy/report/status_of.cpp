@@ -1,6 +1,8 @@
 #include "proxy/report/status_of.h"
 
 #include <algorithm>
+#include <deque>
+#include <memory>
 #include <string_view>
 
 #include <fmt/format.h>
@@ -115,18 +117,36 @@ FamilyStatus family_of(const FamilyState& state, const std::string& backend) {
           .syncs = {state.syncs.syncs.begin(), state.syncs.syncs.end()}};
 }
 
+/// Services of which the snapshot has nothing: too many rules. Each as a port without a number.
+std::vector<rules::ServicePortEntry> left_out_of(const FamilyState& family) {
+  static const auto kNoPort = std::make_shared<const ServicePort>();
+  std::vector<rules::ServicePortEntry> entries;
+  for (const auto& [name, quarantined] : family.syncs.quarantine) {
+    if (!quarantined.port && !std::ranges::binary_search(
+                                 family.service_ports, name, {}, &rules::ServicePortEntry::first)) {
+      entries.emplace_back(name, kNoPort);
+    }
+  }
+  return entries;
+}
+
 void add_services(Status& status, const DaemonState& state, const StatusQuery& query) {
   std::vector<Row> found;
+  const auto add = [&](const Row& row, bool is_used) {
+    ++status.counts.all;
+    status.counts.without_endpoints += is_used ? 0U : 1U;
+    status.counts.quarantined += row.family.syncs.quarantine.contains(row.entry.first) ? 1U : 0U;
+    if (fits(row, is_used, query)) {
+      found.push_back(row);
+    }
+  };
+  std::deque<rules::ServicePortEntry> left_out;  // rows refer to it
   for (const FamilyState& family : state.families) {
     for (const auto& entry : family.service_ports) {
-      const Row row{family, entry};
-      const bool is_used = has_endpoints(family, *entry.second);
-      ++status.counts.all;
-      status.counts.without_endpoints += is_used ? 0U : 1U;
-      status.counts.quarantined += family.syncs.quarantine.contains(entry.first) ? 1U : 0U;
-      if (fits(row, is_used, query)) {
-        found.push_back(row);
-      }
+      add({family, entry}, has_endpoints(family, *entry.second));
+    }
+    for (const auto& entry : left_out_of(family)) {
+      add({family, left_out.emplace_back(entry)}, true);
     }
   }
   status.counts.found = found.size();

@@ -161,6 +161,9 @@ std::string address_list(const ServiceStatus& service) {
       return fmt::format("<li>{} <code>{}</code></li>", kind, rules::to_string(address));
     };
   };
+  if (service.cluster_address.port == 0) {
+    return "all of its ports";
+  }
   std::string text = fmt::format("<ul class=\"plain\"><li>{} <code>{}</code></li>",
                                  rules::to_string(service.name.protocol),
                                  rules::to_string(service.cluster_address));

@@ -74,6 +74,23 @@ TEST_CASE("status: counts all service ports, and shows what was asked for", "[pr
   CHECK(bad.services[0].quarantine_reason == "too odd");
 }
 
+TEST_CASE("status: a Service that takes too many rules has a row of its own", "[proxy][status]") {
+  DaemonState state = three_ports();
+  const rules::ServicePortName huge{"shop", "huge", "", rules::Protocol::kTcp};
+  state.families[0].syncs.quarantine[huge].reason = "it would take up to 300000 rules";
+
+  const Status all = status_of(state, {});
+  CHECK(all.counts.all == 4);
+  CHECK(all.counts.without_endpoints == 2);
+  CHECK(all.counts.quarantined == 1);
+
+  const Status bad = status_of(state, {.filter = ServiceFilter::kQuarantined});
+  REQUIRE(bad.services.size() == 1);
+  CHECK(bad.services[0].name == huge);
+  CHECK(bad.services[0].quarantine_reason == "it would take up to 300000 rules");
+  CHECK(names(status_of(state, {.text = "huge"})) == "huge");
+}
+
 TEST_CASE("status: search finds names and every address", "[proxy][status]") {
   const DaemonState state = three_ports();
   const std::string text =
