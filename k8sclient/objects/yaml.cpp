@@ -337,6 +337,20 @@ void require_utf8(std::string_view text) {
   throw YamlError(line, "the text is not UTF-8");
 }
 
+// A carriage return ends a line in YAML, with a line feed or without; the parser keeps one at the
+// end of the text.
+std::string with_line_feeds(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool is_pair = text[i] == '\r' && i + 1 < text.size() && text[i + 1] == '\n';
+    if (!is_pair) {
+      out += text[i] == '\r' ? '\n' : text[i];
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 std::vector<YamlNode> parse_yaml(std::string_view text, const YamlLimits& limits) {
@@ -344,7 +358,7 @@ std::vector<YamlNode> parse_yaml(std::string_view text, const YamlLimits& limits
     throw YamlError(1, fmt::format("larger than {} bytes", limits.bytes));
   }
   require_utf8(text);
-  std::istringstream stream{std::string(text)};  // the parser reads nothing else
+  std::istringstream stream{with_line_feeds(text)};  // the parser reads nothing else
   Builder builder(limits);
   try {
     YAML::Parser parser(stream);

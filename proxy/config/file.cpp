@@ -1,8 +1,10 @@
 #include "proxy/config/file.h"
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <limits>
+#include <optional>
 #include <set>
 
 #include <fmt/format.h>
@@ -155,9 +157,18 @@ class ConfigReader {
     }
   }
 
+  static std::optional<std::int64_t> whole_number(const YamlNode& node) {
+    constexpr double kMost = 1e15;  // beyond, not each whole number is one
+    const auto* value = std::get_if<double>(&node.value);
+    return value != nullptr && std::abs(*value) < kMost && std::trunc(*value) == *value
+               ? std::optional(static_cast<std::int64_t>(*value))
+               : std::nullopt;
+  }
+
   template <typename Integer>
   void read_integer(const YamlNode& node, const std::string& path, Integer& target) {
-    const auto* value = get<std::int64_t>(node, path, "an integer");
+    const auto whole = whole_number(node);  // 10.0, too, as a JSON reader has it
+    const auto* value = whole ? &*whole : get<std::int64_t>(node, path, "an integer");
     if (value == nullptr) {
       return;
     }

@@ -80,6 +80,11 @@ TEST_CASE("yaml: plain scalars have the types of Kubernetes' tools", "[k8sclient
         std::string("{\"key\":") + row.json + "}");
 }
 
+TEST_CASE("yaml: lines may end as on Windows, the last one too", "[k8sclient][yaml]") {
+  CHECK(json_of("a: x\r\nb:\r\n- 1\r\nc: y\r") == R"({"a":"x","b":[1],"c":"y"})");
+  CHECK(error_line("a: 1\r\nb: c: d\r\n") == 2);
+}
+
 TEST_CASE("yaml: JSON is read as well", "[k8sclient][yaml]") {
   const std::string json = R"({"a":[1,2.5,true,null,"x\"\\\n\u00e9"],"b":{"c":{}}})";
 

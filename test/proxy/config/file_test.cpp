@@ -229,6 +229,35 @@ TEST_CASE("config_file: text that is no single object is refused", "[proxy][conf
   CHECK(errors("a: [1\nb: 2\n").size() == 1);
 }
 
+TEST_CASE("config_file: anchors, aliases and merge keys count, as for kube-proxy",
+          "[proxy][config]") {
+  const ConfigFile file = parse(
+      "iptables: &mode\n"
+      "  masqueradeAll: true\n"
+      "  syncPeriod: &period 40s\n"
+      "nftables:\n"
+      "  <<: *mode\n"
+      "  masqueradeAll: false\n"
+      "ipvs: {syncPeriod: *period}\n"
+      "clusterCIDR: &mode 10.0.0.0/8\n"
+      "configSyncPeriod: *mode\n");
+
+  CHECK(file.config.iptables.masquerade_all);
+  CHECK_FALSE(file.config.nftables.masquerade_all);
+  CHECK(file.config.nftables.sync_period == 40s);
+  CHECK(file.config.ipvs.sync_period == 40s);
+  CHECK(file.warnings == std::vector<std::string>{});
+  REQUIRE(file.errors.size() == 1);
+  CHECK_THAT(file.errors[0], Catch::StartsWith("f:11: configSyncPeriod: \"10.0.0.0/8\""));
+}
+
+TEST_CASE("config_file: a whole number may have a point", "[proxy][config]") {
+  CHECK(config_of("clientConnection: {burst: 20.0}\n").client_connection.burst == 20);
+  CHECK(config_of("conntrack: {maxPerCore: 1e3}\n").conntrack.max_per_core == 1000);
+  CHECK(errors_of("clientConnection: {burst: 20.5}\n").size() == 1);
+  CHECK(errors_of("clientConnection: {burst: 1e300}\n").size() == 1);
+}
+
 TEST_CASE("config_file: an unquoted :: is refused", "[proxy][config]") {
   CHECK(errors_of("bindAddress: ::\n").size() == 1);
 }
