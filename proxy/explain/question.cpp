@@ -1,11 +1,13 @@
 #include "proxy/explain/question.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "k8sclient/objects/trim.h"
 #include "proxy/text/spelling.h"
 
 namespace proxy {
@@ -43,10 +45,57 @@ std::string port_text(const k8sclient::ServicePort& port) {
                      port.node_port == 0 ? "" : fmt::format(" (node port {})", port.node_port));
 }
 
+std::string port_text(const ServiceQuestion& question) {
+  return question.port + (question.protocol.empty() ? "" : "/" + question.protocol);
+}
+
+bool asks_for(const ServiceQuestion& question,
+              std::string_view name,
+              std::uint16_t number,
+              std::string_view protocol) {
+  return (question.port.empty() || question.port == name ||
+          question.port == fmt::to_string(number)) &&
+         (question.protocol.empty() || question.protocol == protocol);
+}
+
+std::string_view kubernetes_name(rules::Protocol protocol) {
+  return protocol == rules::Protocol::kTcp   ? "TCP"
+         : protocol == rules::Protocol::kUdp ? "UDP"
+                                             : "SCTP";
+}
+
 std::string ports_text(const Service& service) {
   std::vector<std::string> ports;
   std::ranges::transform(service.ports, std::back_inserter(ports), port_text);
   return fmt::format("{}", fmt::join(ports, ", "));
+}
+
+/// Whose cluster IP it is, or another way to ask; empty if the name is no address.
+std::string about_address(const ServiceQuestion& question, const Survey& survey) {
+  const auto address = rules::IpAddress::parse(question.service);
+  if (!address) {
+    return {};
+  }
+  for (const Service& service : survey.services) {
+    for (const std::string& own : service.cluster_ips) {
+      if (rules::IpAddress::parse(own) == address) {
+        return fmt::format(
+            "; {} is the cluster IP of Service {}", question.service, to_string(service.name));
+      }
+    }
+  }
+  return "; where packets to an address go is told by --from ADDRESS --to ADDRESS:PORT/PROTOCOL";
+}
+
+/// A name as DNS has it, "web.shop.svc.cluster.local"; nothing if it is none of a Service here.
+const Service* find_by_dns(const ServiceQuestion& question, const Survey& survey) {
+  const std::string_view name = question.service;
+  const std::size_t dot = std::min(name.find('.'), name.size());
+  const std::string_view rest = name.substr(std::min(dot + 1, name.size()));
+  const k8sclient::ObjectName meant{std::string(rest.substr(0, rest.find('.'))),
+                                    std::string(name.substr(0, dot))};
+  const auto found = std::ranges::find(survey.services, meant, &Service::name);
+  return found == survey.services.end() ? nullptr : &*found;
 }
 
 std::string no_such_service(const ServiceQuestion& question, const Survey& survey) {
@@ -64,6 +113,12 @@ std::string no_such_service(const ServiceQuestion& question, const Survey& surve
   if (!namespaces.empty()) {
     return fmt::format(
         "{}; a Service {} is in namespace {}", text, question.service, fmt::join(namespaces, ", "));
+  }
+  if (const std::string about = about_address(question, survey); !about.empty()) {
+    return text + about;
+  }
+  if (const Service* meant = find_by_dns(question, survey)) {
+    return fmt::format("{}; did you mean {}?", text, to_string(meant->name));
   }
   const std::string_view close = closest(question.service, neighbours);
   return close.empty() ? text
@@ -92,7 +147,7 @@ std::string other_meaning(const ServiceQuestion& question,
 bool has_port(const Service& service, const ServiceQuestion& question) {
   return question.port.empty() ||
          std::ranges::any_of(service.ports, [&](const k8sclient::ServicePort& port) {
-           return port.name == question.port || fmt::to_string(port.port) == question.port;
+           return asks_for(question, port.name, port.port, port.protocol);
          });
 }
 
@@ -131,6 +186,7 @@ std::string no_slices(const ServiceQuestion& question, bool has_endpoints) {
 }  // namespace
 
 ServiceQuestion parse_question(std::string_view text) {
+  text = k8sclient::trimmed(text);
   for (const std::string_view kind : {"service/", "services/", "svc/"}) {
     if (text.starts_with(kind) && text.find('/', kind.size()) == std::string_view::npos) {
       text.remove_prefix(kind.size());
@@ -148,25 +204,28 @@ ServiceQuestion parse_question(std::string_view text) {
   question.service = text.substr(start, colon == std::string_view::npos ? colon : colon - start);
   if (colon != std::string_view::npos) {
     const std::string_view port = text.substr(colon + 1);
-    question.port = port.substr(0, port.find('/'));
+    const std::size_t end = std::min(port.find('/'), port.size());
+    question.port = port.substr(0, end);
+    std::ranges::transform(
+        port.substr(std::min(end + 1, port.size())),
+        std::back_inserter(question.protocol),
+        [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
   }
   return question;
 }
 
 std::string to_string(const ServiceQuestion& question) {
-  return fmt::format("{}/{}{}{}",
+  return fmt::format("{}/{}{}",
                      question.name_space,
                      question.service,
-                     question.port.empty() ? "" : ":",
-                     question.port);
+                     question.port.empty() ? "" : ":" + port_text(question));
 }
 
 bool is_asked_for(const ServiceQuestion& question,
                   const rules::ServicePortName& name,
                   const rules::ServicePort& port) {
   return question.name_space == name.name_space && question.service == name.service &&
-         (question.port.empty() || question.port == name.port ||
-          question.port == fmt::to_string(port.port));
+         asks_for(question, name.port, port.port, kubernetes_name(name.protocol));
 }
 
 std::string why_no_answer(const ServiceQuestion& question, const Survey& survey) {
@@ -193,7 +252,7 @@ std::string why_no_answer(const ServiceQuestion& question, const Survey& survey)
   if (!has_port(*service, question)) {
     return fmt::format("{} has no port \"{}\"{}; it has {}",
                        name,
-                       question.port,
+                       port_text(question),
                        other_meaning(question, *service, survey),
                        service->ports.empty() ? "none" : ports_text(*service));
   }
@@ -215,9 +274,7 @@ std::vector<std::string> doubts_about_slices(const ServiceQuestion& question,
   }
   std::vector<std::string> doubts;
   for (const k8sclient::ServicePort& port : service->ports) {
-    const bool is_asked = question.port.empty() || question.port == port.name ||
-                          question.port == fmt::to_string(port.port);
-    if (is_asked && !serves(slices, port)) {
+    if (asks_for(question, port.name, port.port, port.protocol) && !serves(slices, port)) {
       doubts.push_back(fmt::format(
           "no EndpointSlice of Service {} has a port {} of {}, as the Service's port {} "
           "needs: {}",

@@ -9,20 +9,21 @@
 
 namespace proxy {
 
-/// What a question about a Service names: "shop/web", "shop/web:http" or "shop/web:80".
+/// What a question about a Service names: "shop/web", "shop/web:http", "shop/web:80/udp".
 struct ServiceQuestion {
   std::string name_space;
   std::string service;
-  std::string port;  // name or number; empty: all
+  std::string port;           // name or number; empty: all
+  std::string protocol = {};  // "TCP", in capitals; empty: all
 
   bool operator==(const ServiceQuestion&) const = default;
 };
 
-/// A name without a namespace is in "default", as with kubectl; "service/web", "svc/web" and a
-/// "/tcp" behind the port are understood, too.
+/// A name without a namespace is in "default", as with kubectl; "service/web" and "svc/web" are
+/// understood, too, and blanks around it do not count.
 ServiceQuestion parse_question(std::string_view text);
 
-/// "shop/web" or "shop/web:80".
+/// "shop/web", "shop/web:80" or "shop/web:80/UDP".
 std::string to_string(const ServiceQuestion& question);
 
 bool is_asked_for(const ServiceQuestion& question,

@@ -11,6 +11,7 @@ k8sclient::Service service(std::string name_space, std::string name) {
   k8sclient::Service service;
   service.name = {std::move(name_space), std::move(name)};
   service.cluster_ip = "10.96.0.1";
+  service.cluster_ips = {"10.96.0.1"};
   service.ports = {{.name = "http", .port = 80, .node_port = 30080},
                    {.name = "dns", .protocol = "UDP", .port = 53}};
   return service;
@@ -36,7 +37,8 @@ TEST_CASE("question: the ways in which people name a Service", "[proxy][explain]
       {"shop/web", {"shop", "web", ""}},
       {"shop/web:http", {"shop", "web", "http"}},
       {"shop/web:80", {"shop", "web", "80"}},
-      {"shop/web:80/tcp", {"shop", "web", "80"}},
+      {"shop/web:80/tcp", {"shop", "web", "80", "TCP"}},
+      {" shop/web:80 ", {"shop", "web", "80"}},
       {"web", {"default", "web", ""}},
       {"web:80", {"default", "web", "80"}},
       {"svc/web", {"default", "web", ""}},
@@ -59,6 +61,8 @@ TEST_CASE("question: a port is asked for by name or number", "[proxy][explain]")
   CHECK(asks("shop/web"));
   CHECK(asks("shop/web:http"));
   CHECK(asks("shop/web:80"));
+  CHECK(asks("shop/web:80/tcp"));
+  CHECK_FALSE(asks("shop/web:80/udp"));
   CHECK_FALSE(asks("shop/web:81"));
   CHECK_FALSE(asks("shop/we"));
   CHECK_FALSE(asks("web"));
@@ -82,6 +86,13 @@ TEST_CASE("question: each wrong one gets its own sentence", "[proxy][explain]") 
         "there is no Service default/web; a Service web is in namespace prod, shop");
   CHECK(why("shop/web:81", {{web}, {}}) ==
         "Service shop/web has no port \"81\"; it has http 80/TCP (node port 30080), dns 53/UDP");
+  CHECK_THAT(why("shop/web:80/udp", {{web}, {}}), Catch::Contains("no port \"80/UDP\"; it has"));
+  CHECK(why("10.96.0.1", {{web}, {}}) ==
+        "there is no Service default/10.96.0.1; 10.96.0.1 is the cluster IP of Service shop/web");
+  CHECK_THAT(why("10.96.0.9:80", {{web}, {}}), Catch::Contains("--to ADDRESS:PORT/PROTOCOL"));
+  CHECK_THAT(why("web.shop", {{web}, {}}), Catch::Contains("did you mean shop/web?"));
+  CHECK_THAT(why("web.shop.svc.cluster.local:80", {{web}, {}}),
+             Catch::Contains("did you mean shop/web?"));
   CHECK_THAT(why("shop/web:30080", {{web}, {}}),
              Catch::Contains("no port \"30080\" (30080 is the node port of its port 80)"));
   CHECK_THAT(why("shop/web:8080", {{web}, {slice("web", {"http"})}}),
