@@ -10,6 +10,7 @@
 #include "proxy/cluster/object_file.h"
 #include "proxy/config/config.h"
 #include "proxy/host/file.h"
+#include "proxy/log/logging.h"
 #include "rules/text.h"
 
 namespace proxy {
@@ -190,6 +191,10 @@ std::string read_dump(const std::string& path, Family family) {
   if (const auto reason = why_no_dump(text, family)) {
     throw ConfigErrors(
         {fmt::format("--against: {} is no dump: {}", is_input ? "standard input" : path, *reason)});
+  }
+  if (text.find("*nat\n") == std::string::npos) {
+    log_warning("The dump has no table nat, which counts as empty: was it made with -t?",
+                {{"dump", is_input ? "standard input" : path}});
   }
   return text;
 }
