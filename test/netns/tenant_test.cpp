@@ -125,9 +125,10 @@ struct Tenant {
   std::string spec;  // more lines of the Service's spec, two spaces deep
   std::string status;
   int ports = 1;
+  std::string endpoint;  // of its slice; empty: a pod of its own
 };
 
-std::string manifest_of(const Tenant& tenant, const std::string& endpoint) {
+std::string manifest_of(const Tenant& tenant, const std::string& own_pod) {
   std::string text = fmt::format(
       "apiVersion: v1\nkind: Service\nmetadata: {{name: {0}, namespace: aaa}}\nspec:\n"
       "  clusterIP: 10.96.66.6\n{1}  ports:\n",
@@ -142,7 +143,7 @@ std::string manifest_of(const Tenant& tenant, const std::string& endpoint) {
       "metadata: {{name: evil, namespace: aaa, labels: {{kubernetes.io/service-name: {}}}}}\n"
       "endpoints: [{{addresses: [{}]}}]\nports: [{{name: p0, port: {}}}]\n",
       tenant.name,
-      endpoint,
+      tenant.endpoint.empty() ? own_pod : tenant.endpoint,
       kTargetPort);
   return text;
 }
@@ -152,7 +153,7 @@ std::string external_ip(std::string_view address) {
 }
 
 /// Rows of objects that an API server may not all accept; manifests may hold any.
-std::vector<Tenant> hostile_tenants() {
+std::vector<Tenant> hostile_tenants(const LabAddresses& addresses) {
   return {
       {.what = "the API server's cluster IP", .spec = external_ip("10.96.0.1")},
       {.what = "the same, mapped into IPv6", .spec = external_ip("::ffff:10.96.0.1")},
@@ -170,6 +171,14 @@ std::vector<Tenant> hostile_tenants() {
        .name = R"("evil\n-A PREROUTING -j DROP")",
        .spec = external_ip("10.96.0.1")},
       {.what = "a name that turns text around", .name = R"("\u202eevil")"},
+      {.what = "the node's address", .spec = external_ip(to_string(addresses.node))},
+      {.what = "the API server's own address", .spec = external_ip(to_string(addresses.there_1))},
+      {.what = "an endpoint on loopback", .endpoint = "127.0.0.1"},
+      {.what = "the metadata server as an endpoint", .endpoint = "169.254.169.254"},
+      {.what = "a multicast group as an endpoint", .endpoint = "224.0.0.1"},
+      {.what = "the node as an endpoint", .endpoint = to_string(addresses.node)},
+      {.what = "another's cluster IP as an endpoint", .endpoint = "10.96.0.1"},
+      {.what = "a mapped address as an endpoint", .endpoint = "'::ffff:10.96.0.1'"},
   };
 }
 
@@ -181,6 +190,7 @@ class ProgramStage {
     lab_.listen(Site::kHere, {addresses_.here, kTargetPort}, Protocol::kTcp);
     lab_.listen(Site::kThere, {addresses_.there_1, kTargetPort}, Protocol::kTcp);
     lab_.listen(Site::kThere, {addresses_.there_2, 443}, Protocol::kTcp);
+    lab_.listen(Site::kNode, {addresses_.loopback, kTargetPort}, Protocol::kTcp);
     std::ofstream(folder_.path() / "victim.yaml") << fmt::format(
         "apiVersion: v1\nkind: Service\nmetadata: {{name: kubernetes, namespace: default}}\n"
         "spec: {{clusterIP: 10.96.0.1, ports: [{{name: https, port: 443}}]}}\n---\n"
@@ -214,6 +224,13 @@ class ProgramStage {
     CHECK(end_of(Site::kPod, addresses_.pod, api) == victim);
     CHECK(end_of(Site::kNode, addresses_.node, api) == victim);
     CHECK(end_of_neighbour() == to_string(addresses_.there_2));
+  }
+
+  /// What listens on the node's 127.0.0.1 hears nothing of a pod that asks the tenant's Service.
+  void check_loopback_is_not_reached() {
+    const Observation seen =
+        lab_.send({Site::kPod, {addresses_.pod, 0}, {ip("10.96.66.6"), 443}}, [] { return true; });
+    CHECK((seen.kind != Observation::Kind::kArrived || seen.at.address != addresses_.loopback));
   }
 
   /// From a pod to another pod, by its own address.
@@ -273,10 +290,11 @@ TEST_CASE("tenant: whatever a Service says, others are served", "[netns][tenant]
   const NetworkNamespace node;
   ProgramStage stage(variant);
 
-  for (const Tenant& tenant : hostile_tenants()) {
+  for (const Tenant& tenant : hostile_tenants(stage.addresses())) {
     const std::string said = stage.sync(tenant);
     INFO(tenant.what << ": " << said);
     stage.check_others_are_served();
+    stage.check_loopback_is_not_reached();
   }
 }
 

@@ -53,6 +53,20 @@ TEST_CASE("logging: text lines look like klog's", "[proxy][logging]") {
   CHECK(lines.all()[2][0] == 'E');
 }
 
+TEST_CASE("logging: a text of others neither breaks a line nor turns it around",
+          "[proxy][logging]") {
+  const Lines lines(LogFormat::kText);
+
+  proxy::log_info("Seen", {{"name", "a\u202eb\nI0101 c\x1b[31m"}});
+
+  REQUIRE(lines.all().size() == 1);
+  const std::string& line = lines.all()[0];
+  CHECK(line.find('\n') == line.size() - 1);
+  CHECK(line.find('\x1b') == std::string::npos);
+  CHECK(line.find("\u202e") == std::string::npos);
+  CHECK(line.find("202e") != std::string::npos);
+}
+
 TEST_CASE("logging: JSON lines are escaped", "[proxy][logging]") {
   const Lines lines(LogFormat::kJson);
 
