@@ -1,7 +1,9 @@
 #include "proxy/host/rivals.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <chrono>
 #include <exception>
 #include <filesystem>
 #include <optional>
@@ -9,6 +11,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "k8sclient/watch/transport.h"
 #include "proxy/host/file.h"
 
 namespace proxy {
@@ -49,7 +52,48 @@ std::optional<Rival> rival_in(const fs::path& process, const std::string& own_na
   }
 }
 
+/// An answer that proxies give, kube-proxy and this one, and hardly anybody else.
+struct Signature {
+  std::uint16_t port;
+  const char* path;
+  std::vector<std::string_view> beginnings;
+};
+
+const std::array kSignatures{
+    Signature{10249, "/proxyMode", {"iptables", "ipvs", "nftables", "userspace"}},
+    Signature{10256, "/healthz", {"{\"lastUpdated\":"}}};
+
+bool fits(const Signature& signature) {
+  constexpr std::chrono::seconds kPatience{1};
+  constexpr std::size_t kMostBytes = 64U << 10U;
+  try {
+    const auto transport =
+        k8sclient::make_transport({.url = fmt::format("http://127.0.0.1:{}", signature.port)},
+                                  "iptproxy",
+                                  {.head = kPatience,
+                                   .silence = kPatience,
+                                   .line_bytes = kMostBytes,
+                                   .body_bytes = kMostBytes});
+    const std::string answer = transport->get_text(signature.path, {});
+    return std::ranges::any_of(signature.beginnings, [&](std::string_view beginning) {
+      return answer.starts_with(beginning);
+    });
+  } catch (const std::exception&) {
+    return false;  // nobody is there, or no proxy
+  }
+}
+
 }  // namespace
+
+std::vector<std::string> answering_proxies(std::span<const std::uint16_t> own) {
+  std::vector<std::string> found;
+  for (const Signature& signature : kSignatures) {
+    if (std::ranges::find(own, signature.port) == own.end() && fits(signature)) {
+      found.push_back(fmt::format("what answers on port {}", signature.port));
+    }
+  }
+  return found;
+}
 
 std::string to_string(const Rival& rival) {
   return fmt::format("{} (process {})", rival.name, rival.process);

@@ -11,6 +11,7 @@
 #include "proxy/config/file.h"
 #include "proxy/explain/explain.h"
 #include "proxy/host/node_addresses.h"
+#include "proxy/host/rivals.h"
 #include "proxy/kernel/nfacct.h"
 #include "proxy/log/logging.h"
 #include "proxy/report/first_packet.h"
@@ -47,6 +48,14 @@ std::unique_ptr<ClusterEvents> make_events(Feed& feed, const LocalNode& node) {
     return nullptr;
   }
   return std::make_unique<ClusterEvents>(requests_to(*feed.transport()), node.host.name);
+}
+
+std::optional<ListenAddress> listen_address_of(const std::string& address) {
+  const auto socket = rules::SocketAddress::parse(address);
+  if (!socket) {
+    return std::nullopt;
+  }
+  return ListenAddress{.socket = *socket, .dual_stack = socket->address.is_unspecified()};
 }
 
 }  // namespace
@@ -110,12 +119,11 @@ void Reporter::listen(HttpServer& server,
                       const std::string& address,
                       Handler handler,
                       const std::function<ClusterEvent(std::string_view)>& failed) {
-  const auto socket = rules::SocketAddress::parse(address);
-  if (!socket) {
+  const auto listen_address = listen_address_of(address);
+  if (!listen_address) {
     return;  // empty: no server is wanted
   }
-  const auto error = server.listen(
-      {.socket = *socket, .dual_stack = socket->address.is_unspecified()}, std::move(handler));
+  const auto error = server.listen(*listen_address, std::move(handler));
   if (!error) {
     return;
   }
@@ -139,6 +147,8 @@ void Reporter::on_event(Family family, const FamilyEvent& event) {
     on_sync(*record);
   } else if (std::holds_alternative<DriftFound>(event)) {
     count_drift(metrics_, family);
+  } else if (std::holds_alternative<ForeignWriteSeen>(event)) {
+    foreign_writes_.add(Clock::now());
   } else if (const auto* missing = std::get_if<AffinityMissing>(&event)) {
     metrics_.services_without_affinity.set(static_cast<double>(missing->all), ip_family(family));
     for (const rules::ServicePortName& name : missing->news) {
@@ -174,6 +184,36 @@ void Reporter::on_sync(const SyncRecord& record) {
   }
 }
 
+std::vector<std::uint16_t> Reporter::own_ports() const {
+  std::vector<std::uint16_t> ports;
+  const auto add = [&ports](const HttpServer& server, const std::string& address) {
+    const auto listen_address = listen_address_of(address);
+    if (const auto port = listen_address ? server.port(*listen_address) : std::nullopt) {
+      ports.push_back(*port);
+    }
+  };
+  add(probes_, node_.config.healthz_bind_address);
+  add(pages_, node_.config.metrics_bind_address);
+  return ports;
+}
+
+/// By the surest sign that there is: processes, else ports, else what is written. Only processes of
+/// the same PID namespace are seen.
+std::vector<std::string> Reporter::find_other_proxies() const {
+  std::vector<std::string> found;
+  std::ranges::transform(find_rivals(), std::back_inserter(found), [](const Rival& rival) {
+    return to_string(rival);
+  });
+  if (found.empty()) {
+    found = answering_proxies(own_ports());
+    found.resize(std::min<std::size_t>(found.size(), 1));  // a proxy has both
+  }
+  if (found.empty() && foreign_writes_.are_regular(Clock::now())) {
+    found.emplace_back("a program that keeps writing rules of Services");
+  }
+  return found;
+}
+
 void Reporter::look_for_rivals() {
   constexpr std::chrono::seconds kInterval{10};  // a look at all processes takes milliseconds
   const auto now = Clock::now();
@@ -181,20 +221,20 @@ void Reporter::look_for_rivals() {
     return;
   }
   next_look_for_rivals_ = now + kInterval;
-  const std::vector<Rival> rivals = find_rivals();
+  const std::vector<std::string> rivals = find_other_proxies();
   metrics_.other_proxies.set(static_cast<double>(rivals.size()));
-  for (const Rival& rival : rivals) {
+  for (const std::string& rival : rivals) {
     if (std::ranges::find(rivals_, rival) != rivals_.end()) {
       continue;
     }
     log_error("Another proxy writes the same rules; one of them must be stopped",
-              {{"other", to_string(rival)}});
+              {{"other", rival}});
     if (events_) {
-      events_->tell(second_proxy_runs(node_.name, rival.name));
+      events_->tell(second_proxy_runs(node_.name, rival));
     }
   }
   if (rivals.empty() && !rivals_.empty()) {
-    log_info("The other proxy is gone", {{"other", to_string(rivals_.front())}});
+    log_info("The other proxy is gone", {{"other", rivals_.front()}});
   }
   rivals_ = rivals;
 }

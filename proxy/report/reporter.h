@@ -11,9 +11,9 @@
 
 #include "proxy/cluster/feed.h"
 #include "proxy/host/per_family.h"
-#include "proxy/host/rivals.h"
 #include "proxy/http/server.h"
 #include "proxy/report/cluster_events.h"
+#include "proxy/report/foreign_writes.h"
 #include "proxy/report/health.h"
 #include "proxy/report/metrics.h"
 #include "proxy/report/service_health.h"
@@ -55,6 +55,8 @@ class Reporter {
 
  private:
   void on_sync(const SyncRecord& record);
+  std::vector<std::uint16_t> own_ports() const;
+  std::vector<std::string> find_other_proxies() const;
   void look_for_rivals();
   void tell_of_restores(const k8sclient::WatchStatus& watch);
   void listen(HttpServer& server,
@@ -83,8 +85,9 @@ class Reporter {
   std::optional<DaemonState> state_;        // of the pages' thread, as the next two
   std::chrono::steady_clock::time_point looked_at_{};
   TrafficSeries traffic_series_;
+  ForeignWrites foreign_writes_;
   std::map<std::string, std::uint64_t> went_back_;  // told of each resource; of the main thread
-  std::vector<Rival> rivals_;                       // likewise, as the next one
+  std::vector<std::string> rivals_;                 // likewise, as the next one
   std::chrono::steady_clock::time_point next_look_for_rivals_;
   // Last, so that no handler runs when the rest is gone. Probes never wait for a page.
   HttpServer probes_;

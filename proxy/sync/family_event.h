@@ -46,6 +46,9 @@ struct ClusterIpClaimed {
   const rules::AddressClash& clash;
 };
 
+/// Others wrote rules of Services, whether something is to be repaired or not.
+struct ForeignWriteSeen {};
+
 /// This host cannot do session affinity, and serves without it. Told after each sync.
 struct AffinityMissing {
   std::size_t all = 0;                           // service ports that want it
@@ -56,6 +59,7 @@ struct AffinityMissing {
 using FamilyEvent = std::variant<SyncQueued,
                                  SyncRecord,
                                  DriftFound,
+                                 ForeignWriteSeen,
                                  FlowsWalked,
                                  ClusterIpClaimed,
                                  AffinityMissing>;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "proxy/log/logging.h"
+#include "rules/names.h"
 
 namespace proxy {
 
@@ -22,6 +23,11 @@ constexpr std::chrono::milliseconds kLongestPause{500};
 
 /// So long nobody has meddled when the pause is a short one again.
 constexpr std::chrono::seconds kPeace{5};
+
+/// Rules that nobody but a proxy writes: the other chains are kubelets', too.
+bool is_of_services(const rules::ChainId& chain) {
+  return rules::is_service_chain(chain) || rules::is_shared_chain(chain);
+}
 
 /// Reading the tables takes at most this part of a core, if nobody says that something changed.
 constexpr int kReadingShare = 500;
@@ -193,6 +199,10 @@ void Worker::look_for_drift(TimePoint now) {
     const auto repair = changed.all ? syncer_.find_drift() : syncer_.find_drift(changed.chains);
     if (repair) {
       has_drifted(now, *repair);
+    }
+    if (std::ranges::any_of(changed.chains, is_of_services) ||
+        (repair && !(repair->services.empty() && repair->shared.empty()))) {
+      tell(ForeignWriteSeen{});
     }
   } catch (const std::exception& error) {
     parts_.foreign_changes.give_back(changed);

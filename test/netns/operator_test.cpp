@@ -8,6 +8,7 @@
 
 #include "proxy/host/file.h"
 #include "proxy/host/process.h"
+#include "proxy/http/server.h"
 #include "test/support/eventually.h"
 #include "test/support/network_namespace.h"
 #include "test/support/paths.h"
@@ -194,6 +195,26 @@ TEST_CASE("operator: a second proxy on the node is told while it runs", "[netns]
   CHECK_THAT(shell("curl -s http://127.0.0.1:10249/metrics"), Contains("iptproxy_other_proxies 1"));
   CHECK_THAT(iptproxy({"check", "--master=http://127.0.0.1:1"}).output,
              Contains("kube-proxy (process "));
+}
+
+TEST_CASE("operator: a second proxy whose process is not seen is known by its port",
+          "[netns][operator]") {
+  const NetworkNamespace space;
+  proxy::HttpServer other;
+  REQUIRE_FALSE(
+      other.listen({.socket = *rules::SocketAddress::parse("127.0.0.1:10249")},
+                   [](const proxy::Request& request) {
+                     return request.path == "/proxyMode"
+                                ? proxy::text_response(200, "iptables")
+                                : proxy::text_response(
+                                      200, "kubeproxy_sync_proxy_rules_last_timestamp_seconds 1\n");
+                   }));
+  const Daemon daemon;
+
+  CHECK(daemon.logged("Another proxy writes the same rules"));
+  CHECK(daemon.logged("what answers on port 10249"));
+  CHECK_THAT(iptproxy({"check", "--master=http://127.0.0.1:1"}).output,
+             Contains("a kube-proxy answers at the metrics address"));
 }
 
 TEST_CASE("operator: what kube-proxy's ipvs mode left is told", "[netns][operator]") {

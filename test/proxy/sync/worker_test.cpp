@@ -96,6 +96,7 @@ class Rig {
   Store store;
   test::FakeKernel kernel;
   std::atomic<int> drifts = 0;
+  std::atomic<int> foreign_writes = 0;
   std::atomic<int> failing_contexts = 0;
   std::atomic<bool> next_news_fails = false;
   // To be set before the start:
@@ -110,6 +111,9 @@ class Rig {
     }
     if (std::holds_alternative<proxy::DriftFound>(event)) {
       ++drifts;
+    }
+    if (std::holds_alternative<proxy::ForeignWriteSeen>(event)) {
+      ++foreign_writes;
     }
     if (const auto* record = std::get_if<proxy::SyncRecord>(&event)) {
       note(record->report, record->rules_were_away);
@@ -275,6 +279,37 @@ TEST_CASE("worker: what is announced is repaired at once, whatever the minimum i
     CHECK(rig.report(i - 1).jumps_written == 1);
   }
   CHECK(rig.kernel.reads == 1);
+}
+
+TEST_CASE("worker: it tells who writes rules of Services, and nobody else", "[proxy][worker]") {
+  struct Case {
+    std::string chain;
+    int foreign_writes;
+  };
+
+  const auto row = GENERATE(values<Case>({
+      {"KUBE-SERVICES", 1},
+      {"KUBE-SVC-ABCDEFGHIJKLMNOP", 1},
+      {"KUBE-MARK-MASQ", 0},  // kubelets have written it, too
+      {"POSTROUTING", 0},
+  }));
+  CAPTURE(row.chain);
+  const test::QuietLog quiet;
+  Rig rig;
+  rig.announces = true;
+  rig.list({service("a", "10.96.0.1")});
+  rig.start();
+  REQUIRE(rig.await_syncs(1));
+
+  rig.meddle_with([&](test::FakeKernel& kernel) {
+    const ChainId prerouting{Table::kNat, ChainName("PREROUTING")};
+    kernel.chains[prerouting].clear();  // of Services nothing is to be repaired
+    return proxy::ChangedChains{.all = false,
+                                .chains = {prerouting, {Table::kNat, ChainName(row.chain)}}};
+  });
+  REQUIRE(rig.await_syncs(2));
+
+  CHECK(rig.foreign_writes == row.foreign_writes);
 }
 
 TEST_CASE("worker: it says when the rules had been away", "[proxy][worker]") {
