@@ -45,7 +45,7 @@ std::string port_text(const k8sclient::ServicePort& port) {
                      port.node_port == 0 ? "" : fmt::format(" (node port {})", port.node_port));
 }
 
-std::string port_text(const ServiceQuestion& question) {
+std::string asked_port(const ServiceQuestion& question) {
   return question.port + (question.protocol.empty() ? "" : "/" + question.protocol);
 }
 
@@ -87,17 +87,6 @@ std::string about_address(const ServiceQuestion& question, const Survey& survey)
   return "; where packets to an address go is told by --from ADDRESS --to ADDRESS:PORT/PROTOCOL";
 }
 
-/// A name as DNS has it, "web.shop.svc.cluster.local"; nothing if it is none of a Service here.
-const Service* find_by_dns(const ServiceQuestion& question, const Survey& survey) {
-  const std::string_view name = question.service;
-  const std::size_t dot = std::min(name.find('.'), name.size());
-  const std::string_view rest = name.substr(std::min(dot + 1, name.size()));
-  const k8sclient::ObjectName meant{std::string(rest.substr(0, rest.find('.'))),
-                                    std::string(name.substr(0, dot))};
-  const auto found = std::ranges::find(survey.services, meant, &Service::name);
-  return found == survey.services.end() ? nullptr : &*found;
-}
-
 std::string no_such_service(const ServiceQuestion& question, const Survey& survey) {
   std::set<std::string> namespaces;
   std::vector<std::string_view> neighbours;
@@ -116,9 +105,6 @@ std::string no_such_service(const ServiceQuestion& question, const Survey& surve
   }
   if (const std::string about = about_address(question, survey); !about.empty()) {
     return text + about;
-  }
-  if (const Service* meant = find_by_dns(question, survey)) {
-    return fmt::format("{}; did you mean {}?", text, to_string(meant->name));
   }
   const std::string_view close = closest(question.service, neighbours);
   return close.empty() ? text
@@ -183,6 +169,17 @@ std::string no_slices(const ServiceQuestion& question, bool has_endpoints) {
                        : text;
 }
 
+/// "web.shop" and "web.shop.svc.cluster.local", as DNS has it: no Service has a dot in its name.
+void read_dns_name(ServiceQuestion& question) {
+  const std::string name = question.service;
+  const std::size_t dot = name.find('.');
+  if (dot == std::string::npos || rules::IpAddress::parse(name)) {
+    return;
+  }
+  question.service = name.substr(0, dot);
+  question.name_space = name.substr(dot + 1, name.find('.', dot + 1) - dot - 1);
+}
+
 }  // namespace
 
 ServiceQuestion parse_question(std::string_view text) {
@@ -211,6 +208,9 @@ ServiceQuestion parse_question(std::string_view text) {
         std::back_inserter(question.protocol),
         [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
   }
+  if (!has_namespace) {
+    read_dns_name(question);
+  }
   return question;
 }
 
@@ -218,7 +218,7 @@ std::string to_string(const ServiceQuestion& question) {
   return fmt::format("{}/{}{}",
                      question.name_space,
                      question.service,
-                     question.port.empty() ? "" : ":" + port_text(question));
+                     question.port.empty() ? "" : ":" + asked_port(question));
 }
 
 bool is_asked_for(const ServiceQuestion& question,
@@ -252,7 +252,7 @@ std::string why_no_answer(const ServiceQuestion& question, const Survey& survey)
   if (!has_port(*service, question)) {
     return fmt::format("{} has no port \"{}\"{}; it has {}",
                        name,
-                       port_text(question),
+                       asked_port(question),
                        other_meaning(question, *service, survey),
                        service->ports.empty() ? "none" : ports_text(*service));
   }

@@ -19,8 +19,8 @@ struct ServiceQuestion {
   bool operator==(const ServiceQuestion&) const = default;
 };
 
-/// A name without a namespace is in "default", as with kubectl; "service/web" and "svc/web" are
-/// understood, too, and blanks around it do not count.
+/// A name without a namespace is in "default", as with kubectl; "service/web", "svc/web" and
+/// "web.shop.svc" are understood, too; blanks around it do not count.
 ServiceQuestion parse_question(std::string_view text);
 
 /// "shop/web", "shop/web:80" or "shop/web:80/UDP".

@@ -56,12 +56,13 @@ std::optional<Rival> rival_in(const fs::path& process, const std::string& own_na
 struct Signature {
   std::uint16_t port;
   const char* path;
+  bool is_json;
   std::vector<std::string_view> beginnings;
 };
 
 const std::array kSignatures{
-    Signature{10249, "/proxyMode", {"iptables", "ipvs", "nftables", "userspace"}},
-    Signature{10256, "/healthz", {"{\"lastUpdated\":"}}};
+    Signature{10249, "/proxyMode", false, {"iptables", "ipvs", "nftables", "userspace"}},
+    Signature{10256, "/healthz", true, {"{\"lastUpdated\":"}}};
 
 bool fits(const Signature& signature) {
   constexpr std::chrono::seconds kPatience{1};
@@ -74,7 +75,8 @@ bool fits(const Signature& signature) {
                                    .silence = kPatience,
                                    .line_bytes = kMostBytes,
                                    .body_bytes = kMostBytes});
-    const std::string answer = transport->get_text(signature.path, {});
+    const std::string answer = signature.is_json ? transport->get(signature.path, {})
+                                                 : transport->get_text(signature.path, {});
     return std::ranges::any_of(signature.beginnings, [&](std::string_view beginning) {
       return answer.starts_with(beginning);
     });
