@@ -4,6 +4,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "k8sclient/objects/field_error.h"
+
 using k8sclient::ItemSplitter;
 
 namespace {
