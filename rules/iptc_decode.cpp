@@ -86,9 +86,10 @@ void read_protocol(unsigned number, Rule& rule) {
   }
 }
 
-/// The conditions of an entry's header, and whatever of it the vocabulary cannot express.
+/// The conditions of an entry's header, and whatever of it the vocabulary cannot express. Tells
+/// whether it goes to a chain (-g) instead of jumping there.
 template <typename Header>
-void read_conditions(const Header& header, Rule& rule) {
+bool read_conditions(const Header& header, Rule& rule) {
   std::uint8_t inverted = header.invflags;
   const auto take_inversion = [&](std::uint8_t bit) {
     const bool set = (inverted & bit) != 0;
@@ -122,11 +123,13 @@ void read_conditions(const Header& header, Rule& rule) {
   read_protocol(header.proto, rule);
   // Set by IPv6 whenever a protocol is given; the same bit of IPv4 is about fragments.
   const int implied = std::is_same_v<Header, ip6t_ip6> ? IP6T_F_PROTO : 0;
-  const int flags = header.flags & ~implied;
+  const int goes = std::is_same_v<Header, ip6t_ip6> ? IP6T_F_GOTO : IPT_F_GOTO;
+  const int flags = header.flags & ~(implied | goes);
   if (inverted != 0 || flags != 0) {
     rule.matches.emplace_back(
         OtherMatch{fmt::format("-m header rev 0 {:02x}{:02x}", inverted, flags)});
   }
+  return (header.flags & goes) != 0;
 }
 
 std::optional<Match> destination_match(Protocol protocol, const std::uint16_t (&ports)[2]) {
@@ -343,13 +346,14 @@ std::optional<Rule> decode(Bytes entry, std::string_view label, Family family) {
   }
   Rule rule;
   std::size_t target_offset = 0;
+  bool goes = false;
   if (family == Family::kIpv4) {
     const auto bytes = load<ipt_entry>(entry);
-    read_conditions(bytes.ip, rule);
+    goes = read_conditions(bytes.ip, rule);
     target_offset = bytes.target_offset;
   } else {
     const auto bytes = load<ip6t_entry>(entry);
-    read_conditions(bytes.ipv6, rule);
+    goes = read_conditions(bytes.ipv6, rule);
     target_offset = bytes.target_offset;
   }
   if (target_offset < header || target_offset > entry.size()) {
@@ -369,6 +373,9 @@ std::optional<Rule> decode(Bytes entry, std::string_view label, Family family) {
   }
   if (part->is(iptc::kStandard)) {
     rule.target = labelled_target(label);
+    if (goes && jump_target(rule) != nullptr) {
+      rule.target = OtherTarget{fmt::format("-g {}", label)};
+    }
     return rule;
   }
   rule.target = decode_target(part->name, part->revision, part->data, family);

@@ -82,6 +82,9 @@ void add_endpoints(Slice& result,
       notes.dropped(fmt::format("endpoints[{}]", i),
                     endpoint.address,
                     fmt::format("not an {} address", to_string(result.family)));
+    } else if (address->is_loopback() || address->is_unspecified()) {
+      // The API server refuses it; each node would send a Service's clients to itself.
+      notes.dropped(fmt::format("endpoints[{}]", i), endpoint.address, "an address of each host");
     } else {
       result.endpoints.push_back(
           {.address = *address,

@@ -110,18 +110,6 @@ ClusterEvent server_went_back(std::string_view node_name, std::string_view resou
   return event;
 }
 
-ClusterEvent service_without_affinity(std::string_view node_name,
-                                      const rules::ServicePortName& service) {
-  return {.regarding = {"Service", service.name_space, service.service},
-          .type = "Warning",
-          .reason = "NoSessionAffinity",
-          .action = "ProgramRules",
-          .note = fmt::format("node {} serves \"{}\" without session affinity: its kernel lacks "
-                              "the match recent (xt_recent)",
-                              node_name,
-                              to_string(service))};
-}
-
 ClusterEvent service_health_failed(std::string_view node_name,
                                    const rules::ServicePortName& service,
                                    std::uint16_t port,

@@ -56,10 +56,6 @@ ClusterEvent service_quarantined(std::string_view node_name,
                                  const rules::ServicePortName& service,
                                  std::string_view reason);
 
-/// Ours: this node serves a service port without the session affinity that it wants.
-ClusterEvent service_without_affinity(std::string_view node_name,
-                                      const rules::ServicePortName& service);
-
 /// Ours: another proxy keeps the same rules on this node.
 ClusterEvent second_proxy_runs(std::string_view node_name, std::string_view rival);
 

@@ -262,7 +262,6 @@ void Metrics::begin(rules::Family family) {
     counter->add(0, labels);
   }
   quarantined_services.set(0, labels);
-  services_without_affinity.set(0, labels);
 }
 
 std::string Metrics::sli_exposition() const {

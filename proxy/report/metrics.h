@@ -186,11 +186,6 @@ struct Metrics {
       *registry,
       {"iptproxy_quarantined_services",
        "Service ports that have no rules: the kernel refused one, or there are too many"}};
-  GaugeFamily services_without_affinity{
-      *registry,
-      {"iptproxy_services_without_affinity",
-       "Service ports that are served without their session affinity: this host lacks the match "
-       "recent"}};
   GaugeFamily other_proxies{*registry,
                             {"iptproxy_other_proxies",
                              "Other proxies that run beside this one: they write the same rules"},

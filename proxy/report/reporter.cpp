@@ -149,13 +149,6 @@ void Reporter::on_event(Family family, const FamilyEvent& event) {
     count_drift(metrics_, family);
   } else if (std::holds_alternative<ForeignWriteSeen>(event)) {
     foreign_writes_.add(Clock::now());
-  } else if (const auto* missing = std::get_if<AffinityMissing>(&event)) {
-    metrics_.services_without_affinity.set(static_cast<double>(missing->all), ip_family(family));
-    for (const rules::ServicePortName& name : missing->news) {
-      if (events_) {
-        events_->tell(service_without_affinity(node_.name, name));
-      }
-    }
   } else if (const auto* walked = std::get_if<FlowsWalked>(&event)) {
     count_conntrack(metrics_, family, walked->walk, walked->took);
   } else if (const auto* claimed = std::get_if<ClusterIpClaimed>(&event); claimed && events_) {

@@ -1,9 +1,7 @@
 #pragma once
 
 #include <chrono>
-#include <cstddef>
 #include <functional>
-#include <span>
 #include <variant>
 #include <vector>
 
@@ -49,20 +47,9 @@ struct ClusterIpClaimed {
 /// Others wrote rules of Services, whether something is to be repaired or not.
 struct ForeignWriteSeen {};
 
-/// This host cannot do session affinity, and serves without it. Told after each sync.
-struct AffinityMissing {
-  std::size_t all = 0;                           // service ports that want it
-  std::span<const rules::ServicePortName> news;  // that have not been told of
-};
-
 /// What happens in one family, for whoever follows it: log, health, metrics, Events, flows.
-using FamilyEvent = std::variant<SyncQueued,
-                                 SyncRecord,
-                                 DriftFound,
-                                 ForeignWriteSeen,
-                                 FlowsWalked,
-                                 ClusterIpClaimed,
-                                 AffinityMissing>;
+using FamilyEvent = std::
+    variant<SyncQueued, SyncRecord, DriftFound, ForeignWriteSeen, FlowsWalked, ClusterIpClaimed>;
 
 /// Called on the thread on which it happens: the worker's, or the flow cleaner's. What an event
 /// refers to is there until the call ends.

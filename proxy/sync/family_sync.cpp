@@ -147,27 +147,8 @@ void FamilySync::follow(const FamilyEvent& event) {
     if (record->report.outcome != SyncReport::Outcome::kFailed) {
       follow_with_flows(*record);
     }
-    name_without_affinity(*record);
     name_clashes(record->update.snapshot);
   }
-}
-
-void FamilySync::name_without_affinity(const SyncRecord& record) {
-  if (record.syncer.serves_affinity()) {
-    return;
-  }
-  const auto ports = ports_with_affinity(*record.update.snapshot);
-  std::vector<rules::ServicePortName> news;
-  for (const rules::ServicePortName& name : ports) {
-    if (without_affinity_.contains(name)) {
-      continue;
-    }
-    news.push_back(name);
-    log_warning("Service port is served without session affinity, which this host cannot do",
-                {{"family", to_string(family_)}, {"servicePort", to_string(name)}});
-  }
-  without_affinity_ = {ports.begin(), ports.end()};
-  follower_(AffinityMissing{ports.size(), news});
 }
 
 void FamilySync::name_clashes(const std::shared_ptr<const rules::Snapshot>& snapshot) {

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -35,7 +34,6 @@ class FamilySync {
   rules::Context current_context(const Store::Update& update, bool large) const;
   void follow(const FamilyEvent& event);
   void follow_with_flows(const SyncRecord& record);
-  void name_without_affinity(const SyncRecord& record);
   void name_clashes(const std::shared_ptr<const rules::Snapshot>& snapshot);
 
   const LocalNode& node_;
@@ -47,7 +45,6 @@ class FamilySync {
   FlowCleaner flows_;
   std::shared_ptr<const rules::Snapshot> searched_;  // for clashes; null: none yet
   std::vector<rules::AddressClash> clashes_;         // in it
-  std::set<rules::ServicePortName> without_affinity_;
   std::unique_ptr<Worker> worker_;
 };
 

@@ -8,7 +8,6 @@
 #include <fmt/format.h>
 
 #include "proxy/sync/dispensable.h"
-#include "proxy/sync/find_port.h"
 #include "proxy/sync/largest_service.h"
 
 namespace proxy {
@@ -17,6 +16,35 @@ namespace {
 
 using rules::ServicePortName;
 using Names = std::set<ServicePortName>;
+
+/// Null if the snapshot has no such port.
+std::shared_ptr<const rules::ServicePort> find_port(const rules::Snapshot& snapshot,
+                                                    const ServicePortName& name) {
+  const auto& shard = snapshot.shards[rules::shard_of(name.name_space, name.service)];
+  if (!shard) {
+    return nullptr;
+  }
+  const auto found = std::ranges::lower_bound(*shard, name, {}, &rules::ServicePortEntry::first);
+  return found != shard->end() && found->first == name ? found->second : nullptr;
+}
+
+/// Service ports of which the changes write a rule: one is to blame if a rule is refused.
+Names written_services(const rules::Changes& changes) {
+  Names names;
+  for (const auto& write : changes.services) {
+    names.insert(write.service->name);
+  }
+  for (const auto& edit : changes.shared) {
+    for (const auto* added : {&edit.insert, &edit.append}) {
+      for (const auto& insertion : *added) {
+        if (insertion.service) {
+          names.insert(insertion.service->name);
+        }
+      }
+    }
+  }
+  return names;
+}
 
 void count_written(const rules::Changes& changes, SyncReport& report) {
   const auto in_own_chains = [&](rules::Table table) {
@@ -31,6 +59,12 @@ void count_written(const rules::Changes& changes, SyncReport& report) {
   report.jumps_written += changes.insert_hooks.size();
 }
 
+Names united(const Names& a, const Names& b) {
+  Names all = a;
+  all.insert(b.begin(), b.end());
+  return all;
+}
+
 }  // namespace
 
 SyncReport Syncer::sync(const rules::Snapshot& snapshot,
@@ -38,7 +72,6 @@ SyncReport Syncer::sync(const rules::Snapshot& snapshot,
                         std::span<const LeftOut> left_out) {
   SyncReport report{.read_back = !knows_kernel()};
   const std::size_t known_losses = done_without_.size();
-  const bool served_affinity = serves_affinity_;
   release_changed(snapshot, without(context, done_without_));
   note_left_out(left_out, report);
   while (true) {
@@ -47,13 +80,11 @@ SyncReport Syncer::sync(const rules::Snapshot& snapshot,
       break;
     } catch (const std::bad_alloc&) {
       done_without_.resize(known_losses);
-      serves_affinity_ = served_affinity;
       if (!give_up_largest(snapshot, report)) {
         throw;
       }
     } catch (...) {
       done_without_.resize(known_losses);
-      serves_affinity_ = served_affinity;
       throw;
     }
   }
@@ -62,9 +93,6 @@ SyncReport Syncer::sync(const rules::Snapshot& snapshot,
   }
   for (std::size_t i = known_losses; i < done_without_.size(); ++i) {
     report.done_without.push_back(dispensable_part(done_without_[i]));
-  }
-  if (served_affinity && !serves_affinity_) {
-    report.done_without.push_back("session affinity by client IP (match recent)");
   }
   report.filter_rules = wanted_.rule_count(rules::Table::kFilter);
   report.nat_rules = wanted_.rule_count(rules::Table::kNat);
@@ -133,15 +161,7 @@ std::optional<ApplyError> Syncer::try_everything(const rules::Snapshot& snapshot
     }
     done_without_.pop_back();
   }
-  if (serves_affinity_ && !ports_with_affinity(snapshot).empty()) {
-    serves_affinity_ = false;
-    if (!attempt(snapshot, without(context, done_without_), quarantined_names(), report)) {
-      return std::nullopt;
-    }
-    serves_affinity_ = true;
-  }
-  error = isolate(snapshot, without(context, done_without_), std::move(*error), report);
-  return error ? error : release_from_affinity(snapshot, without(context, done_without_), report);
+  return isolate(snapshot, without(context, done_without_), std::move(*error), report);
 }
 
 /// False if nothing would be left out that is not already.
@@ -208,8 +228,7 @@ std::optional<ApplyError> Syncer::attempt(const rules::Snapshot& snapshot,
                                           const rules::Context& context,
                                           const Names& excluded,
                                           SyncReport& report) {
-  wanted_ = compiler_.compile(
-      serves_affinity_ ? snapshot : without_affinity_.of(snapshot), context, excluded);
+  wanted_ = compiler_.compile(snapshot, context, excluded);
   if (!installed_) {
     held_.clear();
     installed_ = backend_.read(rules::Detail::kContents);
@@ -283,6 +302,64 @@ std::optional<ApplyError> Syncer::apply_without_held(SyncReport& report) {
     report.held = std::move(held);
   }
   return error;
+}
+
+/// Finds the service ports whose rules are refused and quarantines them. Each round programs all
+/// that is not under suspicion, so that the others are served even while the search goes on.
+std::optional<ApplyError> Syncer::isolate(const rules::Snapshot& snapshot,
+                                          const rules::Context& context,
+                                          ApplyError error,
+                                          SyncReport& report) {
+  while (error.service) {  // the backend knows whose rule it was
+    put_in_quarantine(snapshot, *error.service, error.message, report);
+    auto next = insist(snapshot, context, quarantined_names(), report);
+    if (!next || next->transient) {
+      return next;
+    }
+    if (next->service == error.service) {
+      return next;  // refused although it was left out: not its fault
+    }
+    error = std::move(*next);
+  }
+
+  Names suspects = written_services(rules::diff(backend_.read(rules::Detail::kContents), wanted_));
+  if (auto unrelated = attempt(snapshot, context, united(quarantined_names(), suspects), report)) {
+    return unrelated;
+  }
+  std::vector<std::vector<ServicePortName>> groups{{suspects.begin(), suspects.end()}};
+  while (!groups.empty()) {
+    const std::vector<ServicePortName> group = std::move(groups.back());
+    groups.pop_back();
+    for (const ServicePortName& name : group) {
+      suspects.erase(name);
+    }
+    const Names excluded = united(quarantined_names(), suspects);
+    auto refused = group.size() == 1 ? insist(snapshot, context, excluded, report)
+                                     : attempt(snapshot, context, excluded, report);
+    if (!refused) {
+      continue;
+    }
+    if (refused->transient) {
+      return refused;
+    }
+    if (group.size() == 1) {
+      put_in_quarantine(snapshot, group.front(), refused->message, report);
+      continue;
+    }
+    suspects.insert(group.begin(), group.end());
+    const auto middle = group.begin() + static_cast<std::ptrdiff_t>(group.size() / 2);
+    groups.emplace_back(middle, group.end());
+    groups.emplace_back(group.begin(), middle);
+  }
+  return attempt(snapshot, context, quarantined_names(), report);
+}
+
+void Syncer::put_in_quarantine(const rules::Snapshot& snapshot,
+                               const ServicePortName& name,
+                               const std::string& reason,
+                               SyncReport& report) {
+  quarantine_[name] = {find_port(snapshot, name), "the kernel refused its rules: " + reason};
+  report.quarantined.push_back(name);
 }
 
 std::optional<rules::Changes> Syncer::find_drift() {

@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "proxy/cluster/left_out.h"
-#include "proxy/sync/affinity.h"
 #include "proxy/tables/backend.h"
 #include "proxy/tables/held_chains.h"
 #include "rules/diff.h"
@@ -47,7 +46,7 @@ struct SyncReport {
   // By this sync; of a Service whose ports all are, the first.
   std::vector<rules::ServicePortName> quarantined;
   std::vector<HeldChain> held;  // found to be so by this sync
-  // Parts of the rules that the host cannot do, and that are left out since this sync.
+  // Parts of the base that the host cannot do, and that are left out since this sync.
   std::vector<std::string_view> done_without;
 };
 
@@ -81,10 +80,6 @@ class Syncer {
 
   const Quarantine& quarantine() const { return quarantine_; }
 
-  /// False once this host has been found to lack the match `recent`: Services are served without
-  /// session affinity then.
-  bool serves_affinity() const { return serves_affinity_; }
-
   /// What was last compiled; empty before the first sync.
   const rules::Ruleset& wanted() const { return wanted_; }
 
@@ -109,9 +104,6 @@ class Syncer {
                                     const rules::Context& context,
                                     ApplyError error,
                                     SyncReport& report);
-  std::optional<ApplyError> release_from_affinity(const rules::Snapshot& snapshot,
-                                                  const rules::Context& context,
-                                                  SyncReport& report);
   std::optional<ApplyError> apply_without_held(SyncReport& report);
   std::optional<ApplyError> try_everything(const rules::Snapshot& snapshot,
                                            const rules::Context& context,
@@ -134,8 +126,6 @@ class Syncer {
   Quarantine quarantine_;
   std::vector<HeldChain> held_;
   std::vector<std::size_t> done_without_;  // dispensable parts of the base
-  bool serves_affinity_ = true;
-  WithoutAffinity without_affinity_;
 };
 
 }  // namespace proxy

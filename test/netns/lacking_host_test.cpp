@@ -81,35 +81,6 @@ TEST_CASE("lacking host: without the match nfacct all is served but the counters
   CHECK_THAT(rules, !Contains("nfacct"));
 }
 
-TEST_CASE("lacking host: without the match recent a Service loses its session affinity, no more",
-          "[netns][lacking_host]") {
-  const test::NetworkNamespace space;
-  test::leave_hint_of_kubelet("nft");
-  const test::TemporaryFolder folder;
-  std::string cluster(kCluster);
-  cluster.replace(cluster.find("type: NodePort"), 14, "type: NodePort, sessionAffinity: ClientIP");
-  const std::string manifests = folder.write("cluster.yaml", cluster).string();
-  const std::string libraries = (folder.path() / "xtables").string();
-  shell("mkdir " + libraries + " && ln -s $(dirname $(find /usr/lib -name libxt_comment.so |" +
-        " head -1))/*.so " + libraries + " && rm " + libraries + "/libxt_recent.so");
-
-  const auto result =
-      proxy::run({.argv = {"sh",
-                           "-c",
-                           "XTABLES_LIBDIR=" + libraries + " exec " +
-                               command("run --once --iptables-backend=restore", manifests)}});
-
-  INFO(result.error);
-  CHECK(result.status == 0);
-  CHECK_THAT(result.error, !Contains("Sync failed") && !Contains("quarantined"));
-  CHECK(test::count(result.error, "session affinity by client IP (match recent)") == 1);
-  CHECK(test::count(result.error, "served without session affinity") == 1);
-  CHECK_THAT(result.error, Contains("shop/web"));
-  const std::string rules = shell("iptables-nft-save");
-  CHECK_THAT(rules, Contains("shop/web cluster IP") && Contains("10.244.0.1:8080"));
-  CHECK_THAT(rules, !Contains("-m recent"));
-}
-
 TEST_CASE("lacking host: a family without a usable table nat is left out, and the node is healthy",
           "[netns][lacking_host]") {
   const test::NetworkNamespace space;

@@ -125,7 +125,7 @@ TEST_CASE("program: one malformed Service is skipped by name and the rest is pro
 
   const ProcessResult result = iptproxy({"run", "--once", "--source", folder.path().string()});
 
-  CHECK(result.status == 1);
+  CHECK(result.status == 2);
   CHECK_THAT(result.error, Contains("shop/bad"));
   CHECK_THAT(result.error, Contains("spec.ports[0].port"));
   CHECK_THAT(save("nft"), Contains("\"shop/good has no endpoints\""));

@@ -199,7 +199,7 @@ TEST_CASE("translate: a bad port or endpoint is dropped by name and the rest sta
                     .port("zero", 0)
                     .port("odd", 1, "ICMP")
                     .port("good", 80)
-                    .addresses({"", "x\"y", "fd00::1", "10.0.0.1"})
+                    .addresses({"", "x\"y", "fd00::1", "127.0.0.1", "10.0.0.1"})
                     .trigger_time("yesterday")
                     .build();
   object.ports.push_back({.name = std::nullopt, .protocol = "TCP", .port = 1});
@@ -215,6 +215,7 @@ TEST_CASE("translate: a bad port or endpoint is dropped by name and the rest sta
             "EndpointSlice \"ns1/s\": endpoints[0] dropped: it has no address",
             "EndpointSlice \"ns1/s\": endpoints[1] \"x\\\"y\" dropped: not an IPv4 address",
             "EndpointSlice \"ns1/s\": endpoints[2] \"fd00::1\" dropped: not an IPv4 address",
+            "EndpointSlice \"ns1/s\": endpoints[3] \"127.0.0.1\" dropped: an address of each host",
             "EndpointSlice \"ns1/s\": annotation endpoints.kubernetes.io/last-change-trigger-time "
             "\"yesterday\" dropped: not an RFC 3339 time"});
   REQUIRE(kept);

@@ -24,24 +24,6 @@ Snapshot one_service() {
                          std::make_shared<const ServicePort>(std::move(port))}});
 }
 
-/// default/web, default/sticky with session affinity, and default/other.
-Snapshot three_services() {
-  std::vector<ServicePortEntry> entries;
-  for (const auto& [name, address] : {std::pair("web", "10.96.0.1"),
-                                      std::pair("sticky", "10.96.0.2"),
-                                      std::pair("other", "10.96.0.3")}) {
-    ServicePort port{.cluster_ip = *IpAddress::parse(address), .port = 80};
-    port.endpoints.push_back({.address = *SocketAddress::parse("10.244.1.1:8080")});
-    port.endpoints.push_back({.address = *SocketAddress::parse("10.244.1.2:8080")});
-    if (name == std::string("sticky")) {
-      port.client_ip_affinity = std::chrono::hours(3);
-    }
-    entries.emplace_back(ServicePortName{"default", name, "http", Protocol::kTcp},
-                         std::make_shared<const ServicePort>(std::move(port)));
-  }
-  return make_snapshot(Family::kIpv4, std::move(entries));
-}
-
 /// A kernel without the extension of which rules speak in these words.
 std::function<bool(const Rule&)> lacks(std::vector<std::string> words) {
   return [words = std::move(words)](const Rule& rule) {
@@ -105,50 +87,6 @@ TEST_CASE("syncer: a match of the base that the host lacks costs that match", "[
   CHECK(next.outcome != SyncReport::Outcome::kFailed);
   CHECK(next.done_without.empty());
   CHECK(!syncer.find_drift());
-}
-
-TEST_CASE("syncer: a host without the match recent serves without session affinity",
-          "[proxy][syncer]") {
-  const bool names_the_service = GENERATE(false, true);
-  // Beside it: nothing, counters that the host lacks, too, and a Service that it refuses.
-  const auto beside = GENERATE(as<std::string>(), "", "--nfacct-name", "10.96.0.3");
-  CAPTURE(names_the_service, beside);
-  test::FakeKernel kernel;
-  kernel.names_the_service = names_the_service;
-  kernel.refuses = lacks(beside.empty() ? std::vector<std::string>{"-m recent"}
-                                        : std::vector<std::string>{"-m recent", beside});
-  Syncer syncer(kernel);
-  CHECK(syncer.serves_affinity());
-
-  const SyncReport report = syncer.sync(three_services(), {});
-
-  CHECK(report.outcome == SyncReport::Outcome::kApplied);
-  CHECK_FALSE(syncer.serves_affinity());
-  CHECK(report.done_without.size() == (beside == "--nfacct-name" ? 2 : 1));
-  CHECK(report.quarantined.size() == (beside == "10.96.0.3" ? 1 : 0));
-  CHECK(syncer.quarantine().size() == report.quarantined.size());
-  const std::string text = all_rules(kernel);
-  CHECK(contains(text, "default/sticky:http cluster IP"));
-  CHECK(contains(text, "default/web:http cluster IP"));
-  CHECK(contains(text, "default/other:http cluster IP") == (beside != "10.96.0.3"));
-  CHECK_FALSE(contains(text, "-m recent"));
-
-  const SyncReport next = syncer.sync(three_services(), {});
-  CHECK(next.outcome != SyncReport::Outcome::kFailed);
-  CHECK(next.done_without.empty());
-  CHECK(!syncer.find_drift());
-}
-
-TEST_CASE("syncer: session affinity is kept where something else is refused", "[proxy][syncer]") {
-  test::FakeKernel kernel;
-  kernel.refuses = lacks({"10.96.0.3"});
-  Syncer syncer(kernel);
-
-  const SyncReport report = syncer.sync(three_services(), {});
-
-  CHECK(syncer.serves_affinity());
-  CHECK(report.quarantined.size() == 1);
-  CHECK(contains(all_rules(kernel), "-m recent"));
 }
 
 TEST_CASE("syncer: where nothing helps, nothing is left out", "[proxy][syncer]") {
