@@ -7,6 +7,7 @@
 #include "rules/bpf_program.h"
 #include "rules/iptc_entry.h"
 #include "rules/iptc_layout.h"
+#include "rules/protocol_number.h"
 
 namespace rules {
 
@@ -68,24 +69,6 @@ bool is_zero(Bytes bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](std::uint8_t byte) { return byte == 0; });
 }
 
-void read_protocol(unsigned number, Rule& rule) {
-  switch (number) {
-    case 0:
-      break;
-    case IPPROTO_TCP:
-      rule.protocol = Protocol::kTcp;
-      break;
-    case IPPROTO_UDP:
-      rule.protocol = Protocol::kUdp;
-      break;
-    case IPPROTO_SCTP:
-      rule.protocol = Protocol::kSctp;
-      break;
-    default:
-      rule.matches.emplace_back(OtherMatch{fmt::format("-p {}", number)});
-  }
-}
-
 /// The conditions of an entry's header, and whatever of it the vocabulary cannot express. Tells
 /// whether it goes to a chain (-g) instead of jumping there.
 template <typename Header>
@@ -120,7 +103,10 @@ bool read_conditions(const Header& header, Rule& rule) {
     rule.matches.emplace_back(
         OtherMatch{fmt::format("{}-o {}", negated ? "! " : "", name_in(header.outiface))});
   }
-  read_protocol(header.proto, rule);
+  rule.protocol = protocol_of(header.proto);
+  if (header.proto != 0 && !rule.protocol) {
+    rule.matches.emplace_back(OtherMatch{fmt::format("-p {}", header.proto)});
+  }
   // Set by IPv6 whenever a protocol is given; the same bit of IPv4 is about fragments.
   const int implied = std::is_same_v<Header, ip6t_ip6> ? IP6T_F_PROTO : 0;
   const int goes = std::is_same_v<Header, ip6t_ip6> ? IP6T_F_GOTO : IPT_F_GOTO;

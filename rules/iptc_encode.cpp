@@ -6,6 +6,7 @@
 #include "rules/bpf_program.h"
 #include "rules/iptc_entry.h"
 #include "rules/iptc_layout.h"
+#include "rules/protocol_number.h"
 
 namespace rules {
 
@@ -107,18 +108,6 @@ void write_interface(char (&name)[N], unsigned char (&mask)[N], std::string_view
   copy_name(name, text);
   const std::size_t compared = text.ends_with('+') ? text.size() - 1 : text.size() + 1;
   std::fill_n(mask, std::min(compared, N), static_cast<unsigned char>(0xff));
-}
-
-std::uint8_t number_of(Protocol protocol) {
-  switch (protocol) {
-    case Protocol::kTcp:
-      return IPPROTO_TCP;
-    case Protocol::kUdp:
-      return IPPROTO_UDP;
-    case Protocol::kSctp:
-      return IPPROTO_SCTP;
-  }
-  return 0;
 }
 
 /// The part that ipt_ip and ip6t_ip6 have in common.

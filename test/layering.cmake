@@ -4,7 +4,7 @@
 
 # Units of rules/, lowest first: a file includes only its own unit and units before it.
 set(rules_units
-    net bpf_program service address_clash rule target_chain connection_states key_tree topology rule_bound names rule_words text
+    net protocol_number bpf_program service address_clash rule target_chain connection_states key_tree topology rule_bound names rule_words text
     ruleset dispatch endpoint_tree compile installed shared_edit diff change_steps restore_text save_text tables
     table_changes flow packet_view foreign_match judge table_walk trace iptc_layout iptc_frame iptc_entry)
 

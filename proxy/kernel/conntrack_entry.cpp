@@ -11,6 +11,8 @@
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <netinet/in.h>
 
+#include "rules/protocol_number.h"
+
 namespace proxy {
 
 namespace {
@@ -91,19 +93,6 @@ Bytes attributes(const nlmsghdr* message) {
   return payload.subspan(std::min(payload.size(), sizeof(nfgenmsg)));
 }
 
-std::optional<rules::Protocol> known_protocol(std::uint8_t number) {
-  switch (number) {
-    case IPPROTO_TCP:
-      return rules::Protocol::kTcp;
-    case IPPROTO_UDP:
-      return rules::Protocol::kUdp;
-    case IPPROTO_SCTP:
-      return rules::Protocol::kSctp;
-    default:
-      return std::nullopt;
-  }
-}
-
 bool is_assured(Bytes status) {
   std::uint32_t bits = 0;
   std::memcpy(&bits, status.data(), std::min(status.size(), sizeof bits));
@@ -129,7 +118,7 @@ std::optional<Flow> read_flow(const nlmsghdr* message) {
     }
     return true;
   });
-  const auto protocol = known_protocol(original.protocol);
+  const auto protocol = rules::protocol_of(original.protocol);
   if (!protocol) {
     return std::nullopt;
   }

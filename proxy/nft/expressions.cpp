@@ -9,10 +9,10 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nf_tables_compat.h>
-#include <netinet/in.h>
 
 #include "proxy/nft/address_places.h"
 #include "rules/iptc_entry.h"
+#include "rules/protocol_number.h"
 
 namespace proxy {
 
@@ -30,18 +30,6 @@ std::array<std::uint8_t, sizeof(T)> bytes_of(const T& value) {
 
 Bytes bytes_of(std::string_view text) {
   return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
-}
-
-std::uint8_t number_of(rules::Protocol protocol) {
-  switch (protocol) {
-    case rules::Protocol::kTcp:
-      return IPPROTO_TCP;
-    case rules::Protocol::kUdp:
-      return IPPROTO_UDP;
-    case rules::Protocol::kSctp:
-      return IPPROTO_SCTP;
-  }
-  return 0;
 }
 
 /// The ports of TCP and UDP alone are expressions of nftables.

@@ -16,12 +16,12 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
-#include <netinet/in.h>
 
 #include "proxy/host/descriptor.h"
 #include "proxy/nft/address_places.h"
 #include "proxy/nft/sound_rule.h"
 #include "rules/iptc_entry.h"
+#include "rules/protocol_number.h"
 
 namespace proxy {
 
@@ -111,19 +111,6 @@ std::string interface_in(Bytes value) {
   return end == value.end() ? name + "+" : name;
 }
 
-std::optional<rules::Protocol> protocol_in(Bytes value) {
-  switch (value.empty() ? 0 : value.front()) {
-    case IPPROTO_TCP:
-      return rules::Protocol::kTcp;
-    case IPPROTO_UDP:
-      return rules::Protocol::kUdp;
-    case IPPROTO_SCTP:
-      return rules::Protocol::kSctp;
-    default:
-      return std::nullopt;
-  }
-}
-
 /// Reads a rule expression by expression, in their order.
 class ExpressionReader {
  public:
@@ -202,7 +189,7 @@ class ExpressionReader {
         if (rule_.protocol || negated || !operand.mask.empty()) {
           return false;
         }
-        rule_.protocol = protocol_in(value);
+        rule_.protocol = rules::protocol_of(value.empty() ? 0U : value.front());
         return rule_.protocol.has_value();
       case NFT_META_IIFNAME:
         if (rule_.in_interface || !operand.mask.empty()) {
