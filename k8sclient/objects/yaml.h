@@ -58,6 +58,9 @@ class YamlError : public std::runtime_error {
 /// that is not UTF-8. Throws YamlError; documents before the bad one are lost, too.
 std::vector<YamlNode> parse_yaml(std::string_view text, const YamlLimits& limits = {});
 
+/// The value of the first field of that name; null if `node` is null, no mapping or has none.
+const YamlNode* find_field(const YamlNode* node, std::string_view name);
+
 /// The node as compact JSON. Of duplicate fields all are written.
 std::string to_json(const YamlNode& node);
 

@@ -133,4 +133,13 @@ std::string to_yaml(const YamlNode& node) {
   return out + '\n';
 }
 
+const YamlNode* find_field(const YamlNode* node, std::string_view name) {
+  const auto* fields = node == nullptr ? nullptr : std::get_if<YamlNode::Mapping>(&node->value);
+  if (fields == nullptr) {
+    return nullptr;
+  }
+  const auto found = std::ranges::find(*fields, name, &YamlField::key);
+  return found == fields->end() ? nullptr : &found->value;
+}
+
 }  // namespace k8sclient

@@ -70,22 +70,11 @@ std::string review_of(const Access& request, std::string_view node_name) {
       .str();
 }
 
-/// Null if there is none.
-const k8sclient::YamlNode* field(const k8sclient::YamlNode* node, std::string_view name) {
-  const auto* fields =
-      node == nullptr ? nullptr : std::get_if<k8sclient::YamlNode::Mapping>(&node->value);
-  if (fields == nullptr) {
-    return nullptr;
-  }
-  const auto found = std::ranges::find(*fields, name, &k8sclient::YamlField::key);
-  return found == fields->end() ? nullptr : &found->value;
-}
-
 /// A SelfSubjectAccessReview with its status filled in. Throws if the answer is none.
 bool is_allowed(const std::string& answer) {
   const auto documents = k8sclient::parse_yaml(answer);  // JSON is YAML
-  const auto* allowed =
-      field(field(documents.empty() ? nullptr : &documents[0], "status"), "allowed");
+  const auto* allowed = k8sclient::find_field(
+      k8sclient::find_field(documents.empty() ? nullptr : &documents[0], "status"), "allowed");
   const auto* value = allowed == nullptr ? nullptr : std::get_if<bool>(&allowed->value);
   if (value == nullptr) {
     throw std::runtime_error("the answer says nothing about it (status.allowed is missing)");
@@ -103,7 +92,8 @@ Finding no_answer(std::string_view what, const std::exception& error) {
 
 Finding check_version(const GetJson& get) {
   const auto documents = k8sclient::parse_yaml(get("/version"));
-  const auto* version = field(documents.empty() ? nullptr : &documents[0], "gitVersion");
+  const auto* version =
+      k8sclient::find_field(documents.empty() ? nullptr : &documents[0], "gitVersion");
   const auto* text = version == nullptr ? nullptr : std::get_if<std::string>(&version->value);
   return {Level::kOk,
           "API server",

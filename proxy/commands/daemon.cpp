@@ -18,16 +18,6 @@ namespace {
 
 using k8sclient::YamlNode;
 
-/// A field of a JSON object; null if there is none.
-const YamlNode* field_of(const YamlNode& node, std::string_view name) {
-  const auto* fields = std::get_if<YamlNode::Mapping>(&node.value);
-  if (fields == nullptr) {
-    return nullptr;
-  }
-  const auto found = std::ranges::find(*fields, name, &k8sclient::YamlField::key);
-  return found == fields->end() ? nullptr : &found->value;
-}
-
 std::string text_of(const YamlNode* node) {
   const auto* text = node == nullptr ? nullptr : std::get_if<std::string>(&node->value);
   return text == nullptr ? std::string() : *text;
@@ -35,10 +25,11 @@ std::string text_of(const YamlNode* node) {
 
 /// What the daemon has besides the KubeProxyConfiguration (own_json()).
 void read_own(const YamlNode& node, Config& config) {
-  config.master = text_of(field_of(node, "master"));
-  config.iptables_layout = rules::parse_layout(text_of(field_of(node, "iptablesLayout")))
-                               .value_or(rules::Layout::kKubeProxy);
-  const YamlNode* sources = field_of(node, "sources");
+  config.master = text_of(k8sclient::find_field(&node, "master"));
+  config.iptables_layout =
+      rules::parse_layout(text_of(k8sclient::find_field(&node, "iptablesLayout")))
+          .value_or(rules::Layout::kKubeProxy);
+  const YamlNode* sources = k8sclient::find_field(&node, "sources");
   const auto* items =
       sources == nullptr ? nullptr : std::get_if<YamlNode::Sequence>(&sources->value);
   if (items != nullptr) {
@@ -69,7 +60,8 @@ std::optional<Config> configuration_in(std::string_view configz, const Config& o
   try {
     const auto documents = k8sclient::parse_yaml(configz);
     const YamlNode* fields =
-        documents.empty() ? nullptr : field_of(documents.front(), "kubeproxy.config.k8s.io");
+        documents.empty() ? nullptr
+                          : k8sclient::find_field(&documents.front(), "kubeproxy.config.k8s.io");
     if (fields == nullptr) {
       return std::nullopt;
     }
@@ -77,7 +69,7 @@ std::optional<Config> configuration_in(std::string_view configz, const Config& o
     if (!said.errors.empty()) {
       return std::nullopt;
     }
-    if (const YamlNode* own_part = field_of(documents.front(), "iptproxy")) {
+    if (const YamlNode* own_part = k8sclient::find_field(&documents.front(), "iptproxy")) {
       read_own(*own_part, said.config);
     }
     said.config.config_file.clear();

@@ -21,14 +21,7 @@ class View {
  public:
   explicit View(const YamlNode* node) : node_(node) {}
 
-  View operator[](std::string_view name) const {
-    const auto* fields = value<YamlNode::Mapping>();
-    if (fields == nullptr) {
-      return View(nullptr);
-    }
-    const auto found = std::ranges::find(*fields, name, &k8sclient::YamlField::key);
-    return View(found == fields->end() ? nullptr : &found->value);
-  }
+  View operator[](std::string_view name) const { return View(k8sclient::find_field(node_, name)); }
 
   explicit operator bool() const { return node_ != nullptr; }
 
