@@ -46,6 +46,11 @@ class Rig {
         k8sclient::Event<k8sclient::Service>(Listed<k8sclient::Service>{std::move(services)}));
   }
 
+  void change(k8sclient::Service service) {
+    store.apply(
+        k8sclient::Event<k8sclient::Service>(Changed<k8sclient::Service>{std::move(service)}));
+  }
+
   void start() {
     thread_ = std::jthread([this](std::stop_token stop) {
       Worker worker(Family::kIpv4,
@@ -173,8 +178,7 @@ TEST_CASE("worker: it syncs once the lists are complete, and again after each ch
   REQUIRE(rig.await_syncs(1));
   CHECK(rig.report(0).outcome == SyncReport::Outcome::kApplied);
 
-  rig.store.apply(
-      k8sclient::Event<k8sclient::Service>(Changed<k8sclient::Service>{service("b", "10.96.0.2")}));
+  rig.change(service("b", "10.96.0.2"));
   REQUIRE(rig.await_syncs(2));
   CHECK(rig.report(1).outcome == SyncReport::Outcome::kApplied);
   CHECK(rig.report(1).filter_rules_written == 1);
@@ -212,8 +216,7 @@ TEST_CASE("worker: it goes on when those who follow its syncs fail", "[proxy][wo
   rig.start();
   REQUIRE(rig.await_syncs(1));
 
-  rig.store.apply(
-      k8sclient::Event<k8sclient::Service>(Changed<k8sclient::Service>{service("b", "10.96.0.2")}));
+  rig.change(service("b", "10.96.0.2"));
 
   REQUIRE(rig.await_syncs(2));
   CHECK(rig.report(1).outcome == SyncReport::Outcome::kApplied);
@@ -319,8 +322,7 @@ TEST_CASE("worker: it says when the rules had been away", "[proxy][worker]") {
   rig.list({service("a", "10.96.0.1")});
   rig.start();
   REQUIRE(rig.await_syncs(1));
-  rig.store.apply(
-      k8sclient::Event<k8sclient::Service>(Changed<k8sclient::Service>{service("b", "10.96.0.2")}));
+  rig.change(service("b", "10.96.0.2"));
   REQUIRE(rig.await_syncs(2));
   rig.meddle_with([&](test::FakeKernel& kernel) {
     kernel.chains[{Table::kNat, ChainName("PREROUTING")}].clear();
