@@ -52,7 +52,7 @@ set(quarantined
     "^spdlog/<-^(k8sclient/watch/reflector|proxy/log/logging).cpp$"
     "^CLI/<-^(bench/.*|proxy/(commands/command_(line|table)|config/flags_parser)).cpp$"
     "^prometheus/<-^proxy/report/metric[a-z_]*.cpp$"
-    "^(libmnl|libnetfilter_conntrack|libnftnl)/<-^proxy/(kernel/(conntrack|conntrack_entry|nfacct|nfnetlink|nftables_mode).cpp|nft/)"
+    "^(libmnl|libnetfilter_conntrack)/<-^proxy/(kernel/(conntrack|conntrack_entry|nfacct|nfnetlink|nftables_mode).cpp|nft/)"
     "^libiptc/<-^proxy/legacy/(iptc|xtables)[a-z_]*.cpp$"
     "^linux/netfilter<-^(rules/iptc_layout.h|proxy/kernel/(conntrack|conntrack_entry|nfacct|nfnetlink|nftables_mode).cpp|proxy/nft/|proxy/legacy/(iptc|xtables)_[a-z]*.cpp)")
 

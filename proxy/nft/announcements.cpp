@@ -10,6 +10,7 @@
 #include <linux/netfilter/nfnetlink.h>
 
 #include "proxy/host/address_family.h"
+#include "proxy/nft/attributes.h"
 #include "proxy/nft/generation.h"
 #include "proxy/nft/place.h"
 #include "rules/installed.h"
@@ -37,15 +38,7 @@ ChangedChains changes_of_ours(const NftPlace& place) {
 }
 
 bool is_committed_by_own_program(const nlmsghdr* commit) {
-  std::string_view program;
-  const auto take = [](const nlattr* attribute, void* data) {
-    if (mnl_attr_get_type(attribute) == NFTA_GEN_PROC_NAME &&
-        mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) == 0) {
-      *static_cast<std::string_view*>(data) = mnl_attr_get_str(attribute);
-    }
-    return MNL_CB_OK;
-  };
-  mnl_attr_parse(commit, sizeof(nfgenmsg), take, &program);
+  const auto program = NftAttributes(commit).text(NFTA_GEN_PROC_NAME).value_or("");
   return std::find(kOwnPrograms.begin(), kOwnPrograms.end(), program) != kOwnPrograms.end();
 }
 

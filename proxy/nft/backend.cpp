@@ -45,8 +45,7 @@ const NftBatch::Removal* find_handles(NftBatch& batch,
     Handles& handles = found[removal.chain];
     socket.ask(rules_of_chain(family, to_string(removal.chain.table), removal.chain.name.view()),
                [&](const nlmsghdr* message) {
-                 const NftRule rule = parse_nft_rule(message);
-                 handles[digest(read_nft_rule(*rule, family))].push_back(handle_of(*rule));
+                 handles[digest(read_nft_rule(message, family))].push_back(handle_of(message));
                });
     for (auto& [rule, equal] : handles) {
       std::reverse(equal.begin(), equal.end());

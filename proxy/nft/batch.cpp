@@ -146,13 +146,11 @@ bool NftBatchWriter::flush() {
 std::string describe_message(const nlmsghdr& message, rules::Family family) {
   const auto [table, chain] = place_in(&message);
   switch (message.nlmsg_type & 0xff) {
-    case NFT_MSG_NEWRULE: {
-      const NftRule rule = parse_nft_rule(&message);
+    case NFT_MSG_NEWRULE:
       return fmt::format("rule in {} {}: {}",
                          table,
                          chain,
-                         rules::to_string(read_nft_rule(*rule, family), family));
-    }
+                         rules::to_string(read_nft_rule(&message, family), family));
     case NFT_MSG_DELRULE:
       return fmt::format("removal of rules in {} {}", table, chain);
     case NFT_MSG_DELCHAIN:

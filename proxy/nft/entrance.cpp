@@ -26,20 +26,19 @@ bool read_chain(NfnetlinkSocket& socket,
   std::vector<rules::ChainName> tree;
   const NfnetlinkOutcome outcome =
       socket.ask(rules_of_chain(family, "nat", chain), [&](const nlmsghdr* message) {
-        const NftRule rule = parse_nft_rule(message);
-        const auto next = chain_after(*rule);
+        const auto next = chain_after(message);
         if (!next) {
           return;
         }
         // Handles are new when a rule is written again; what the rule says is not.
-        const rules::Rule words = read_nft_rule(*rule, family);
+        const rules::Rule words = read_nft_rule(message, family);
         if (rules::leads_on(words)) {
           tree.push_back(*next);
           return;
         }
         found.push_back({.rule = static_cast<std::uint64_t>(rules::digest(words)),
                          .chain = *next,
-                         .counter = counter_of(*rule)});
+                         .counter = counter_of(message)});
       });
   if (outcome.error != 0 && outcome.error != ENOENT) {  // which is no such table, or chain
     throw std::system_error(outcome.error, std::generic_category(), "cannot read nftables rules");

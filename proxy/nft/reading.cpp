@@ -3,19 +3,17 @@
 #include <algorithm>
 #include <cerrno>
 #include <future>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <thread>
 
 #include <libmnl/libmnl.h>
-#include <libnftnl/chain.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 
-#include "proxy/host/descriptor.h"
+#include "proxy/nft/attributes.h"
 #include "proxy/nft/rule.h"
 
 namespace proxy {
@@ -141,7 +139,7 @@ std::size_t NftReader::read_part(NfnetlinkSocket& socket, Part& part) {
         const auto now = generation_of(message);
         part.is_consistent = part.is_consistent && (!part.generation || *part.generation == now);
         part.generation = now;
-        part.rules.emplace_back(index, read_nft_rule(*parse_nft_rule(message), family_));
+        part.rules.emplace_back(index, read_nft_rule(message, family_));
         if (part.rules.size() >= kMostRulesHeld) {
           hand_over(part);
         }
@@ -193,20 +191,16 @@ void NftReader::note_generation(std::uint16_t generation) {
 }
 
 void NftReader::take_chain(const nlmsghdr* message) {
-  const std::unique_ptr<nftnl_chain, decltype(&nftnl_chain_free)> chain(nftnl_chain_alloc(),
-                                                                        &nftnl_chain_free);
-  if (!chain || nftnl_chain_nlmsg_parse(message, chain.get()) < 0) {
-    throw_errno("cannot read a chain of nftables");
-  }
-  const char* table = nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_TABLE);
-  const char* name = nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME);
-  const auto id = table != nullptr && name != nullptr ? place(table, name) : std::nullopt;
+  const NftAttributes chain(message);
+  const auto table = chain.text(NFTA_CHAIN_TABLE);
+  const auto name = chain.text(NFTA_CHAIN_NAME);
+  const auto id = table && name ? place(*table, *name) : std::nullopt;
   if (!id || !found_.wants(*id)) {
     return;
   }
   std::optional<Policy> policy;
-  if (nftnl_chain_is_set(chain.get(), NFTNL_CHAIN_HOOKNUM)) {
-    const bool drops = nftnl_chain_get_u32(chain.get(), NFTNL_CHAIN_POLICY) == NF_DROP;
+  if (chain.nest(NFTA_CHAIN_HOOK).contains(NFTA_HOOK_HOOKNUM)) {
+    const bool drops = chain.number(NFTA_CHAIN_POLICY) == NF_DROP;
     policy = drops ? Policy::kDrop : Policy::kAccept;
   }
   found_.chain(*id, policy);

@@ -2,24 +2,21 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstring>
 #include <optional>
-#include <span>
 #include <string>
 #include <utility>
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
-#include <libmnl/libmnl.h>
-#include <libnftnl/expr.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nf_tables_compat.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
 
-#include "proxy/host/descriptor.h"
 #include "proxy/nft/address_places.h"
-#include "proxy/nft/sound_rule.h"
+#include "proxy/nft/attributes.h"
 #include "rules/iptc_entry.h"
 #include "rules/protocol_number.h"
 
@@ -30,33 +27,32 @@ namespace {
 using rules::OtherMatch;
 using rules::OtherTarget;
 using rules::Rule;
-using Bytes = std::span<const std::uint8_t>;
+using Bytes = NftAttributes::Bytes;
 
-/// Calls `visit` for each expression of the rule.
+/// One expression of a rule; its name is empty if it has none.
+struct Expression {
+  std::string_view name;
+  NftAttributes data;
+};
+
+/// Calls `visit` for each expression of the rule, in their order.
 template <typename Visit>
-void for_each_expression(const nftnl_rule& rule, Visit visit) {
-  const auto call = [](nftnl_expr* expression, void* data) {
-    (*static_cast<Visit*>(data))(static_cast<const nftnl_expr*>(expression));
-    return 0;
-  };
-  // libnftnl does not take a const rule here, and does not change it.
-  nftnl_expr_foreach(const_cast<nftnl_rule*>(&rule), call, &visit);
+void for_each_expression(const nlmsghdr* rule, Visit visit) {
+  NftAttributes(rule)
+      .nest(NFTA_RULE_EXPRESSIONS)
+      .for_each(NFTA_LIST_ELEM, [&](const NftAttributes& expression) {
+        visit(Expression{.name = expression.text(NFTA_EXPR_NAME).value_or(""),
+                         .data = expression.nest(NFTA_EXPR_DATA)});
+      });
 }
 
-/// Empty if it is missing.
-std::string_view text_of(const nftnl_expr* expression, std::uint16_t attribute) {
-  const char* text = nftnl_expr_get_str(expression, attribute);
-  return text != nullptr ? text : "";
+/// The bytes that an expression compares with, or the like.
+Bytes value_of(const Expression& expression, int attribute) {
+  return expression.data.nest(attribute).bytes(NFTA_DATA_VALUE);
 }
 
-std::string_view name_of(const nftnl_expr* expression) {
-  return text_of(expression, NFTNL_EXPR_NAME);
-}
-
-Bytes bytes_of(const nftnl_expr* expression, std::uint16_t attribute) {
-  std::uint32_t size = 0;
-  const void* data = nftnl_expr_get(expression, attribute, &size);
-  return {static_cast<const std::uint8_t*>(data), data == nullptr ? 0 : size};
+NftAttributes verdict_of(const Expression& expression) {
+  return expression.data.nest(NFTA_IMMEDIATE_DATA).nest(NFTA_DATA_VERDICT);
 }
 
 std::uint32_t word_in(Bytes bytes) {
@@ -74,16 +70,29 @@ struct Operand {
   Bytes mask;               // empty if all bits count
 };
 
-Operand load_payload(const nftnl_expr* expression) {
-  const auto base = nftnl_expr_get_u32(expression, NFTNL_EXPR_PAYLOAD_BASE);
-  Operand operand{.place = nftnl_expr_get_u32(expression, NFTNL_EXPR_PAYLOAD_OFFSET),
-                  .size = nftnl_expr_get_u32(expression, NFTNL_EXPR_PAYLOAD_LEN)};
-  if (!nftnl_expr_is_set(expression, NFTNL_EXPR_PAYLOAD_SREG)) {
-    operand.kind = base == NFT_PAYLOAD_NETWORK_HEADER     ? Operand::Kind::kNetwork
-                   : base == NFT_PAYLOAD_TRANSPORT_HEADER ? Operand::Kind::kTransport
-                                                          : Operand::Kind::kUnknown;
+Operand load_payload(const Expression& payload) {
+  const auto base = payload.data.number(NFTA_PAYLOAD_BASE);
+  const auto offset = payload.data.number(NFTA_PAYLOAD_OFFSET);
+  const auto size = payload.data.number(NFTA_PAYLOAD_LEN);
+  if (!base || !offset || !size) {
+    return {};
   }
-  return operand;
+  return {.kind = *base == NFT_PAYLOAD_NETWORK_HEADER     ? Operand::Kind::kNetwork
+                  : *base == NFT_PAYLOAD_TRANSPORT_HEADER ? Operand::Kind::kTransport
+                                                          : Operand::Kind::kUnknown,
+          .place = *offset,
+          .size = *size};
+}
+
+Operand load_meta(const Expression& meta) {
+  const auto key = meta.data.number(NFTA_META_KEY);
+  return key ? Operand{.kind = Operand::Kind::kMeta, .place = *key} : Operand{};
+}
+
+/// Of the packet, or of what goes with it.
+bool is_write(const Expression& expression) {
+  return (expression.name == "payload" && expression.data.contains(NFTA_PAYLOAD_SREG)) ||
+         (expression.name == "meta" && expression.data.contains(NFTA_META_SREG));
 }
 
 /// A prefix of whole bytes is compared as such, another one under a mask.
@@ -116,13 +125,14 @@ class ExpressionReader {
  public:
   explicit ExpressionReader(rules::Family family) : family_(family) {}
 
-  void read(const nftnl_expr* expression) {
-    const std::string_view name = name_of(expression);
-    if (name == "payload") {
+  void read(const Expression& expression) {
+    const std::string_view name = expression.name;
+    if (is_write(expression)) {
+      add_unknown(name);
+    } else if (name == "payload") {
       operand_ = load_payload(expression);
     } else if (name == "meta") {
-      operand_ = {.kind = Operand::Kind::kMeta,
-                  .place = nftnl_expr_get_u32(expression, NFTNL_EXPR_META_KEY)};
+      operand_ = load_meta(expression);
     } else if (name == "bitwise") {
       mask(expression);
     } else if (name == "cmp") {
@@ -130,17 +140,9 @@ class ExpressionReader {
     } else if (name == "range") {
       take_port_range(expression);
     } else if (name == "match") {
-      rule_.matches.push_back(
-          rules::decode_match(text_of(expression, NFTNL_EXPR_MT_NAME),
-                              static_cast<int>(nftnl_expr_get_u32(expression, NFTNL_EXPR_MT_REV)),
-                              bytes_of(expression, NFTNL_EXPR_MT_INFO),
-                              family_));
+      take_match(expression);
     } else if (name == "target") {
-      rule_.target =
-          rules::decode_target(text_of(expression, NFTNL_EXPR_TG_NAME),
-                               static_cast<int>(nftnl_expr_get_u32(expression, NFTNL_EXPR_TG_REV)),
-                               bytes_of(expression, NFTNL_EXPR_TG_INFO),
-                               family_);
+      take_target(expression);
     } else if (name == "immediate") {
       take_verdict(expression);
     } else if (name != "counter") {
@@ -155,18 +157,38 @@ class ExpressionReader {
     rule_.matches.emplace_back(OtherMatch{fmt::format("-m nft-{}", what)});
   }
 
-  void mask(const nftnl_expr* expression) {
-    const Bytes flipped = bytes_of(expression, NFTNL_EXPR_BITWISE_XOR);
-    operand_.mask = bytes_of(expression, NFTNL_EXPR_BITWISE_MASK);
+  void take_match(const Expression& expression) {
+    const auto name = expression.data.text(NFTA_MATCH_NAME);
+    const auto revision = expression.data.number(NFTA_MATCH_REV);
+    if (!name || !revision) {
+      return add_unknown("match");
+    }
+    rule_.matches.push_back(rules::decode_match(
+        *name, static_cast<int>(*revision), expression.data.bytes(NFTA_MATCH_INFO), family_));
+  }
+
+  void take_target(const Expression& expression) {
+    const auto name = expression.data.text(NFTA_TARGET_NAME);
+    const auto revision = expression.data.number(NFTA_TARGET_REV);
+    if (!name || !revision) {
+      return add_unknown("target");
+    }
+    rule_.target = rules::decode_target(
+        *name, static_cast<int>(*revision), expression.data.bytes(NFTA_TARGET_INFO), family_);
+  }
+
+  void mask(const Expression& expression) {
+    const Bytes flipped = value_of(expression, NFTA_BITWISE_XOR);
+    operand_.mask = value_of(expression, NFTA_BITWISE_MASK);
     if (operand_.mask.empty() ||
         std::any_of(flipped.begin(), flipped.end(), [](std::uint8_t byte) { return byte != 0; })) {
       operand_ = {};
     }
   }
 
-  void compare(const nftnl_expr* expression) {
-    const auto operation = nftnl_expr_get_u32(expression, NFTNL_EXPR_CMP_OP);
-    const Bytes value = bytes_of(expression, NFTNL_EXPR_CMP_DATA);
+  void compare(const Expression& expression) {
+    const auto operation = expression.data.number(NFTA_CMP_OP);
+    const Bytes value = value_of(expression, NFTA_CMP_DATA);
     const bool negated = operation == NFT_CMP_NEQ;
     const Operand operand = std::exchange(operand_, {});
     if (operation == NFT_CMP_LTE && take_ports_up_to(operand, value)) {
@@ -245,14 +267,14 @@ class ExpressionReader {
     return true;
   }
 
-  void take_port_range(const nftnl_expr* expression) {
-    const Bytes from = bytes_of(expression, NFTNL_EXPR_RANGE_FROM_DATA);
-    const Bytes to = bytes_of(expression, NFTNL_EXPR_RANGE_TO_DATA);
+  void take_port_range(const Expression& expression) {
+    const Bytes from = value_of(expression, NFTA_RANGE_FROM_DATA);
+    const Bytes to = value_of(expression, NFTA_RANGE_TO_DATA);
     const Operand operand = std::exchange(operand_, {});
     std::uint16_t first = 0;
     std::uint16_t last = 0;
-    if (nftnl_expr_get_u32(expression, NFTNL_EXPR_RANGE_OP) != NFT_RANGE_EQ ||
-        !is_destination_port(operand) || from.size() < sizeof first || to.size() < sizeof last) {
+    if (expression.data.number(NFTA_RANGE_OP) != NFT_RANGE_EQ || !is_destination_port(operand) ||
+        from.size() < sizeof first || to.size() < sizeof last) {
       return add_unknown("range");
     }
     std::memcpy(&first, from.data(), sizeof first);
@@ -272,14 +294,14 @@ class ExpressionReader {
     return OtherTarget{fmt::format("-j nft-{} {}", verdict, chain)};
   }
 
-  void take_verdict(const nftnl_expr* expression) {
-    if (!nftnl_expr_is_set(expression, NFTNL_EXPR_IMM_VERDICT)) {
+  void take_verdict(const Expression& expression) {
+    const NftAttributes verdict = verdict_of(expression);
+    const auto code = verdict.number(NFTA_VERDICT_CODE);
+    if (!code) {
       return add_unknown("immediate");
     }
-    // A verdict is signed, though libnftnl has it unsigned.
-    const int verdict = static_cast<int>(nftnl_expr_get_u32(expression, NFTNL_EXPR_IMM_VERDICT));
-    const std::string_view chain = text_of(expression, NFTNL_EXPR_IMM_CHAIN);
-    switch (verdict) {
+    const std::string_view chain = verdict.text(NFTA_VERDICT_CHAIN).value_or("");
+    switch (const int kind = static_cast<int>(*code); kind) {
       case NF_ACCEPT:
         rule_.target = rules::Accept{};
         break;
@@ -294,13 +316,13 @@ class ExpressionReader {
           rule_.target = rules::Jump{rules::ChainName(chain)};
           break;
         }
-        rule_.target = unknown_verdict(verdict, chain);
+        rule_.target = unknown_verdict(kind, chain);
         break;
       case NFT_GOTO:
         rule_.target = OtherTarget{fmt::format("-g {}", chain)};
         break;
       default:
-        rule_.target = unknown_verdict(verdict, chain);
+        rule_.target = unknown_verdict(kind, chain);
     }
   }
 
@@ -322,47 +344,37 @@ NfnetlinkRequest rules_of_chain(rules::Family family,
       .strings = {{NFTA_RULE_TABLE, std::string(table)}, {NFTA_RULE_CHAIN, std::string(chain)}}};
 }
 
-NftRule parse_nft_rule(const nlmsghdr* message) {
-  if (!is_sound_rule(message)) {
-    errno = EBADMSG;
-    throw_errno("cannot read a rule of nftables");
-  }
-  std::unique_ptr<nftnl_rule, void (*)(const nftnl_rule*)> rule(nftnl_rule_alloc(),
-                                                                &nftnl_rule_free);
-  if (!rule || nftnl_rule_nlmsg_parse(message, rule.get()) < 0) {
-    throw_errno("cannot read a rule of nftables");
-  }
-  return rule;
+std::uint64_t handle_of(const nlmsghdr* rule) {
+  return NftAttributes(rule).long_number(NFTA_RULE_HANDLE).value_or(0);
 }
 
-std::uint64_t handle_of(const nftnl_rule& rule) {
-  return nftnl_rule_get_u64(&rule, NFTNL_RULE_HANDLE);
-}
-
-Counter counter_of(const nftnl_rule& rule) {
+Counter counter_of(const nlmsghdr* rule) {
   Counter counter;
-  for_each_expression(rule, [&](const nftnl_expr* expression) {
-    if (name_of(expression) == "counter") {
-      counter = {.packets = nftnl_expr_get_u64(expression, NFTNL_EXPR_CTR_PACKETS),
-                 .bytes = nftnl_expr_get_u64(expression, NFTNL_EXPR_CTR_BYTES)};
+  for_each_expression(rule, [&](const Expression& expression) {
+    if (expression.name == "counter") {
+      counter = {.packets = expression.data.long_number(NFTA_COUNTER_PACKETS).value_or(0),
+                 .bytes = expression.data.long_number(NFTA_COUNTER_BYTES).value_or(0)};
     }
   });
   return counter;
 }
 
-std::optional<rules::ChainName> chain_after(const nftnl_rule& rule) {
+std::optional<rules::ChainName> chain_after(const nlmsghdr* rule) {
   std::optional<rules::ChainName> next;
-  for_each_expression(rule, [&](const nftnl_expr* expression) {
-    if (name_of(expression) == "immediate" && nftnl_expr_is_set(expression, NFTNL_EXPR_IMM_CHAIN)) {
-      next = rules::ChainName(text_of(expression, NFTNL_EXPR_IMM_CHAIN));
+  for_each_expression(rule, [&](const Expression& expression) {
+    if (expression.name != "immediate") {
+      return;
+    }
+    if (const auto chain = verdict_of(expression).text(NFTA_VERDICT_CHAIN)) {
+      next = rules::ChainName(*chain);
     }
   });
   return next;
 }
 
-Rule read_nft_rule(const nftnl_rule& rule, rules::Family family) {
+Rule read_nft_rule(const nlmsghdr* rule, rules::Family family) {
   ExpressionReader reader(family);
-  for_each_expression(rule, [&](const nftnl_expr* expression) { reader.read(expression); });
+  for_each_expression(rule, [&](const Expression& expression) { reader.read(expression); });
   return std::move(reader).finish();
 }
 
