@@ -13,10 +13,14 @@ namespace {
 constexpr std::string_view kStyle = R"(
 :root { color-scheme: light dark; --text: #1c2024; --dim: #667079; --page: #fff; --line: #e0e4e8;
   --legacy: #1668c7; --nft: #b35900; --compact-legacy: #0a8270; --compact-nft: #7b4bc4;
+  --programs-legacy: #5a6570; --programs-nft: #6b7a00;
+  --programs-compact-legacy: #7a4a2b; --programs-compact-nft: #c2349f;
   --rival: #b3264e; --good: #1a7f37; --bad: #c4212f; }
 @media (prefers-color-scheme: dark) { :root { --text: #e4e8ec; --dim: #98a2ad; --page: #14171a;
   --line: #30363c; --legacy: #6cb0ff; --nft: #ffa657; --compact-legacy: #4fd1bb;
-  --compact-nft: #c3a0ff; --rival: #ff7a9c; --good: #4cc26a;
+  --compact-nft: #c3a0ff; --programs-legacy: #a9b4c0; --programs-nft: #c6d64a;
+  --programs-compact-legacy: #d9a77f; --programs-compact-nft: #ff9be8;
+  --rival: #ff7a9c; --good: #4cc26a;
   --bad: #ff7b72; } }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--text); background: var(--page);
   max-width: 76rem; margin: 2rem auto; padding: 0 1rem; }
@@ -27,6 +31,9 @@ svg text.title { font-size: 13px; font-weight: 600; fill: var(--text); }
 svg .scale { stroke: var(--line); } polyline { fill: none; stroke-width: 2; }
 .legacy { --ink: var(--legacy); } .nft { --ink: var(--nft); }
 .compact.legacy { --ink: var(--compact-legacy); } .compact.nft { --ink: var(--compact-nft); }
+.programs.legacy { --ink: var(--programs-legacy); } .programs.nft { --ink: var(--programs-nft); }
+.programs.compact.legacy { --ink: var(--programs-compact-legacy); }
+.programs.compact.nft { --ink: var(--programs-compact-nft); }
 .rival.legacy, .rival.nft { --ink: var(--rival); } .bare { opacity: .55; }
 g polyline, .spread { stroke: var(--ink); } g circle, g rect { fill: var(--ink); }
 svg rect { opacity: .75; } svg .spread { stroke-width: 2; } svg rect + .spread { stroke: var(--text); }

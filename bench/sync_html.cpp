@@ -23,8 +23,11 @@ std::string style_of(const Figures& figures) {
   const char* kind = figures.subject == Subject::kKubeProxy  ? "rival "
                      : figures.subject == Subject::kIptproxy ? "daemon "
                                                              : "";
+  const bool by_programs = figures.way == Way::kRestoreLegacy || figures.way == Way::kRestoreNft;
+  const bool is_rival = figures.subject == Subject::kKubeProxy;  // it has no other way
+  const char* programs = by_programs && !is_rival ? "programs " : "";
   const char* layout = figures.layout == rules::Layout::kCompact ? "compact " : "";
-  return fmt::format("{}{}{}", kind, layout, variant_of(figures.way));
+  return fmt::format("{}{}{}{}", kind, programs, layout, variant_of(figures.way));
 }
 
 PlotPoint point_of(const Quantiles& time) {

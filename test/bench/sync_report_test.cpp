@@ -1,6 +1,9 @@
 #include "bench/sync_report.h"
 
+#include <map>
 #include <regex>
+#include <set>
+#include <sstream>
 
 #include <catch2/catch.hpp>
 #include <simdjson.h>
@@ -45,6 +48,39 @@ Report example() {
   rival[Event::kOneEndpoint] = time(494);
   rival.rss_bytes = 160'000'000;
   return report_of({syncer, figures(Subject::kIptproxy, Way::kLibiptc, {100, 10}), rival});
+}
+
+std::set<std::string> words_of(std::string text, char separator) {
+  std::replace(text.begin(), text.end(), separator, ' ');
+  std::istringstream words(text);
+  return {std::istream_iterator<std::string>(words), {}};
+}
+
+/// As a browser finds it: of the rules whose classes an element has all, that with the most counts.
+std::string ink_of(const std::string& page, const std::string& classes) {
+  static const std::regex rule(R"(((?:\.[a-z]+)+) \{ --ink: var\(--([a-z-]+)\); \})");
+  const std::set<std::string> has = words_of(classes, ' ');
+  std::string ink;
+  std::size_t most = 0;
+  for (std::sregex_iterator found(page.begin(), page.end(), rule), end; found != end; ++found) {
+    const std::set<std::string> wants = words_of((*found)[1], '.');
+    if (wants.size() >= most && std::includes(has.begin(), has.end(), wants.begin(), wants.end())) {
+      most = wants.size();
+      ink = (*found)[2];
+    }
+  }
+  return ink;
+}
+
+/// What the style sheet defines an ink as: for a light page, then for a dark one.
+std::vector<std::string> colours_of(const std::string& page, const std::string& ink) {
+  const std::regex definition(" --" + ink + ": (#[0-9a-f]{6});");
+  std::vector<std::string> colours;
+  for (std::sregex_iterator found(page.begin(), page.end(), definition), end; found != end;
+       ++found) {
+    colours.push_back((*found)[1]);
+  }
+  return colours;
 }
 
 const Judgement& judgement(const std::vector<Judgement>& all, const std::string& what) {
@@ -149,6 +185,33 @@ TEST_CASE("report: the page refers to nothing outside of it and shows no code of
   CHECK_THAT(page, !Contains("<script") && !Contains("<CPU>"));
   CHECK_THAT(page, Contains("prefers-color-scheme: dark"));
   CHECK_THAT(page, Catch::EndsWith("</body></html>\n"));
+}
+
+TEST_CASE("report: no two ways or layouts have one colour on the page, neither light nor dark",
+          "[bench][report]") {
+  std::vector<Figures> all;
+  for (const Way way : {Way::kLibiptc, Way::kNetlink, Way::kRestoreLegacy, Way::kRestoreNft}) {
+    for (const auto layout : {rules::Layout::kKubeProxy, rules::Layout::kCompact}) {
+      all.push_back(figures(Subject::kSyncer, way, kLarge));
+      all.back().layout = layout;
+    }
+  }
+  all.push_back(figures(Subject::kKubeProxy, Way::kRestoreNft, kLarge));
+  const std::string page = to_html(report_of(all));
+
+  static const std::regex key(
+      R"re(<span class="key"><svg[^>]*><g class="([a-z ]+)">.*?</svg>([^<]*)</span>)re");
+  std::map<std::string, std::string> light;  // to the name in the legend
+  std::map<std::string, std::string> dark;
+  for (std::sregex_iterator found(page.begin(), page.end(), key), end; found != end; ++found) {
+    const std::string name = (*found)[2];
+    CAPTURE(name);
+    const auto colours = colours_of(page, ink_of(page, (*found)[1]));
+    REQUIRE(colours.size() == 2);
+    CHECK(light.emplace(colours[0], name).first->second == name);
+    CHECK(dark.emplace(colours[1], name).first->second == name);
+  }
+  CHECK(light.size() == all.size());
 }
 
 TEST_CASE("report: text and page tell the same numbers and verdicts", "[bench][report]") {
