@@ -20,8 +20,9 @@ h2 { font-size: 1.05rem; margin: 1rem 0 .3rem; } p { margin: .3rem 0; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .6rem; border-bottom: 1px solid var(--line); }
 tbody th { font-weight: normal; } .number { text-align: right; font-variant-numeric: tabular-nums; }
-code, pre { font-size: .92em; } pre { overflow-x: auto; }
-th, td, li { overflow-wrap: anywhere; } td.number { overflow-wrap: normal; }
+code, .text { font-size: .92em; } .text { font-family: monospace; line-height: 1.35; margin: .8rem 0; }
+.text div { white-space: pre-wrap; overflow-wrap: anywhere; padding-left: 11ch; text-indent: -11ch; min-height: 1.35em; }
+th, td, li { overflow-wrap: anywhere; } .number { overflow-wrap: normal; } .cards th:first-child { min-width: 14rem; }
 .quiet { color: var(--quiet); } .good { color: var(--good); } .bad { color: var(--bad); font-weight: 600; }
 .verdict { font-size: 1.1rem; }
 .columns { display: grid; grid-template-columns: minmax(0, 1fr) 20rem; gap: 0 2rem; }
@@ -30,7 +31,7 @@ th, td, li { overflow-wrap: anywhere; } td.number { overflow-wrap: normal; }
 .plot .unchanged { fill: var(--quiet); } .plot .failed { fill: var(--bad); }
 ul.plain { margin: 0; padding: 0; list-style: none; } nav { margin: .5rem 0; }
 input, select, button { font: inherit; padding: .25rem .5rem; max-width: 100%; box-sizing: border-box; }
-form p { margin: .3rem 0; } .ask label { display: inline-block; width: 3rem; } .ask input { width: 15rem; }
+form p { margin: .3rem 0; } input[type=search] { width: 18rem; } .ask label { display: inline-block; width: 3rem; } .ask input { width: 15rem; }
 @media (max-width: 60rem) { .columns { grid-template-columns: minmax(0, 1fr); } }
 @media (max-width: 40rem) { .cards thead { display: none; } .cards, .cards tbody, .cards tr, .cards td,
   .cards th { display: block; border: 0; padding: .1rem 0; text-align: left; }

@@ -1,5 +1,6 @@
 #include "proxy/report/server_routes.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 #include <variant>
@@ -73,15 +74,26 @@ std::string parameter(const Request& request, std::string_view name) {
   return found == request.query.end() ? std::string() : found->second;
 }
 
-/// A page with a way back for browsers, plain text for all others.
+/// Each line by itself, so that one that does not fit goes on behind its own beginning.
+std::string lines_of(std::string_view text) {
+  std::string html = "<div class=\"text\">";
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    html += "<div>" + html_escaped(text.substr(0, end)) + "</div>";
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return html + "</div>\n";
+}
+
+/// A page with a way back and the next question for browsers, plain text for all others.
 Response explanation_page(const Request& request, int status, const std::string& text) {
   if (request.accept.find("text/html") == std::string::npos) {
     return text_response(status, text);
   }
-  Response page =
-      html_page({.title = "iptproxy explain"},
-                fmt::format("<p><a href=\"/statusz\">Back to the status page</a></p><pre>{}</pre>",
-                            html_escaped(text)));
+  Response page = html_page({.title = "iptproxy explain"},
+                            "<p><a href=\"/statusz\">Back to the status page</a></p>\n" +
+                                packet_form(parameter(request, "from"), parameter(request, "to")) +
+                                lines_of(text));
   page.status = status;
   return page;
 }

@@ -48,18 +48,22 @@ std::string_view label_of(ServiceFilter filter) {
 constexpr ServiceFilter kFilters[] = {
     ServiceFilter::kAll, ServiceFilter::kWithoutEndpoints, ServiceFilter::kQuarantined};
 
-std::string link_to(const StatusQuery& query, std::string_view text) {
+/// `fragment` is where a browser goes on the page.
+std::string link_to(const StatusQuery& query,
+                    std::string_view text,
+                    std::string_view fragment = "#services") {
   if (query.on_one_page) {
     return fmt::format("<a href=\"/statusz?q={}&amp;show={}&amp;format=json\">{}</a>",
                        url_encoded(query.text),
                        name_of(query.filter),
                        text);
   }
-  return fmt::format("<a href=\"/statusz?q={}&amp;show={}&amp;page={}{}#services\">{}</a>",
+  return fmt::format("<a href=\"/statusz?q={}&amp;show={}&amp;page={}{}{}\">{}</a>",
                      url_encoded(query.text),
                      name_of(query.filter),
                      query.page,
                      query.refreshes ? "&amp;refresh=1" : "",
+                     fragment,
                      text);
 }
 
@@ -85,9 +89,9 @@ std::string verdict(const Status& status) {
                               status.counts.without_endpoints,
                               status.counts.all));
   const std::string quarantined = fmt::format("{} in quarantine", status.counts.quarantined);
+  const std::string link = link_to({.filter = ServiceFilter::kQuarantined}, quarantined);
   text += "; ";
-  text += status.counts.quarantined > 0 ? "<b class=\"bad\">" : "<b>";
-  text += link_to({.filter = ServiceFilter::kQuarantined}, quarantined) + "</b>";
+  text += status.counts.quarantined > 0 ? "<b class=\"bad\">" + link + "</b>" : link;
   return text + watches_link(status) + "</p>\n";
 }
 
@@ -246,13 +250,6 @@ std::string services_section(const Status& status, const StatusQuery& query) {
   return text + "</tbody></table>\n";
 }
 
-constexpr std::string_view kPacketForm =
-    "<h2 id=\"packet\">Ask a packet</h2><form class=\"ask\" action=\"/explain\">"
-    "<p><label for=\"from\">from</label> <input id=\"from\" name=\"from\" required "
-    "placeholder=\"10.244.1.7\"></p>"
-    "<p><label for=\"to\">to</label> <input id=\"to\" name=\"to\" required "
-    "placeholder=\"10.96.0.10:53/udp\"></p><p><button>Show its way</button></p></form>\n";
-
 }  // namespace
 
 StatusQuery parse_status_query(const Request& request) {
@@ -274,29 +271,41 @@ StatusQuery parse_status_query(const Request& request) {
   return query;
 }
 
+std::string packet_form(std::string_view from, std::string_view to) {
+  return fmt::format(
+      "<h2 id=\"packet\">Ask a packet</h2><form class=\"ask\" action=\"/explain\">"
+      "<p><label for=\"from\">from</label> <input id=\"from\" name=\"from\" required "
+      "placeholder=\"10.244.1.7\" value=\"{}\"></p>"
+      "<p><label for=\"to\">to</label> <input id=\"to\" name=\"to\" required "
+      "placeholder=\"10.96.0.10:53/udp\" value=\"{}\"></p>"
+      "<p><button>Show its way</button></p></form>\n",
+      html_escaped(from),
+      html_escaped(to));
+}
+
 Response status_page(const Status& status, const StatusQuery& query) {
   StatusQuery other = query;
   other.refreshes = !query.refreshes;
   std::string body = fmt::format(
       "<h1>iptproxy on {}</h1>\n{}<p class=\"quiet\">{}, version {}, running for {}, cluster from "
-      "{}. "
-      "{} {} <a href=\"#packet\">Ask a packet</a> <a href=\"/configz\">Configuration</a> "
-      "<a href=\"/metrics\">Metrics</a></p>\n<div class=\"columns\"><main>",
+      "{}</p>\n<p>{} · {} · <a href=\"#packet\">Ask a packet</a> · "
+      "<a href=\"/configz\">Configuration</a> · <a href=\"/metrics\">Metrics</a></p>\n<div "
+      "class=\"columns\"><main>",
       html_escaped(status.node_name),
       verdict(status),
       to_rfc3339(std::chrono::floor<std::chrono::seconds>(status.now)),
       html_escaped(status.version),
       duration_text(status.running),
       html_escaped(status.cluster),
-      link_to(query, "Refresh"),
-      link_to(other, query.refreshes ? "Stop refreshing" : "Refresh by itself"));
+      link_to(query, "Refresh", ""),
+      link_to(other, query.refreshes ? "Stop refreshing" : "Refresh by itself", ""));
   body += services_section(status, query);
   body += "</main><aside>";
   for (const FamilyStatus& family : status.families) {
     body += family_section(family, status);
   }
   body += watches_section(status);
-  body += kPacketForm;
+  body += packet_form("", "");
   body += "</aside></div>";
   return html_page({.title = fmt::format("iptproxy on {}", status.node_name),
                     .refresh_seconds = query.refreshes ? kRefreshSeconds : 0},

@@ -121,6 +121,36 @@ TEST_CASE("server routes: a packet's way is asked for, by browsers with a way ba
                  Catch::Contains("&lt;svc&gt;"));
 }
 
+TEST_CASE(
+    "server routes: the page of a packet has a line for each hop, and asks for the next packet",
+    "[proxy][routes]") {
+  proxy::Metrics metrics;
+  const auto handler = proxy::metrics_routes(
+      {.metrics = metrics,
+       .scrape = {},
+       .first_packet = {},
+       .configuration = {},
+       .own_configuration = {},
+       .status = {},
+       .explain_service = {},
+       .explain_packet =
+           [](const rules::Packet&) { return std::optional<std::string>("one\n\n  two <hop>\n"); }},
+      {"worker-1"});
+  const auto ask = [&](const char* from) {
+    Request request = get("/explain", {{"from", from}, {"to", "10.96.0.1:53/udp"}});
+    request.accept = "text/html,*/*;q=0.8";
+    return handler(request).body.text();
+  };
+
+  CHECK_THAT(
+      ask("10.0.0.1"),
+      Catch::Contains("<div>one</div><div></div><div>  two &lt;hop&gt;</div></div>") &&
+          Catch::Contains(R"(name="from" required placeholder="10.244.1.7" value="10.0.0.1")") &&
+          Catch::Contains(R"(value="10.96.0.1:53/udp")"));
+  CHECK_THAT(ask("\"><b>"),
+             Catch::Contains("value=\"&quot;&gt;&lt;b&gt;\"") && Catch::Contains("is not an IP"));
+}
+
 TEST_CASE("server routes: only kube-proxy's pages leave the host, configz excepted",
           "[proxy][routes]") {
   proxy::Metrics metrics;

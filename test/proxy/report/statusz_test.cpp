@@ -123,6 +123,19 @@ TEST_CASE("statusz: the first line says how things are, and leads to what is not
   CHECK_THAT(ill, !Catch::Contains("Healthy"));
 }
 
+TEST_CASE("statusz: only what is not well is emphasised, and a refresh shows the first line again",
+          "[proxy][statusz]") {
+  Status status = small_cluster();
+  CHECK_THAT(page_of(status), Catch::Contains("<b class=\"bad\"><a href="));
+
+  status.counts.quarantined = 0;
+  const std::string page = page_of(status);
+  CHECK_THAT(page, Catch::Contains("; <a href=") && Catch::Contains(">0 in quarantine</a></p>"));
+  CHECK(count(page, "<b") == count(page, "<b class=\"good\">Healthy</b>") + count(page, "<body") +
+                                 count(page, "<button"));
+  CHECK_THAT(page, Catch::Contains("page=1\">Refresh</a>"));
+}
+
 TEST_CASE("statusz: needs nothing from elsewhere and runs nothing", "[proxy][statusz]") {
   const auto response = status_page(small_cluster(), {});
 
@@ -188,7 +201,7 @@ TEST_CASE("statusz: comes again by itself if asked to, and not otherwise", "[pro
   CHECK_THAT(page_of(small_cluster()), !Catch::Contains("http-equiv=\"refresh\""));
   CHECK_THAT(page_of(small_cluster(), {.refreshes = true}),
              Catch::Contains("<meta http-equiv=\"refresh\" content=\"5\">") &&
-                 Catch::Contains("page=1#services\">Stop refreshing</a>"));
+                 Catch::Contains("page=1\">Stop refreshing</a>"));
 }
 
 TEST_CASE("statusz: text from outside cannot become markup", "[proxy][statusz]") {
