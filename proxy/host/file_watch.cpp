@@ -5,7 +5,6 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <set>
 #include <system_error>
 
 #include <poll.h>
@@ -32,18 +31,6 @@ bool is_manifest_name(const fs::path& path) {
   const std::string extension = path.extension().string();
   return !name.starts_with('.') &&
          (extension == ".yaml" || extension == ".yml" || extension == ".json");
-}
-
-// Folders in which something happens when a file changes: its own, and that of what its symlinks
-// lead to.
-void insert_folders(const fs::path& file, std::set<fs::path>& folders) {
-  std::error_code error;
-  const fs::path absolute = fs::absolute(file, error);
-  folders.insert(absolute.parent_path());
-  const fs::path target = fs::canonical(file, error);
-  if (!error) {
-    folders.insert(target.parent_path());
-  }
 }
 
 std::int64_t nanoseconds(const timespec& time) {
@@ -154,55 +141,56 @@ std::vector<FileWatch::State> FileWatch::look() const {
 }
 
 void FileWatch::watch_folders() {
-  std::set<fs::path> folders;
-  for (const std::string& path : paths_) {
-    insert_folders(path, folders);
-    std::error_code error;
-    if (!fs::is_directory(path, error)) {
-      continue;
-    }
-    folders.insert(fs::absolute(path, error));
-    fs::directory_iterator entry(path, error);
-    for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
-      std::error_code vanished;
-      if (entry->is_symlink(vanished)) {
-        insert_folders(entry->path(), folders);
-      }
-    }
-  }
   constexpr std::uint32_t kChanges = IN_MODIFY | IN_CLOSE_WRITE | IN_CREATE | IN_DELETE |
                                      IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF;
-  for (const fs::path& folder : folders) {
+  for (auto& [path, entries] : watched_entries(paths_)) {
     // A folder that cannot be watched is still looked at every few seconds.
-    const int number = inotify_add_watch(inotify_.get(), folder.c_str(), kChanges);
+    const int number = inotify_add_watch(inotify_.get(), path.c_str(), kChanges);
     if (number >= 0) {
-      folders_[number] = real_path(folder);
+      folders_[number] = {path, std::move(entries)};
     }
   }
 }
 
-bool FileWatch::wait_for_event(milliseconds timeout) {
-  std::array<pollfd, 2> descriptors = {{{inotify_.get(), POLLIN, 0}, {wake_.get(), POLLIN, 0}}};
-  const int ready = poll(descriptors.data(), descriptors.size(), static_cast<int>(timeout.count()));
-  const bool changed = ready > 0 && (descriptors[0].revents & POLLIN) != 0;
-  take_events();
-  return changed;
+bool FileWatch::wait_for_event(milliseconds timeout, const std::stop_token& stop) {
+  const auto give_up_at = Clock::now() + timeout;
+  while (!stop.stop_requested()) {
+    const auto left = std::chrono::ceil<milliseconds>(give_up_at - Clock::now());
+    std::array<pollfd, 2> descriptors = {{{inotify_.get(), POLLIN, 0}, {wake_.get(), POLLIN, 0}}};
+    const int ready =
+        left.count() <= 0
+            ? 0
+            : poll(descriptors.data(), descriptors.size(), static_cast<int>(left.count()));
+    if (take_events()) {
+      return true;
+    }
+    if (ready <= 0 && Clock::now() >= give_up_at) {
+      return false;
+    }
+  }
+  return false;
 }
 
-void FileWatch::take_events() {
+bool FileWatch::take_events() {
+  bool concerns_us = false;
   alignas(inotify_event) std::array<char, 4096> buffer{};
   ssize_t size = 0;
   while ((size = read(inotify_.get(), buffer.data(), buffer.size())) > 0) {
     for (std::size_t at = 0; at < static_cast<std::size_t>(size);) {
       inotify_event event{};
       std::memcpy(&event, buffer.data() + at, sizeof(event));
-      const auto folder = folders_.find(event.wd);
-      if (event.len > 0 && folder != folders_.end()) {
-        note(event.mask, folder->second + "/" + (buffer.data() + at + sizeof(event)));
-      }
+      const std::string name = event.len > 0 ? buffer.data() + at + sizeof(event) : "";
       at += sizeof(event) + event.len;
+      const auto folder = folders_.find(event.wd);
+      if (name.empty() || folder == folders_.end()) {
+        concerns_us = true;  // of a folder itself, or some events are lost
+      } else if (folder->second.entries.contains(name)) {
+        concerns_us = true;
+        note(event.mask, folder->second.path + "/" + name);
+      }
     }
   }
+  return concerns_us;
 }
 
 void FileWatch::note(std::uint32_t what, const std::string& file) {
@@ -248,13 +236,13 @@ bool FileWatch::wait(const std::stop_token& stop) {
       file = next;
     }
     if (is_finished_ || look() != seen_) {
-      for (int i = 0; i < kMostQuietChecks && wait_for_event(kQuiet); ++i) {
+      for (int i = 0; i < kMostQuietChecks && wait_for_event(kQuiet, stop); ++i) {
       }
       seen_ = look();
       is_finished_ = false;
       return !stop.stop_requested();
     }
-    wait_for_event(kSilentFileSystem);
+    wait_for_event(kSilentFileSystem, stop);
   }
   return false;
 }

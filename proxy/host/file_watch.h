@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "proxy/host/descriptor.h"
+#include "proxy/host/watched_entries.h"
 
 namespace proxy {
 
@@ -54,10 +55,15 @@ class FileWatch {
     bool operator==(const State&) const = default;
   };
 
+  struct Folder {
+    std::string path;
+    WatchedEntries entries;
+  };
+
   std::vector<State> look() const;
   void watch_folders();
-  bool wait_for_event(std::chrono::milliseconds timeout);
-  void take_events();
+  bool wait_for_event(std::chrono::milliseconds timeout, const std::stop_token& stop);
+  bool take_events();
   void note(std::uint32_t what, const std::string& file);
   void forget(OpenFiles::iterator file);
   bool is_open(const std::string& file) const;
@@ -66,7 +72,7 @@ class FileWatch {
   Descriptor inotify_;  // maybe none
   Descriptor wake_;     // eventfd: a stop was requested
   std::vector<State> seen_;
-  std::map<int, std::string> folders_;  // by inotify's number
+  std::map<int, Folder> folders_;  // by inotify's number
   OpenFiles open_;
   std::set<std::string> held_back_;  // of those, what is_being_written() was true of
   bool is_finished_ = false;         // one of these was closed, or abandoned
