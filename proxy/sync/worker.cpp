@@ -13,8 +13,13 @@ namespace proxy {
 
 namespace {
 
-/// How often others are asked about that nobody tells of.
-constexpr std::chrono::milliseconds kQuestionInterval{500};
+/// How often others are asked about that nobody tells of; more often if nobody tells of anyone.
+constexpr std::chrono::seconds kQuestionInterval{5};
+constexpr std::chrono::milliseconds kQuestionIntervalInSilence{500};
+
+std::chrono::milliseconds question_interval(const ForeignChanges& others) {
+  return others.descriptor() < 0 ? kQuestionIntervalInSilence : kQuestionInterval;
+}
 
 /// Between two looks, so that what comes in many small steps is looked at once. It doubles while
 /// somebody changes our rules again and again.
@@ -29,8 +34,10 @@ bool is_of_services(const rules::ChainId& chain) {
   return rules::is_service_chain(chain) || rules::is_shared_chain(chain);
 }
 
-/// Reading the tables takes at most this part of a core, if nobody says that something changed.
+/// Reading the tables takes at most this part of a core, if nobody says that something changed:
+/// less where it would have been said.
 constexpr int kReadingShare = 500;
+constexpr int kReadingShareIfAnnounced = 2000;
 
 }  // namespace
 
@@ -146,7 +153,7 @@ void Worker::sync() {
     is_repair_due_ = false;
   }
   is_look_due_ = true;
-  next_question_ = end + kQuestionInterval;
+  next_question_ = end + question_interval(parts_.foreign_changes);
   if (last_report_.read_back) {
     next_full_reading_ = end + periods_.sync;
   }
@@ -189,7 +196,7 @@ void Worker::look_for_drift(TimePoint now) {
   }
   is_look_due_ = false;
   next_look_ = now + pause_;
-  next_question_ = now + kQuestionInterval;
+  next_question_ = now + question_interval(parts_.foreign_changes);
   ChangedChains changed = parts_.foreign_changes.take();
   if (changed.empty() && !full_reading_due) {
     return;
@@ -212,10 +219,11 @@ void Worker::look_for_drift(TimePoint now) {
   }
   const TimePoint end = Clock::now();
   next_look_ = end + std::max(pause_, (end - now) * 2);
-  next_question_ = std::max(next_look_, end + kQuestionInterval);
+  next_question_ = std::max(next_look_, end + question_interval(parts_.foreign_changes));
   if (changed.all) {
-    next_full_reading_ =
-        end + std::max<Clock::duration>(periods_.sync, (end - now) * kReadingShare);
+    const int share =
+        parts_.foreign_changes.announces_all() ? kReadingShareIfAnnounced : kReadingShare;
+    next_full_reading_ = end + std::max<Clock::duration>(periods_.sync, (end - now) * share);
   }
 }
 

@@ -149,7 +149,9 @@ class Rig {
 
     proxy::ChangedChains changes_of_others() override { return {}; }
 
-    int descriptor() const override { return rig_.announcement_.descriptor(); }
+    int descriptor() const override {
+      return rig_.announces ? rig_.announcement_.descriptor() : -1;
+    }
 
     bool announces_all() const override { return rig_.announces; }
 
