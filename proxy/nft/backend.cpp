@@ -107,13 +107,47 @@ std::optional<ApplyError> NftBackend::commit(NftTransactions& transactions, NftB
                                                rules::to_string(*missing->rule, settings_.family))};
     }
     const NftMessages frame = frame_of(batch, settings_.family, socket);
-    outcome = transactions.commit(generation, {&frame, &batch.chains, &batch.messages});
+    outcome = send(transactions, generation, {&frame, &batch.chains, &batch.messages});
     if (outcome.error == 0) {
-      settings_.commits->add(generation + 1);
       return std::nullopt;
     }
   }
   return explain(outcome, batch);
+}
+
+/// A large transaction goes while nobody of us listens: its description takes time, and we know
+/// what it says. That what others commit beside it goes unheard is noticed by the numbers.
+NftOutcome NftBackend::send(NftTransactions& transactions,
+                            std::uint32_t generation,
+                            std::initializer_list<const NftMessages*> parts) {
+  constexpr std::size_t kLarge = 256 << 10;
+  NftCommits& commits = *settings_.commits;
+  const auto commit = [&] {
+    const NftOutcome outcome = transactions.commit(generation, parts);
+    if (outcome.error == 0) {
+      commits.add(generation + 1);
+    }
+    return outcome;
+  };
+  std::size_t total = 0;
+  for (const NftMessages* part : parts) {
+    total += part->size();
+  }
+  if (total < kLarge) {
+    return commit();
+  }
+  // With nothing to do: the kernel answers as soon as it has announced all up to that generation.
+  if (const NftOutcome outcome = transactions.commit(generation, {}); outcome.error == ERESTART) {
+    return outcome;
+  }
+  NftListeners::Pause pause(commits.listeners());
+  const NftOutcome outcome = commit();
+  pause.end();
+  NfnetlinkSocket socket;
+  if (commits.contains_all(generation, nft_generation(socket))) {
+    pause.nothing_escaped();
+  }
+  return outcome;
 }
 
 ApplyError NftBackend::explain(const NftOutcome& outcome, const NftBatch& batch) const {

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <set>
@@ -36,6 +37,9 @@ class NftBackend : public Backend {
 
  private:
   std::optional<ApplyError> commit(NftTransactions& transactions, NftBatch& batch);
+  NftOutcome send(NftTransactions& transactions,
+                  std::uint32_t generation,
+                  std::initializer_list<const NftMessages*> parts);
   ApplyError explain(const NftOutcome& outcome, const NftBatch& batch) const;
 
   Settings settings_;

@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "k8sclient/base/mutex.h"
+#include "proxy/nft/listeners.h"
 
 namespace proxy {
 
@@ -16,6 +17,9 @@ class NftCommits {
   /// Whose turn it is to commit: a transaction that was made for a generation is refused as soon as
   /// there is another one, so the families go one after the other.
   [[nodiscard]] std::unique_lock<std::mutex> take_turn() { return std::unique_lock(turn_); }
+
+  /// Who listens in this process to all commits.
+  NftListeners& listeners() { return listeners_; }
 
   void add(std::uint32_t generation);
 
@@ -32,6 +36,7 @@ class NftCommits {
   };
 
   std::mutex turn_;  // held by whoever has the turn, from one function to another
+  NftListeners listeners_;
   mutable k8sclient::Mutex mutex_;
   std::deque<Range> ranges_ GUARDED_BY(mutex_);  // in the order of their commits
 };

@@ -8,6 +8,7 @@
 
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include "proxy/kernel/nfnetlink.h"
@@ -17,21 +18,33 @@ namespace proxy {
 
 namespace {
 
-Descriptor listen_to_nftables() {
+Descriptor open_listener() {
   Descriptor socket(
       ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER));
   if (!socket) {
     throw_errno("netlink socket for nftables events");
   }
-  sockaddr_nl address{.nl_family = AF_NETLINK, .nl_groups = 1U << (NFNLGRP_NFTABLES - 1)};
+  sockaddr_nl address{.nl_family = AF_NETLINK};
   const auto* generic = static_cast<const sockaddr*>(static_cast<const void*>(&address));
-  if (::bind(socket.get(), generic, sizeof address) != 0) {
+  if (::bind(socket.get(), generic, sizeof address) != 0 || !listen_to_nftables(socket.get())) {
     throw_errno("joining the nftables events");
   }
   // What large syncs announce, of the other family as well, has to fit in between two looks.
   constexpr int kBufferBytes = 8 << 20;
   ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUFFORCE, &kBufferBytes, sizeof kBufferBytes);
   return socket;
+}
+
+/// Readable when one of them is.
+Descriptor either_of(int one, int other) {
+  Descriptor either(epoll_create1(EPOLL_CLOEXEC));
+  for (const int descriptor : {one, other}) {
+    epoll_event event{.events = EPOLLIN, .data = {.fd = descriptor}};
+    if (!either || epoll_ctl(either.get(), EPOLL_CTL_ADD, descriptor, &event) != 0) {
+      throw_errno("epoll for nftables events");
+    }
+  }
+  return either;
 }
 
 std::uint32_t current_generation() {
@@ -41,16 +54,29 @@ std::uint32_t current_generation() {
 
 }  // namespace
 
-NftEvents::NftEvents(rules::Family family, std::shared_ptr<const NftCommits> own)
-    : socket_(listen_to_nftables()),
-      knows_own_(own != nullptr),
+NftEvents::NftEvents(rules::Family family, std::shared_ptr<NftCommits> own)
+    : socket_(open_listener()),
+      either_(either_of(socket_.get(), has_missed_.descriptor())),
+      own_(std::move(own)),
       announcements_(
-          family, std::move(own), knows_own_ ? std::optional(current_generation()) : std::nullopt) {
+          family, own_, own_ != nullptr ? std::optional(current_generation()) : std::nullopt) {
+  if (own_ != nullptr) {
+    own_->listeners().add(socket_.get(), has_missed_);
+  }
+}
+
+NftEvents::~NftEvents() {
+  if (own_ != nullptr) {
+    own_->listeners().remove(socket_.get());
+  }
 }
 
 ChangedChains NftEvents::drain(bool any) {
   ChangedChains changed;
-  bool has_lost = false;
+  bool has_lost = has_missed_.take();
+  if (has_lost) {
+    changed.add(announcements_.lost());
+  }
   std::vector<std::uint8_t> buffer(1 << 16);
   while (true) {
     sockaddr_nl sender{};
@@ -73,7 +99,7 @@ ChangedChains NftEvents::drain(bool any) {
       changed.add(announcements_.take({buffer.data(), static_cast<std::size_t>(received)}, any));
     }
   }
-  if (has_lost && knows_own_) {
+  if (has_lost && own_ != nullptr) {
     changed.add(announcements_.lost_until(current_generation()));
   }
   return changed;

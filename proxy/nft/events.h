@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "proxy/host/descriptor.h"
+#include "proxy/host/waker.h"
 #include "proxy/nft/announcements.h"
 #include "proxy/tables/foreign_changes.h"
 
@@ -12,14 +13,16 @@ namespace proxy {
 /// built-in ones of mangle, filter and nat, as they come in.
 class NftEvents : public TableWatch {
  public:
-  /// `own` as in NftAnnouncements. Throws std::system_error without the right to listen.
-  NftEvents(rules::Family family, std::shared_ptr<const NftCommits> own);
+  /// `own` as in NftAnnouncements; it listens with its listeners. Throws std::system_error without
+  /// the right to listen.
+  NftEvents(rules::Family family, std::shared_ptr<NftCommits> own);
+  ~NftEvents() override;
 
   ChangedChains changes() override { return drain(true); }
 
   ChangedChains changes_of_others() override { return drain(false); }
 
-  int descriptor() const override { return socket_.get(); }
+  int descriptor() const override { return either_.get(); }
 
   bool announces_all() const override { return true; }
 
@@ -29,7 +32,9 @@ class NftEvents : public TableWatch {
   ChangedChains drain(bool any);
 
   Descriptor socket_;
-  bool knows_own_;
+  Waker has_missed_;                 // some announcements
+  Descriptor either_;                // epoll: of these two
+  std::shared_ptr<NftCommits> own_;  // may be null
   NftAnnouncements announcements_;
 };
 

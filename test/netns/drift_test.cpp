@@ -1,9 +1,13 @@
+#include <array>
+#include <chrono>
 #include <string>
 #include <vector>
 
 #include <catch2/catch.hpp>
 
 #include "proxy/backends/table_watch.h"
+#include "proxy/host/waker.h"
+#include "proxy/nft/listeners.h"
 #include "test/support/network_namespace.h"
 
 using proxy::ChangedChains;
@@ -112,21 +116,25 @@ TEST_CASE("drift: in process our own commits are known one by one, whatever gets
   const auto watch = proxy::watch_tables(Family::kIpv4, choice);
   proxy::ForeignChanges unwatched;
   const auto backend = proxy::make_backend(Family::kIpv4, choice, unwatched);
-  // More than the buffer of announcements takes.
   const rules::Rule rule{.matches = {rules::Comment{"much"}}};
-  const rules::Changes large{
-      .chains = {{{Table::kNat, ChainName("KUBE-SEP-1")}, std::vector<rules::Rule>(60'000, rule)}}};
+  const auto fill_buffer_of_announcements = [&] {
+    for (int i = 0; i < 150; ++i) {  // each so small that it is announced
+      const ChainName chain("KUBE-SEP-" + std::to_string(i));
+      REQUIRE_FALSE(backend->apply(
+          {.chains = {{{Table::kNat, chain}, std::vector<rules::Rule>(600, rule)}}}));
+    }
+  };
   const rules::Changes small{.chains = {{{Table::kNat, ChainName("KUBE-SEP-1")}, {{}}}}};
 
   SECTION("nobody else committed") {
-    REQUIRE_FALSE(backend->apply(large));
+    fill_buffer_of_announcements();
     REQUIRE_FALSE(backend->apply(small));
     CHECK(watch->changes_of_others().empty());
     REQUIRE_FALSE(backend->apply(small));
     CHECK(watch->changes().empty());
   }
   SECTION("somebody else did, and the announcement is lost") {
-    REQUIRE_FALSE(backend->apply(large));
+    fill_buffer_of_announcements();
     shell("iptables-nft -t nat -A KUBE-SERVICES -j RETURN");
     REQUIRE_FALSE(backend->apply(small));
     CHECK(watch->changes_of_others().all);
@@ -139,6 +147,41 @@ TEST_CASE("drift: in process our own commits are known one by one, whatever gets
     REQUIRE_FALSE(backend->apply(small));
     CHECK(is_said(watch->changes_of_others(), {kNatServices}));
   }
+}
+
+TEST_CASE("drift: while a large transaction of ours goes nobody listens, and nothing escapes",
+          "[netns][drift]") {
+  const NetworkNamespace space;
+  shell("iptables-nft -t nat -N KUBE-SERVICES");
+  const proxy::IptablesChoice choice{.variant = Variant::kNft, .in_process = true};
+  const auto watch = proxy::watch_tables(Family::kIpv4, choice);
+  const auto of_other_family = proxy::watch_tables(Family::kIpv6, choice);
+  const auto is_told = [](const proxy::TableWatch& of) {
+    return proxy::await_readable(std::array{of.descriptor()}, std::chrono::steady_clock::now());
+  };
+
+  SECTION("nobody else commits: nobody is told anything") {
+    proxy::ForeignChanges unwatched;
+    const auto backend = proxy::make_backend(Family::kIpv4, choice, unwatched);
+    const rules::Rule rule{.matches = {rules::Comment{"much"}}};
+    REQUIRE_FALSE(backend->apply({.chains = {{{Table::kNat, ChainName("KUBE-SEP-1")},
+                                              std::vector<rules::Rule>(20'000, rule)}}}));
+    CHECK(!is_told(*watch));
+    CHECK(!is_told(*of_other_family));
+  }
+  SECTION("somebody commits meanwhile: both families look at everything") {
+    {
+      const proxy::NftListeners::Pause pause(choice.commits->listeners());
+      shell("iptables-nft -t nat -A KUBE-SERVICES -j ACCEPT");
+    }
+    CHECK(is_told(*watch));
+    CHECK(is_told(*of_other_family));
+    CHECK(watch->changes().all);
+    CHECK(of_other_family->changes().all);
+  }
+  CHECK(watch->changes().empty());
+  shell("iptables-nft -t nat -A KUBE-SERVICES -j RETURN");
+  CHECK(is_said(watch->changes(), {kNatServices}));
 }
 
 TEST_CASE(
