@@ -30,6 +30,7 @@ class Clients {
 
   /// Of all clients so far.
   std::uint64_t asked() const { return asked_; }
+  std::uint64_t failed() const { return failed_; }
 
   /// Ends them.
   Tally stop();
