@@ -167,11 +167,12 @@ TEST_CASE("chaos: where rules are not flushed no connection fails, whatever happ
   std::string report;
   for (auto& [node, some] : clients) {
     const Clients::Tally tally = some.stop();
-    report += fmt::format("node-{}: {} asked, {} failed ({}); ",
+    report += fmt::format("node-{}: {} asked, {} failed ({}; the longest after {} ms); ",
                           node,
                           tally.asked,
                           tally.failed,
-                          tally.first_failure);
+                          tally.first_failure,
+                          tally.longest_wait.count());
     CAPTURE(node, tally.asked, tally.first_failure);
     CHECK(tally.asked > 100);
     CHECK((node == kFlushed || tally.failed == 0));

@@ -1,5 +1,6 @@
 #include "test/support/lab/clients.h"
 
+#include <algorithm>
 #include <chrono>
 #include <exception>
 
@@ -22,8 +23,10 @@ Clients::Clients(const std::vector<Asking>& askings) {
 void Clients::run(const Asking& asking, const std::stop_token& stop) {
   for (std::uint64_t count = 0; !stop.stop_requested(); ++count) {
     std::string failure;
+    std::chrono::milliseconds wait{0};
     try {
       const Answer answer = asking(count);
+      wait = answer.after;
       if (!answer.is_answer() || answer.repeats > 0) {
         failure = fmt::format("{} after {} ms, {} SYN again",
                               to_string(answer),
@@ -34,9 +37,12 @@ void Clients::run(const Asking& asking, const std::stop_token& stop) {
       failure = error.what();
     }
     ++asked_;
-    if (!failure.empty() && failed_++ == 0) {
+    if (!failure.empty()) {
       const std::lock_guard lock(mutex_);
-      first_failure_ = failure;
+      if (failed_++ == 0) {
+        first_failure_ = failure;
+      }
+      longest_wait_ = std::max(longest_wait_, wait);
     }
     std::this_thread::sleep_for(kBetweenQuestions);
   }
@@ -48,7 +54,10 @@ Clients::Tally Clients::stop() {
   }
   threads_.clear();
   const std::lock_guard lock(mutex_);
-  return {.asked = asked_, .failed = failed_, .first_failure = first_failure_};
+  return {.asked = asked_,
+          .failed = failed_,
+          .first_failure = first_failure_,
+          .longest_wait = longest_wait_};
 }
 
 }  // namespace test::lab

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <mutex>
@@ -20,6 +21,7 @@ class Clients {
     std::uint64_t asked = 0;
     std::uint64_t failed = 0;
     std::string first_failure;
+    std::chrono::milliseconds longest_wait{0};  // of those that failed
   };
 
   /// What a client asks; its argument counts up from 0.
@@ -30,6 +32,7 @@ class Clients {
 
   /// Of all clients so far.
   std::uint64_t asked() const { return asked_; }
+
   std::uint64_t failed() const { return failed_; }
 
   /// Ends them.
@@ -41,7 +44,8 @@ class Clients {
   std::atomic<std::uint64_t> asked_{0};
   std::atomic<std::uint64_t> failed_{0};
   std::mutex mutex_;
-  std::string first_failure_;  // guarded by mutex_
+  std::string first_failure_;                  // guarded by mutex_
+  std::chrono::milliseconds longest_wait_{0};  // likewise; of what failed
   std::vector<std::jthread> threads_;
 };
 
