@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <exception>
 #include <stdexcept>
+#include <thread>
 #include <type_traits>
 
 #include <fmt/format.h>
@@ -75,6 +76,27 @@ std::vector<Figures> run_apart(const std::function<void(const Sink&)>& work) {
     throw std::runtime_error("a measurement failed");
   }
   return all;
+}
+
+void in_namespace(const proxy::Descriptor& space, const std::function<void()>& work) {
+  std::exception_ptr failure;
+  std::thread([&] {
+    try {
+      if (!space) {
+        if (::unshare(CLONE_NEWNET) != 0) {
+          proxy::throw_errno("make a network namespace");
+        }
+      } else if (::setns(space.get(), CLONE_NEWNET) != 0) {
+        proxy::throw_errno("enter a network namespace");
+      }
+      work();
+    } catch (...) {
+      failure = std::current_exception();
+    }
+  }).join();
+  if (failure) {
+    std::rethrow_exception(failure);
+  }
 }
 
 }  // namespace bench

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "bench/sync_figures.h"
+#include "proxy/host/descriptor.h"
 
 namespace bench {
 
@@ -28,5 +29,9 @@ using Sink = std::function<void(const Figures&)>;
 /// the child failed; it has printed why. Throws std::system_error without the right to make a
 /// namespace.
 std::vector<Figures> run_apart(const std::function<void(const Sink&)>& work);
+
+/// Runs `work` in a thread in that network namespace, or in a new one if there is none. Throws what
+/// it throws, and std::system_error.
+void in_namespace(const proxy::Descriptor& space, const std::function<void()>& work);
 
 }  // namespace bench

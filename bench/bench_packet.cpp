@@ -16,6 +16,7 @@
 #include "bench/clusters.h"
 #include "bench/harness.h"
 #include "bench/machine.h"
+#include "bench/nftables_mode.h"
 #include "bench/packet_lab.h"
 #include "bench/packet_report.h"
 #include "proxy/backends/variant.h"
@@ -34,6 +35,7 @@ struct Options {
       "100x10", "1000x10", "10000x10", "30000x10", "100x100", "100x1000"};
   std::size_t runs = 1000;
   int rounds = 5;
+  bool has_nftables_mode = true;
   bool is_json = false;
   std::string html;
 };
@@ -134,8 +136,15 @@ std::string name_of(Variant variant, Layout layout) {
   return layout == Layout::kKubeProxy ? name : fmt::format("{} {}", name, rules::to_string(layout));
 }
 
-void measure_all(Measure& measure, const Size& size) {
+/// `nftables_mode`: kube-proxy's rules in that mode, if it is there.
+void measure_all(Measure& measure, const Size& size, const std::string& nftables_mode) {
   const rules::Snapshot cluster = cluster_of(size);
+  if (!nftables_mode.empty()) {
+    bench::apply_nftables(nftables_mode);
+    measure.services(bench::kNftablesMode, size, cluster);
+    measure.bystanders(bench::kNftablesMode, size);
+    bench::remove_nftables();
+  }
   for (const Variant variant : {Variant::kLegacy, Variant::kNft}) {
     proxy::ForeignChanges unwatched;
     const auto backend = proxy::make_backend(
@@ -161,12 +170,17 @@ void run(const Options& options) {
     throw std::invalid_argument("it takes two Services: one of TCP, one of UDP");
   }
   bench::PacketReport report{.machine = bench::this_machine("wall time"), .figures = {}};
+  const auto programs = test::ClusterPrograms::from_environment();
+  std::vector<std::string> nftables_mode(sizes.size());
+  for (std::size_t i = 0; programs && options.has_nftables_mode && i < sizes.size(); ++i) {
+    nftables_mode[i] = bench::nftables_mode_rules(*programs, cluster_of(sizes[i]));
+  }
   const PacketLab lab;
   Measure measure(lab, options.runs);
   for (int round = 0; round < options.rounds; ++round) {
     measure.bystanders(bench::kNoRules, {});
-    for (const Size& size : sizes) {
-      measure_all(measure, size);
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+      measure_all(measure, sizes[i], nftables_mode[i]);
     }
   }
   report.figures = std::move(measure).take();
@@ -189,6 +203,9 @@ int main(int argc, char** argv) {
                  "Times that all is measured, so that a busy moment is "
                  "not one figure's alone")
       ->capture_default_str();
+  app.add_flag("!--no-nftables-mode",
+               options.has_nftables_mode,
+               "Leave out kube-proxy's nftables mode, though it is named");
   app.add_flag("--json", options.is_json, "Print JSON instead of text");
   app.add_option("--html", options.html, "Write a page with plots to this file, too");
   CLI11_PARSE(app, argc, argv);

@@ -27,6 +27,7 @@ struct Options {
   std::vector<std::string> sizes{"100x10", "1000x10", "10000x10"};
   std::vector<std::string> ways{"libiptc", "netlink", "restore-nft"};
   std::vector<std::string> layouts{"kube-proxy", "compact"};
+  std::vector<std::string> proxy_modes{"iptables", "nftables"};
   int runs = 7;
   bool is_cpu = false;
   bool is_json = false;
@@ -89,9 +90,10 @@ bench::Report measure(const Options& options) {
              }));
     }
     if (programs) {
-      append(report.figures, bench::run_apart([&](const bench::Sink& sink) {
-               bench::measure_live(*programs, {ways, size, options.runs}, sink);
-             }));
+      append(
+          report.figures, bench::run_apart([&](const bench::Sink& sink) {
+            bench::measure_live(*programs, {ways, options.proxy_modes, size, options.runs}, sink);
+          }));
     }
   }
   return report;
@@ -114,6 +116,9 @@ int main(int argc, char** argv) {
   app.add_option("--way", options.ways, "libiptc, restore-legacy, netlink, restore-nft")
       ->capture_default_str();
   app.add_option("--layout", options.layouts, "kube-proxy, compact")->capture_default_str();
+  app.add_option("--proxy-mode", options.proxy_modes, "Modes of kube-proxy, where it is named")
+      ->check(CLI::IsMember({"iptables", "nftables"}))
+      ->capture_default_str();
   app.add_option("--runs", options.runs, "Runs of each event")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();

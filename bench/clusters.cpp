@@ -24,7 +24,7 @@ rules::IpAddress address(std::uint32_t base, std::size_t offset) {
   return rules::IpAddress::from_bytes(bytes);
 }
 
-constexpr std::uint32_t kServiceNetwork = 10U << 24 | 96U << 16;
+constexpr std::uint32_t kServiceNetwork = 10U << 24 | 97U << 16;  // 10.96.0.1 is the API server's
 constexpr std::uint32_t kPodNetwork = 10U << 24 | 128U << 16;
 constexpr std::size_t kSpareAddresses = 4'000'000;  // where moved endpoints go
 

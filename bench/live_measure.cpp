@@ -7,6 +7,8 @@
 
 #include "bench/live_node.h"
 #include "rules/names.h"
+#include "test/support/kernel_rules.h"
+#include "test/support/nftables_mode.h"
 #include "test/support/paths.h"
 
 namespace bench {
@@ -82,13 +84,37 @@ class Script {
 
   bool is_legacy() const { return variant_of(figures_.way) == "legacy"; }
 
+  bool is_nftables_mode() const { return figures_.way == Way::kNftablesMode; }
+
+  /// Grows when an endpoint more of the Service gets into the kernel.
+  std::size_t mark_of(const LiveService& service) const {
+    return is_nftables_mode()
+               ? test::nft_newest_rule(
+                     test::kNftablesModeTable,
+                     test::nftables_service_chain("default/" + service.name + "/tcp/http"))
+               : node_.rules_in(chain_of(service));
+  }
+
+  /// Grows when that Service gets into the kernel.
+  std::size_t rules_naming(const LiveService& service) const {
+    return is_nftables_mode() ? mark_of(service) : node_.rules_in("KUBE-SERVICES");
+  }
+
+  bool has_all_services() const {
+    const Size& size = figures_.size;
+    if (is_nftables_mode()) {  // one transaction
+      return mark_of(service_of(0, size.endpoints)) > 0 &&
+             mark_of(service_of(size.services - 1, size.endpoints)) > 0;
+    }
+    const std::size_t least =
+        is_legacy() ? size.services * (2 + 3 * size.endpoints) : size.services;
+    return node_.rules_in("KUBE-SERVICES") >= least;
+  }
+
   double start() {
     const auto begin = Clock::now();
     node_.start(argv_);
-    const Size& size = figures_.size;
-    const std::size_t least =
-        is_legacy() ? size.services * (2 + 3 * size.endpoints) : size.services;
-    return node_.await(begin, [&] { return node_.rules_in("KUBE-SERVICES") >= least; });
+    return node_.await(begin, [&] { return has_all_services(); });
   }
 
   /// Of another Service each time.
@@ -110,35 +136,42 @@ class Script {
 
   double add_endpoint() {
     const LiveService& service = grow();
-    const std::string chain = chain_of(service);
-    const std::size_t before = node_.rules_in(chain);
+    const std::size_t before = mark_of(service);
     const auto begin = Clock::now();
     cluster_.change_endpoints(service, reader());
-    const double time = node_.await(begin, [&] { return node_.rules_in(chain) > before; });
-    each_adds_ = node_.rules_in(chain) - before;
+    const double time = node_.await(begin, [&] { return mark_of(service) > before; });
+    each_adds_ = mark_of(service) - before;
     return time;
   }
 
   double add_many_endpoints() {
     std::vector<LiveService> services;
-    std::vector<std::string> chains;
     for (std::size_t i = 0; i < std::min(kManyEndpoints, figures_.size.services); ++i) {
       services.push_back(grow());
-      chains.push_back(chain_of(services.back()));
     }
-    const auto rules = [&] {
-      std::size_t sum = 0;
-      for (const std::string& chain : is_legacy() ? std::vector<std::string>{""} : chains) {
-        sum += node_.rules_in(chain);
-      }
-      return sum;
-    };
-    const std::size_t wanted = rules() + services.size() * each_adds_;
+    const auto before = marks_of(services);
     const auto begin = Clock::now();
     for (const LiveService& service : services) {
       cluster_.change_endpoints(service, reader());
     }
-    return node_.await(begin, [&] { return rules() >= wanted; });
+    return node_.await(begin, [&] {
+      const auto now = marks_of(services);
+      if (is_legacy()) {  // all are the number of rules in the whole table
+        return now.front() >= before.front() + services.size() * each_adds_;
+      }
+      return std::ranges::equal(now, before, std::ranges::greater{});
+    });
+  }
+
+  std::vector<std::size_t> marks_of(const std::vector<LiveService>& services) const {
+    std::vector<std::size_t> marks;
+    for (const LiveService& service : services) {
+      marks.push_back(mark_of(service));
+      if (is_legacy()) {
+        break;
+      }
+    }
+    return marks;
   }
 
   double add_service() {
@@ -147,21 +180,20 @@ class Script {
     new_.push_back(service);
     cluster_.add_endpoints(service);
     std::this_thread::sleep_for(kQuiet);  // kube-proxy syncs for them alone
-    const std::size_t before = node_.rules_in("KUBE-SERVICES");
+    const std::size_t before = rules_naming(service);
     const auto begin = Clock::now();
     cluster_.add_service(service);
-    return node_.await(begin, [&] { return node_.rules_in("KUBE-SERVICES") > before; });
+    return node_.await(begin, [&] { return rules_naming(service) > before; });
   }
 
   double restart() {
     node_.stop();
     const LiveService& service = grow();
-    const std::string chain = chain_of(service);
-    const std::size_t before = node_.rules_in(chain);
+    const std::size_t before = mark_of(service);
     cluster_.change_endpoints(service, reader());
     const auto begin = Clock::now();
     node_.start(argv_);
-    return node_.await(begin, [&] { return node_.rules_in(chain) > before; });
+    return node_.await(begin, [&] { return mark_of(service) > before; });
   }
 
   void undo() {
@@ -185,14 +217,46 @@ class Script {
   std::size_t each_adds_ = 1;
 };
 
-std::vector<std::string> command_of(Subject subject,
+using Contestant = std::pair<Subject, Way>;
+
+/// kube-proxy has no other way than programs; what it does on a variant is measured once.
+std::vector<Contestant> contestants(const LivePlan& plan) {
+  std::vector<Contestant> all;
+  const auto add = [&](Subject subject, Way way) {
+    if (std::ranges::find(all, Contestant{subject, way}) == all.end()) {
+      all.emplace_back(subject, way);
+    }
+  };
+  for (const Way way : plan.ways) {
+    const bool is_nft = variant_of(way) == "nft";
+    for (const std::string& mode : plan.proxy_modes) {
+      if (mode == "iptables") {
+        add(Subject::kKubeProxy, is_nft ? Way::kRestoreNft : Way::kRestoreLegacy);
+      } else if (is_nft) {
+        add(Subject::kKubeProxy, Way::kNftablesMode);
+      }
+    }
+    add(Subject::kIptproxy, way);
+  }
+  return all;
+}
+
+std::vector<std::string> command_of(const Contestant& contestant,
                                     const test::ClusterPrograms& programs,
                                     const LiveCluster& cluster) {
+  const auto [subject, way] = contestant;
   const bool is_ours = subject == Subject::kIptproxy;
   std::vector<std::string> argv{is_ours ? test::program_path() : programs.kube_proxy};
   const auto flags =
       cluster.flags(is_ours ? LiveCluster::Reader::kIptproxy : LiveCluster::Reader::kKubeProxy);
   argv.insert(argv.end(), flags.begin(), flags.end());
+  if (way == Way::kNftablesMode) {
+    argv.emplace_back("--proxy-mode=nftables");
+  } else if (is_ours) {
+    argv.emplace_back(way == Way::kLibiptc   ? "--iptables-backend=libiptc"
+                      : way == Way::kNetlink ? "--iptables-backend=auto"
+                                             : "--iptables-backend=restore");
+  }
   return argv;
 }
 
@@ -206,26 +270,12 @@ void measure_live(const test::ClusterPrograms& programs, const LivePlan& plan, c
     cluster.add_endpoints(service);
     cluster.add_service(service);
   }
-  for (const Way way : plan.ways) {
-    for (const Subject subject : {Subject::kKubeProxy, Subject::kIptproxy}) {
-      // kube-proxy has no other way than iptables-restore.
-      if (subject == Subject::kKubeProxy && way == Way::kNetlink) {
-        continue;
-      }
-      Figures figures{
-          .subject = subject,
-          .way = subject == Subject::kKubeProxy && way == Way::kLibiptc ? Way::kRestoreLegacy : way,
-          .size = plan.size};
-      LiveNode node(std::string(variant_of(way)), cluster.folder());
-      auto argv = command_of(subject, programs, cluster);
-      if (subject == Subject::kIptproxy) {
-        argv.emplace_back(way == Way::kLibiptc   ? "--iptables-backend=libiptc"
-                          : way == Way::kNetlink ? "--iptables-backend=auto"
-                                                 : "--iptables-backend=restore");
-      }
-      Script(cluster, node, figures, std::move(argv)).run(plan.runs);
-      sink(figures);
-    }
+  for (const Contestant& contestant : contestants(plan)) {
+    const auto [subject, way] = contestant;
+    Figures figures{.subject = subject, .way = way, .size = plan.size};
+    LiveNode node(std::string(variant_of(way)), cluster.folder());
+    Script(cluster, node, figures, command_of(contestant, programs, cluster)).run(plan.runs);
+    sink(figures);
   }
 }
 

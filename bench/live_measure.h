@@ -7,9 +7,11 @@
 
 namespace bench {
 
-/// What is measured: each way `runs` times, at a size.
+/// What is measured at a size, `runs` times: iptproxy by each way, kube-proxy in each of its modes
+/// on each variant that a way is of.
 struct LivePlan {
   std::vector<Way> ways;
+  std::vector<std::string> proxy_modes;  // "iptables", "nftables"
   Size size;
   int runs = 1;
 };

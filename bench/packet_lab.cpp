@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "bench/apart.h"
 #include "proxy/host/process.h"
 
 namespace bench {
@@ -93,26 +94,6 @@ void set_patience(const proxy::Descriptor& socket) {
 void reset_on_close(const proxy::Descriptor& socket) {
   const linger at_once{1, 0};
   ::setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
-}
-
-/// Runs `work` in a thread in that network namespace, or in a new one.
-void in_namespace(const proxy::Descriptor& space, const std::function<void()>& work) {
-  std::exception_ptr failure;
-  std::thread([&] {
-    try {
-      if (!space) {
-        leave_namespace();
-      } else if (::setns(space.get(), CLONE_NEWNET) != 0) {
-        proxy::throw_errno("enter a network namespace");
-      }
-      work();
-    } catch (...) {
-      failure = std::current_exception();
-    }
-  }).join();
-  if (failure) {
-    std::rethrow_exception(failure);
-  }
 }
 
 /// Runs `once` so often in the client's namespace.

@@ -17,26 +17,28 @@ struct PacketFigures {
 };
 
 inline constexpr const char* kNoRules = "no rules";
+inline constexpr const char* kNftablesMode = "kube-proxy nftables";  // that mode of kube-proxy
 
 struct PacketReport {
   Machine machine;
   std::vector<PacketFigures> figures;
 };
 
-/// A median against what the same took in a smaller cluster.
+/// A median against what the same took in a smaller cluster, or through other rules.
 struct PacketJudgement {
   std::string rules;
   std::string what;
-  Size large;
-  Size small;
+  Size size;
+  std::string against;  // "100x10", kNftablesMode
   double ratio = 0;
   double allowed = 0;
 
   bool is_met() const { return ratio <= allowed; }
 };
 
-/// The budgets of the compact layout, as far as the report has both sizes: Services that are many,
-/// and Services that have many endpoints.
+/// The budgets of the compact layout, as far as the report has both: Services that are many, and
+/// Services that have many endpoints, against few; and each size against kube-proxy's nftables
+/// mode.
 std::vector<PacketJudgement> judge(const PacketReport& report);
 
 /// A table for a terminal.

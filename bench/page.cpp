@@ -40,6 +40,7 @@ svg rect { opacity: .75; } svg .spread { stroke-width: 2; } svg rect + .spread {
 svg text.value { fill: var(--text); }
 .bare polyline { stroke-dasharray: 5 4; } .daemon polyline { stroke-dasharray: 9 3; }
 .rival.nft polyline { stroke-dasharray: 2 3; }
+.mode.nft { --ink: var(--rival); } .mode polyline { stroke-dasharray: 9 3 2 3; }
 .key { display: inline-flex; align-items: center; gap: .4rem; margin-right: 1.4rem; }
 .key svg { width: 2.2rem; height: .8rem; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; } td { white-space: nowrap; }

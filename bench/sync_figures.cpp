@@ -53,6 +53,8 @@ std::string_view name_of(Way way) {
       return "netlink";
     case Way::kRestoreNft:
       return "restore-nft";
+    case Way::kNftablesMode:
+      return "nftables-mode";
   }
   return "";
 }
@@ -66,7 +68,7 @@ std::string way_and_layout(const Figures& figures) {
 }
 
 std::string_view variant_of(Way way) {
-  return way == Way::kRestoreNft || way == Way::kNetlink ? "nft" : "legacy";
+  return way == Way::kLibiptc || way == Way::kRestoreLegacy ? "legacy" : "nft";
 }
 
 std::string_view name_of(Subject subject) {

@@ -28,8 +28,8 @@ inline constexpr std::array kEvents{Event::kColdStart,
                                     Event::kHundredEndpoints,
                                     Event::kNothing};
 
-/// How rules get to the kernel.
-enum class Way : std::uint8_t { kLibiptc, kRestoreLegacy, kNetlink, kRestoreNft };
+/// How rules get to the kernel; the last is kube-proxy's nftables mode, whose rules are others.
+enum class Way : std::uint8_t { kLibiptc, kRestoreLegacy, kNetlink, kRestoreNft, kNftablesMode };
 
 /// What was measured.
 enum class Subject : std::uint8_t {
@@ -84,7 +84,7 @@ struct Figures {
 /// "cold start", "one endpoint", …
 std::string_view name_of(Event event);
 
-/// "libiptc", "restore-legacy", "netlink", "restore-nft".
+/// "libiptc", "restore-legacy", "netlink", "restore-nft", "nftables-mode".
 std::string_view name_of(Way way);
 
 /// "netlink", "netlink compact": the way, and the layout unless it is the default one.

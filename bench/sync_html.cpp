@@ -20,6 +20,9 @@ std::string legend_name(const Figures& figures) {
 }
 
 std::string style_of(const Figures& figures) {
+  if (figures.way == Way::kNftablesMode) {
+    return "mode nft";
+  }
   const char* kind = figures.subject == Subject::kKubeProxy  ? "rival "
                      : figures.subject == Subject::kIptproxy ? "daemon "
                                                              : "";
@@ -154,7 +157,7 @@ std::string judgements_table(const Report& report) {
 }
 
 std::string comparisons_table(const Report& report) {
-  std::vector<std::vector<std::string>> rows{{"variant", "size"}};
+  std::vector<std::vector<std::string>> rows{{"kube-proxy", "iptproxy", "size"}};
   for (const Event event : kEvents) {
     rows.front().emplace_back(name_of(event));
   }
@@ -163,7 +166,8 @@ std::string comparisons_table(const Report& report) {
     return ratio ? fmt::format("{:.1f}", *ratio) : "–";
   };
   for (const Comparison& comparison : compare(report)) {
-    std::vector<std::string> cells{std::string(variant_of(comparison.iptproxy.way)),
+    std::vector<std::string> cells{std::string(name_of(comparison.kube_proxy.way)),
+                                   way_and_layout(comparison.iptproxy),
                                    size_text(comparison.iptproxy.size)};
     for (const Event event : kEvents) {
       cells.push_back(cell(comparison.ratio(event)));

@@ -65,6 +65,9 @@ std::string object_of(const Judgement& judgement) {
 std::string object_of(const Comparison& comparison) {
   JsonObject object;
   object.text("variant", variant_of(comparison.iptproxy.way))
+      .text("kube_proxy_way", name_of(comparison.kube_proxy.way))
+      .text("way", name_of(comparison.iptproxy.way))
+      .text("layout", rules::to_string(comparison.iptproxy.layout))
       .number("services", comparison.iptproxy.size.services)
       .number("endpoints", comparison.iptproxy.size.endpoints);
   for (const Event event : kEvents) {

@@ -15,6 +15,7 @@ constexpr Size kBudgetSize{.services = 10'000, .endpoints = 10};
 constexpr double kRssBudget = 120;  // MB, with the largest child
 constexpr double kNetlinkRssBudget = 70;
 constexpr double kCompactRssBudget = 80;
+constexpr double kOfNftablesMode = 0.25;  // the part of its cold start that ours may take
 
 struct TimeBudget {
   Way way;
@@ -110,6 +111,22 @@ void judge_by_layout(const Report& report,
   }
 }
 
+/// The mode that users would pick instead.
+void judge_by_nftables_mode(const Report& report,
+                            const Figures& figures,
+                            std::vector<Judgement>& judgements) {
+  const auto mode = std::ranges::find_if(report.figures, [&](const Figures& candidate) {
+    return candidate.way == Way::kNftablesMode && candidate.size == figures.size;
+  });
+  if (figures.subject == Subject::kIptproxy && figures.way == Way::kNetlink &&
+      mode != report.figures.end()) {
+    judge_ratio(figures,
+                Event::kColdStart,
+                {"kube-proxy's nftables mode", (*mode)[Event::kColdStart], kOfNftablesMode},
+                judgements);
+  }
+}
+
 double rss_budget(const Figures& figures) {
   if (figures.way == Way::kNetlink) {
     return kNetlinkRssBudget;
@@ -130,6 +147,7 @@ std::vector<Judgement> judge(const Report& report) {
       continue;
     }
     judge_by_kernel(figures, judgements);
+    judge_by_nftables_mode(report, figures, judgements);
     if (figures.layout == rules::Layout::kCompact) {
       judge_by_layout(report, figures, judgements);
     } else {
@@ -160,12 +178,11 @@ std::optional<double> Comparison::rss_ratio() const {
 std::vector<Comparison> compare(const Report& report) {
   std::vector<Comparison> comparisons;
   for (const Figures& ours : report.figures) {
-    const auto theirs = std::ranges::find_if(report.figures, [&](const Figures& other) {
-      return other.subject == Subject::kKubeProxy && other.size == ours.size &&
-             variant_of(other.way) == variant_of(ours.way);
-    });
-    if (ours.subject == Subject::kIptproxy && theirs != report.figures.end()) {
-      comparisons.push_back({.iptproxy = ours, .kube_proxy = *theirs});
+    for (const Figures& other : report.figures) {
+      if (ours.subject == Subject::kIptproxy && other.subject == Subject::kKubeProxy &&
+          other.size == ours.size && variant_of(other.way) == variant_of(ours.way)) {
+        comparisons.push_back({.iptproxy = ours, .kube_proxy = other});
+      }
     }
   }
   return comparisons;

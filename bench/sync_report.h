@@ -31,7 +31,8 @@ struct Judgement {
 /// kube-proxy's, if that is in the report.
 std::vector<Judgement> judge(const Report& report);
 
-/// How much longer kube-proxy took than iptproxy's daemon, at one size by one variant.
+/// How much longer kube-proxy took, in each of its modes, than iptproxy's daemon, at one size by
+/// one variant.
 struct Comparison {
   Figures iptproxy;
   Figures kube_proxy;

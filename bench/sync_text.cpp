@@ -81,13 +81,15 @@ std::string judgements_table(const Report& report) {
   return text.empty() ? text : "\nAgainst the budgets\n" + text;
 }
 
+std::string pair_text(const Comparison& comparison) {
+  return fmt::format(
+      "{} / {}", name_of(comparison.kube_proxy.way), way_and_layout(comparison.iptproxy));
+}
+
 std::string comparisons_table(const Report& report) {
   std::string text;
   for (const Comparison& comparison : compare(report)) {
-    text += fmt::format("{:12} {:16} {:>9}",
-                        "",
-                        variant_of(comparison.iptproxy.way),
-                        size_text(comparison.iptproxy.size));
+    text += fmt::format("{:29} {:>9}", pair_text(comparison), size_text(comparison.iptproxy.size));
     for (const Event event : kEvents) {
       text += fmt::format(" {:>13}", times(comparison.ratio(event)));
     }

@@ -42,13 +42,28 @@ TEST_CASE("packet report: many Services, and many endpoints, may cost a packet 1
   const auto judgements = judge(example());
 
   REQUIRE(judgements.size() == 2);  // kube-proxy's layout has no budget
-  CHECK(judgements[0].large == Size{30'000, 10});
+  CHECK(judgements[0].size == Size{30'000, 10});
+  CHECK(judgements[0].against == "100x10");
   CHECK(judgements[0].ratio == 1.25);
   CHECK(judgements[0].is_met());
-  CHECK(judgements[1].large == Size{100, 1000});
+  CHECK(judgements[1].size == Size{100, 1000});
   CHECK(judgements[1].ratio == 1.35);
   CHECK_FALSE(judgements[1].is_met());
   CHECK(judge(report_of({figures("nft compact", {30'000, 10}, 25)})).empty());
+}
+
+TEST_CASE("packet report: the compact layout may not be behind kube-proxy's nftables mode",
+          "[bench][report]") {
+  const auto [us, is_met] = GENERATE(table<double, bool>({{24.0, true}, {23.5, false}}));
+  const auto judgements = judge(report_of({figures(kNftablesMode, {1000, 10}, us),
+                                           figures(kNftablesMode, {100, 10}, 1),
+                                           figures("nft", {1000, 10}, 200),
+                                           figures("nft compact", {1000, 10}, 25)}));
+
+  REQUIRE(judgements.size() == 1);
+  CHECK(judgements[0].rules == "nft compact");
+  CHECK(judgements[0].against == kNftablesMode);
+  CHECK(judgements[0].is_met() == is_met);
 }
 
 TEST_CASE("packet report: the JSON is JSON and has every figure", "[bench][report]") {

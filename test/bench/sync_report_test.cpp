@@ -159,6 +159,23 @@ TEST_CASE("report: kube-proxy is compared with the daemon at the same size on th
   CHECK(compare(other_variant).empty());
 }
 
+TEST_CASE("report: a cold start on nft may take a quarter of that of kube-proxy's nftables mode",
+          "[bench][report]") {
+  const auto [theirs, is_met] = GENERATE(table<double, bool>({{5600.0, true}, {5599.0, false}}));
+  Figures mode = figures(Subject::kKubeProxy, Way::kNftablesMode, {1000, 10});
+  mode[Event::kColdStart] = time(theirs);
+  const Figures ours = figures(Subject::kIptproxy, Way::kNetlink, {1000, 10});
+
+  const auto all = judge(report_of({mode, ours}));
+  const auto found = std::ranges::find_if(all, [](const Judgement& one) {
+    return one.limit.find("nftables mode") != std::string::npos;
+  });
+  REQUIRE(found != all.end());
+  CHECK(found->value == 1400);
+  CHECK(found->is_met() == is_met);
+  CHECK(compare(report_of({mode, ours})).size() == 1);
+}
+
 TEST_CASE("report: the JSON is JSON and has every figure", "[bench][report]") {
   simdjson::dom::parser parser;
   const std::string text = to_json(example());

@@ -40,6 +40,14 @@ std::string slices_path(const std::string& version) {
   return fmt::format("/apis/discovery.k8s.io/{}/namespaces/default/endpointslices", version);
 }
 
+/// A JSON array of what is said of each port.
+std::string ports_json(const LiveService& service, std::string_view tcp, std::string_view udp) {
+  return fmt::format("[{}{}{}]",
+                     service.has_tcp ? tcp : "",
+                     service.has_tcp && service.has_udp ? "," : "",
+                     service.has_udp ? udp : "");
+}
+
 std::string slice_json(const LiveService& service, const std::string& version) {
   std::string endpoints;
   for (const std::string& address : service.endpoints) {
@@ -50,20 +58,23 @@ std::string slice_json(const LiveService& service, const std::string& version) {
   return fmt::format(
       R"({{"apiVersion":"discovery.k8s.io/{0}","kind":"EndpointSlice","metadata":{{"name":"{1}",)"
       R"("labels":{{"kubernetes.io/service-name":"{1}"}}}},"addressType":"IPv4",)"
-      R"("ports":[{{"name":"http","protocol":"TCP","port":8080}}{3}],"endpoints":[{2}]}})",
+      R"("ports":{3},"endpoints":[{2}]}})",
       version,
       service.name,
       endpoints,
-      service.has_udp ? R"(,{"name":"udp","protocol":"UDP","port":8080})" : "");
+      ports_json(service,
+                 R"({"name":"http","protocol":"TCP","port":8080})",
+                 R"({"name":"udp","protocol":"UDP","port":8080})"));
 }
 
 std::string service_json(const LiveService& service) {
-  return fmt::format(
-      R"({{"apiVersion":"v1","kind":"Service","metadata":{{"name":"{}"}},"spec":{{)"
-      R"("clusterIP":"{}","ports":[{{"name":"http","port":80,"targetPort":8080}}{}]}}}})",
-      service.name,
-      service.cluster_ip,
-      service.has_udp ? R"(,{"name":"udp","protocol":"UDP","port":80,"targetPort":8080})" : "");
+  return fmt::format(R"({{"apiVersion":"v1","kind":"Service","metadata":{{"name":"{}"}},"spec":{{)"
+                     R"("clusterIP":"{}","ports":{}}}}})",
+                     service.name,
+                     service.cluster_ip,
+                     ports_json(service,
+                                R"({"name":"http","port":80,"targetPort":8080})",
+                                R"({"name":"udp","protocol":"UDP","port":80,"targetPort":8080})"));
 }
 
 std::string node_json() {

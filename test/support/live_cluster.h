@@ -23,12 +23,13 @@ struct ClusterPrograms {
   static std::optional<ClusterPrograms> from_environment();
 };
 
-/// A Service that leads port 80 to 8080 of its endpoints, by TCP as port "http" and perhaps by UDP
-/// as port "udp".
+/// A Service that leads port 80 to 8080 of its endpoints, by TCP as port "http" or by UDP as port
+/// "udp", or both.
 struct LiveService {
   std::string name;  // in namespace default
   std::string cluster_ip;
   std::vector<std::string> endpoints;
+  bool has_tcp = true;
   bool has_udp = false;
 };
 
