@@ -34,10 +34,8 @@ bool is_of_services(const rules::ChainId& chain) {
   return rules::is_service_chain(chain) || rules::is_shared_chain(chain);
 }
 
-/// Reading the tables takes at most this part of a core, if nobody says that something changed:
-/// less where it would have been said.
-constexpr int kReadingShare = 500;
-constexpr int kReadingShareIfAnnounced = 2000;
+/// Reading the tables takes at most this part of a core, if nobody says that something changed.
+constexpr int kReadingShare = 2000;
 
 }  // namespace
 
@@ -221,9 +219,8 @@ void Worker::look_for_drift(TimePoint now) {
   next_look_ = end + std::max(pause_, (end - now) * 2);
   next_question_ = std::max(next_look_, end + question_interval(parts_.foreign_changes));
   if (changed.all) {
-    const int share =
-        parts_.foreign_changes.announces_all() ? kReadingShareIfAnnounced : kReadingShare;
-    next_full_reading_ = end + std::max<Clock::duration>(periods_.sync, (end - now) * share);
+    next_full_reading_ =
+        end + std::max<Clock::duration>(periods_.sync, (end - now) * kReadingShare);
   }
 }
 
