@@ -187,6 +187,7 @@ std::vector<std::string> Lab::flags(std::size_t node) const {
 
 void Lab::start_proxy(std::size_t node) {
   const auto links = make_iptables_links(folder_, options_.setup.variant);
+  const std::string first = options_.programs.empty() ? "" : options_.programs + ":";
   std::vector<std::string> argv{program_path(), "run"};
   for (const std::string& flag : flags(node)) {
     argv.push_back(flag);
@@ -194,7 +195,7 @@ void Lab::start_proxy(std::size_t node) {
   proxies_[node - 1] = network_.node(node).space.within([&] {
     return std::make_unique<Program>(Program::Command{
         .argv = argv,
-        .environment = {"PATH=" + links.string() + ":" + std::getenv("PATH"),
+        .environment = {"PATH=" + first + links.string() + ":" + std::getenv("PATH"),
                         fmt::format("XTABLES_LOCKFILE={}/node-{}.lock", folder_.string(), node)},
         .log = folder_ / fmt::format("node-{}.log", node)});
   });

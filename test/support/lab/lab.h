@@ -49,6 +49,7 @@ class Lab {
   struct Options {
     Setup setup = {};
     std::vector<std::string> flags = {};  // of the proxies, besides the lab's own
+    std::string programs = {};            // a folder in which the proxies look for programs first
     bool has_proxies = true;
   };
 
