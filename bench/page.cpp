@@ -34,7 +34,7 @@ svg .scale { stroke: var(--line); } polyline { fill: none; stroke-width: 2; }
 .programs.legacy { --ink: var(--programs-legacy); } .programs.nft { --ink: var(--programs-nft); }
 .programs.compact.legacy { --ink: var(--programs-compact-legacy); }
 .programs.compact.nft { --ink: var(--programs-compact-nft); }
-.rival.legacy, .rival.nft { --ink: var(--rival); } .bare { opacity: .55; }
+.rival.legacy, .rival.nft { --ink: var(--rival); } .bare > :not(text) { opacity: .55; }
 g polyline, .spread { stroke: var(--ink); } g circle, g rect { fill: var(--ink); }
 svg rect { opacity: .75; } svg .spread { stroke-width: 2; } svg rect + .spread { stroke: var(--text); }
 svg text.value { fill: var(--text); }
