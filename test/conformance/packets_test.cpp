@@ -111,7 +111,8 @@ void send_out_of_window(const Host& from, const rules::SocketAddress& to, const 
   segment[12] = 5 << 4U;
   segment[13] = TH_ACK;
   put(14, 1000, 2);
-  std::uint32_t sum = sum_of(segment.data(), segment.size()) + IPPROTO_TCP + segment.size();
+  std::uint32_t sum = sum_of(segment.data(), segment.size()) + IPPROTO_TCP +
+                      static_cast<std::uint32_t>(segment.size());
   for (const rules::IpAddress& address : {from.own.ipv4, to.address}) {
     sum += sum_of(address.bytes().data(), 4);
   }
