@@ -16,7 +16,7 @@ namespace {
 constexpr std::chrono::seconds kFirstRetry{1};
 constexpr std::chrono::seconds kLastRetry{60};
 
-/// Rules go first. Of this thread alone, on Linux.
+/// Rules go first. Of this thread alone, on Linux, and without a way back.
 void step_back() {
   constexpr int kNice = 10;
   setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNice);
@@ -33,6 +33,9 @@ FlowCleaner::FlowCleaner(rules::Family family, FamilyFollower follower)
 void FlowCleaner::follow(FlowRules rules) {
   {
     const k8sclient::MutexLock lock(mutex_);
+    if (rules.were_away) {
+      hurry_.request_stop();
+    }
     rules.were_away = rules.were_away || (wanted_ && wanted_->were_away);
     wanted_ = std::move(rules);
     is_known_ = false;
@@ -46,9 +49,9 @@ void FlowCleaner::finish() {
 }
 
 void FlowCleaner::run(const std::stop_token& stop) {
-  step_back();
   while (true) {
     std::optional<FlowRules> rules;
+    std::stop_source hurry;
     {
       k8sclient::MutexLock lock(mutex_);
       is_idle_ = true;
@@ -58,12 +61,27 @@ void FlowCleaner::run(const std::stop_token& stop) {
       }
       is_idle_ = false;
       rules = std::exchange(wanted_, std::nullopt);
+      hurry_ = hurry;
     }
-    clean(std::move(*rules), stop);
+    const std::stop_callback on_stop(stop, [&hurry] { hurry.request_stop(); });
+    // Who waits since the rules were away waits for this. All else has time.
+    bool is_done = false;
+    if (rules->were_away) {
+      is_done = clean(*rules, stop);
+    } else {
+      std::jthread([&] {
+        step_back();
+        is_done = clean(*rules, hurry.get_token());
+      }).join();
+    }
+    if (!is_done) {
+      try_again(std::move(*rules), stop);
+    }
   }
 }
 
-void FlowCleaner::clean(FlowRules rules, const std::stop_token& stop) {
+/// False if it failed.
+bool FlowCleaner::clean(const FlowRules& rules, const std::stop_token& stop) {
   const auto start = std::chrono::steady_clock::now();
   try {
     const auto walk =
@@ -75,10 +93,11 @@ void FlowCleaner::clean(FlowRules rules, const std::stop_token& stop) {
     if (walk) {
       follower_(FlowsWalked{*walk, std::chrono::steady_clock::now() - start});
     }
+    return true;
   } catch (const std::exception& error) {
     log_warning("Cannot clean the connection tracking table",
                 {{"family", to_string(family_)}, {"error", error.what()}});
-    try_again(std::move(rules), stop);
+    return false;
   }
 }
 

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <optional>
+#include <stop_token>
 #include <thread>
 
 #include "k8sclient/base/mutex.h"
@@ -13,7 +14,8 @@ namespace proxy {
 
 /// Keeps one family's flows in step with its rules, beside the syncs: a walk over a large table, or
 /// the deletion of many flows, holds up no rule. What was asked for is done by and by, the newest
-/// first, and tried again until it succeeds; what the end of the process leaves undone is found by
+/// first, and at a low priority unless rules were away, for which a walk that goes on is broken
+/// off; it is tried again until it succeeds; what the end of the process leaves undone is found by
 /// the first walk of the next one, which compares everything.
 class FlowCleaner {
  public:
@@ -28,7 +30,7 @@ class FlowCleaner {
 
  private:
   void run(const std::stop_token& stop);
-  void clean(FlowRules rules, const std::stop_token& stop);
+  bool clean(const FlowRules& rules, const std::stop_token& stop);
   std::optional<FlowRules> newer();
   void try_again(FlowRules rules, const std::stop_token& stop);
 
@@ -41,7 +43,8 @@ class FlowCleaner {
   std::optional<FlowRules> wanted_ GUARDED_BY(mutex_);  // that no walk has begun for
   bool is_known_ GUARDED_BY(mutex_) = false;            // to the walk that goes on
   bool is_idle_ GUARDED_BY(mutex_) = true;
-  std::jthread thread_;  // last: it ends before what it uses
+  std::stop_source hurry_ GUARDED_BY(mutex_);  // ends the walk that has time
+  std::jthread thread_;                        // last: it ends before what it uses
 };
 
 }  // namespace proxy

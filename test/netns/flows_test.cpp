@@ -4,18 +4,25 @@
 #include <future>
 #include <string>
 #include <thread>
+#include <variant>
+#include <vector>
 
 #include <arpa/inet.h>
 #include <catch2/catch.hpp>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "proxy/host/descriptor.h"
 #include "proxy/sync/family_sync.h"
+#include "proxy/sync/flow_cleaner.h"
 #include "test/netns/node.h"
+#include "test/support/builders.h"
 #include "test/support/eventually.h"
+#include "test/support/generators.h"
 #include "test/support/network_namespace.h"
 #include "test/support/quiet_log.h"
 
@@ -238,4 +245,37 @@ TEST_CASE("flows: a node port is served at an address that the node gets later",
   shell("ip addr add 198.51.100.9/24 dev uplink");
 
   CHECK(eventually([&] { return connects(40001, "198.51.100.9", 30053); }));
+}
+
+TEST_CASE("flows: who waits since rules were away is freed at once, all other walks have time",
+          "[netns][flows]") {
+  const test::NetworkNamespace network;
+  const auto rules_of = [](const char* address) {
+    const test::Cluster cluster{
+        .services = {test::service("ns/dns", {address}).port("dns", 53, "UDP").build()}};
+    return proxy::FlowRules{.snapshot = std::make_shared<const rules::Snapshot>(
+                                test::snapshot_of(cluster, Family::kIpv4))};
+  };
+  std::vector<int> niceness;
+  proxy::FlowCleaner cleaner(Family::kIpv4, [&](const proxy::FamilyEvent& event) {
+    if (std::holds_alternative<proxy::FlowsWalked>(event)) {
+      niceness.push_back(getpriority(PRIO_PROCESS, static_cast<id_t>(gettid())));
+    }
+  });
+
+  proxy::FlowRules after_away = rules_of("10.96.0.10");
+  after_away.were_away = true;
+  cleaner.follow(after_away);
+  cleaner.finish();
+  cleaner.follow(rules_of("10.96.0.11"));
+  cleaner.finish();
+  after_away.were_away = true;
+  cleaner.follow(after_away);
+  cleaner.finish();
+
+  const int own = getpriority(PRIO_PROCESS, 0);
+  REQUIRE(niceness.size() == 3);
+  CHECK(niceness[0] == own);
+  CHECK(niceness[1] > own);
+  CHECK(niceness[2] == own);
 }
