@@ -150,11 +150,11 @@ class Patient {
   std::vector<std::jthread> threads_;
 };
 
-Outage flush(Lab& lab) {
+Outage flush(Lab& lab, const std::string& what) {
   Probes probes(lab.host("pod-2a"));
   Patient patient(lab.host("pod-2b"));
   std::this_thread::sleep_for(std::chrono::milliseconds(200));
-  lab.on_node(2, "iptables -w 5 -t nat -F");
+  lab.on_node(2, "iptables -w 5 -t nat -F " + what);
   Outage outage;
   for (const Answer& answer : patient.finish()) {
     CHECK(answer.is_answer());
@@ -183,6 +183,8 @@ TEST_CASE("repair: after a flush of nat everybody is served again, who waited as
           "[netns][repair-time]") {
   const Setup setup = in_each_variant();
   CAPTURE(to_string(setup));
+  const std::string what = GENERATE(as<std::string>(), "", "KUBE-SERVICES");
+  CAPTURE(what);
   Lab lab({.setup = setup});
   lab.apply(many_services(lab));
 
@@ -193,18 +195,20 @@ TEST_CASE("repair: after a flush of nat everybody is served again, who waited as
     if (i > 0) {  // who meddles again and again is looked at less often
       std::this_thread::sleep_for(std::chrono::seconds(6));
     }
-    const Outage outage = flush(lab);
+    const Outage outage = flush(lab, what);
     of_probes.push_back(outage.of_probes_ms);
     longest.push_back(outage.longest_ms);
     report +=
         fmt::format("{:.0f}/{:.0f}/{} ", outage.of_probes_ms, outage.longest_ms, outage.repeats);
   }
 
-  WARN(fmt::format("{}: outage in ms p50 {:.0f} p99 {:.0f}; who waited p50 {:.0f} p99 {:.0f} ({})",
-                   to_string(setup),
-                   quantile(of_probes, 0.5),
-                   quantile(of_probes, 0.99),
-                   quantile(longest, 0.5),
-                   quantile(longest, 0.99),
-                   report));
+  WARN(fmt::format(
+      "{} {}: outage in ms p50 {:.0f} p99 {:.0f}; who waited p50 {:.0f} p99 {:.0f} ({})",
+      to_string(setup),
+      what,
+      quantile(of_probes, 0.5),
+      quantile(of_probes, 0.99),
+      quantile(longest, 0.5),
+      quantile(longest, 0.99),
+      report));
 }
