@@ -58,6 +58,12 @@ def output_of(*command):
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
+def needed_by(program):
+    """The libraries that a program or a library names."""
+    dynamic = output_of("readelf", "--dynamic", "--wide", program)
+    return re.findall(r"\(NEEDED\).*\[(.*)\]", dynamic)
+
+
 def without_boost_notices(text):
     """The Boost Software License asks for no notice beside object code; Boost names 16,000 files under
     it, and more than a megabyte of those who wrote them. What is under another licence, too, stays."""
@@ -159,8 +165,7 @@ class Contents:
 
     def take_libraries_of(self, path):
         """What the file needs, and what that needs."""
-        dynamic = output_of("readelf", "--dynamic", "--wide", self.target / path)
-        for library in re.findall(r"\(NEEDED\).*\[(.*)\]", dynamic):
+        for library in needed_by(self.target / path):
             needed = str(self.libraries / library)
             if not (self.source / needed).exists():
                 needed = f"usr/lib/{library}"
