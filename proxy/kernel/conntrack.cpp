@@ -52,9 +52,7 @@ constexpr int kDeleteEntry = (NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_DELETE
 
 template <typename Visit>
 void for_each_message(Bytes bytes, const Visit& visit) {
-  int rest = static_cast<int>(bytes.size());
-  const auto* message = static_cast<const nlmsghdr*>(static_cast<const void*>(bytes.data()));
-  for (; mnl_nlmsg_ok(message, rest); message = mnl_nlmsg_next(message, &rest)) {
+  while (const nlmsghdr* message = take_message(bytes)) {
     visit(message);
   }
 }

@@ -50,6 +50,19 @@ nlmsghdr* start_message(std::uint8_t* where, const NfnetlinkHeader& header) {
   return message;
 }
 
+// Not mnl_nlmsg_ok(), which takes a length above 2 GiB for a negative one.
+const nlmsghdr* take_message(std::span<const std::uint8_t>& messages) {
+  const auto* first = static_cast<const nlmsghdr*>(static_cast<const void*>(messages.data()));
+  if (messages.size() < sizeof(nlmsghdr) || first->nlmsg_len < sizeof(nlmsghdr) ||
+      first->nlmsg_len > messages.size()) {
+    return nullptr;
+  }
+  const std::size_t space =
+      (first->nlmsg_len + std::size_t{NLMSG_ALIGNTO} - 1) & ~(std::size_t{NLMSG_ALIGNTO} - 1);
+  messages = messages.subspan(std::min(space, messages.size()));
+  return first;
+}
+
 NfnetlinkSocket::NfnetlinkSocket() : socket_(open_nfnetlink()), buffer_(kReadSize) {
   constexpr int kMost = 64;
   constexpr int kPerAnswer = kReadSize + kReadSize / 8;  // with what the kernel keeps beside it
@@ -142,10 +155,8 @@ void NfnetlinkSocket::ask_all(std::span<const NfnetlinkRequest> requests,
   send(used);
   std::vector<NfnetlinkOutcome> outcomes(requests.size());
   for (std::size_t waiting = requests.size(); waiting > 0;) {
-    const auto received = receive();
-    int rest = static_cast<int>(received.size());
-    const auto* message = static_cast<const nlmsghdr*>(static_cast<const void*>(received.data()));
-    for (; mnl_nlmsg_ok(message, rest); message = mnl_nlmsg_next(message, &rest)) {
+    auto received = receive();
+    while (const nlmsghdr* message = take_message(received)) {
       const std::size_t index = message->nlmsg_seq - first;
       if (index >= requests.size()) {
         continue;  // an answer to what was asked before an error

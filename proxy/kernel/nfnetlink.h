@@ -33,6 +33,10 @@ struct NfnetlinkHeader {
 /// Starts a message at `where`, which must have room for it.
 nlmsghdr* start_message(std::uint8_t* where, const NfnetlinkHeader& header);
 
+/// Takes the first message away and returns it; null if they do not begin with a whole one. They
+/// are aligned as such.
+const nlmsghdr* take_message(std::span<const std::uint8_t>& messages);
+
 /// A question to one subsystem of the kernel's netfilter.
 struct NfnetlinkRequest {
   int subsystem = 0;                                 // NFNL_SUBSYS_*
@@ -54,7 +58,8 @@ struct NfnetlinkOutcome {
 
 /// A socket for such requests. What does not come from the kernel, or answers an earlier request,
 /// is left aside. Methods throw std::system_error if there is no such socket, or no answer for 10
-/// s; the socket is good for nothing after any exception.
+/// s. It may be asked again after any exception, but refuses a list (EBUSY) until the kernel has
+/// given all of the last one.
 class NfnetlinkSocket {
  public:
   NfnetlinkSocket();

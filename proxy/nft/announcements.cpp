@@ -10,6 +10,7 @@
 #include <linux/netfilter/nfnetlink.h>
 
 #include "proxy/host/address_family.h"
+#include "proxy/kernel/nfnetlink.h"
 #include "proxy/nft/attributes.h"
 #include "proxy/nft/generation.h"
 #include "proxy/nft/place.h"
@@ -51,9 +52,7 @@ NftAnnouncements::NftAnnouncements(rules::Family family,
 
 ChangedChains NftAnnouncements::take(std::span<const std::uint8_t> bytes, bool any) {
   ChangedChains changed;
-  const auto* message = static_cast<const nlmsghdr*>(static_cast<const void*>(bytes.data()));
-  int rest = static_cast<int>(bytes.size());
-  for (; mnl_nlmsg_ok(message, rest); message = mnl_nlmsg_next(message, &rest)) {
+  while (const nlmsghdr* message = take_message(bytes)) {
     if (mnl_nlmsg_get_payload_len(message) < sizeof(nfgenmsg)) {
       continue;
     }

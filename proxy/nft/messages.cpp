@@ -4,8 +4,8 @@
 #include <cstring>
 
 #include <endian.h>
-#include <libmnl/libmnl.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
 
 namespace proxy {
 
@@ -82,9 +82,7 @@ void NftMessages::overwrite_long(Place data, std::uint64_t number) {
 }
 
 const nlmsghdr* find_message(NftMessages::Bytes bytes, std::uint32_t sequence) {
-  const auto* message = static_cast<const nlmsghdr*>(static_cast<const void*>(bytes.data()));
-  int rest = static_cast<int>(bytes.size());
-  for (; mnl_nlmsg_ok(message, rest); message = mnl_nlmsg_next(message, &rest)) {
+  while (const nlmsghdr* message = take_message(bytes)) {
     if (message->nlmsg_seq == sequence) {
       return message;
     }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <limits>
+#include <span>
 
 #include <libmnl/libmnl.h>
 #include <linux/netfilter/nf_tables.h>
@@ -139,9 +140,8 @@ NftOutcome NftTransactions::read_answers() {
     if (sender.nl_pid != 0) {
       continue;  // not the kernel
     }
-    int rest = static_cast<int>(received);
-    const auto* message = static_cast<const nlmsghdr*>(static_cast<const void*>(buffer_.data()));
-    for (; mnl_nlmsg_ok(message, rest); message = mnl_nlmsg_next(message, &rest)) {
+    std::span<const std::uint8_t> answers(buffer_.data(), static_cast<std::size_t>(received));
+    while (const nlmsghdr* message = take_message(answers)) {
       if (message->nlmsg_type != NLMSG_ERROR ||
           mnl_nlmsg_get_payload_len(message) < sizeof(nlmsgerr) || is_refused) {
         continue;

@@ -5,12 +5,13 @@
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <span>
 #include <vector>
 
-#include <libmnl/libmnl.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 
+#include "proxy/kernel/nfnetlink.h"
 #include "proxy/nft/announcements.h"
 #include "proxy/nft/expressions.h"
 #include "proxy/nft/rule.h"
@@ -48,9 +49,8 @@ void read_rule(const nlmsghdr* message, Family family) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::vector<std::uint8_t> bytes(data, data + size);  // aligned
   for (const Family family : {Family::kIpv4, Family::kIpv6}) {
-    const auto* message = static_cast<const nlmsghdr*>(static_cast<const void*>(bytes.data()));
-    int rest = static_cast<int>(bytes.size());
-    for (; mnl_nlmsg_ok(message, rest); message = mnl_nlmsg_next(message, &rest)) {
+    std::span<const std::uint8_t> rest(bytes);
+    while (const nlmsghdr* message = proxy::take_message(rest)) {
       read_rule(message, family);
     }
     proxy::NftAnnouncements(family, std::make_shared<proxy::NftCommits>(), 0).take(bytes, true);

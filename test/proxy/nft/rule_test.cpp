@@ -1,14 +1,15 @@
 #include "proxy/nft/rule.h"
 
+#include <span>
 #include <string>
 #include <vector>
 
 #include <catch2/catch.hpp>
-#include <libmnl/libmnl.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nf_tables_compat.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
 
 #include "proxy/nft/batch.h"
 #include "proxy/nft/expressions.h"
@@ -30,10 +31,9 @@ std::string recorded(const std::string& name) {
 /// Calls `visit(message)` for each message in the text.
 template <typename Visit>
 void for_each_message(const std::string& bytes, Visit visit) {
-  const std::vector<char> aligned(bytes.begin(), bytes.end());
-  const auto* message = static_cast<const nlmsghdr*>(static_cast<const void*>(aligned.data()));
-  int rest = static_cast<int>(aligned.size());
-  for (; mnl_nlmsg_ok(message, rest); message = mnl_nlmsg_next(message, &rest)) {
+  const std::vector<std::uint8_t> aligned(bytes.begin(), bytes.end());
+  std::span<const std::uint8_t> rest(aligned);
+  while (const nlmsghdr* message = proxy::take_message(rest)) {
     visit(message);
   }
 }
