@@ -171,6 +171,7 @@ struct Config {
   std::vector<std::string> sources;  // files and folders of manifests instead of an API server
   IptablesBackend iptables_backend = IptablesBackend::kAuto;
   std::uint64_t max_rules_per_service = 200'000;  // in each family; 0: no limit
+  bool service_metrics = true;                    // what is counted for single Services
 
   // Of the command line, or of a second document in the file (own_document.h).
   rules::Layout iptables_layout = rules::Layout::kKubeProxy;

@@ -228,6 +228,7 @@ CheckedConfig to_config(const Flags& flags) {
   config.write_config_to = flags.write_config_to;
   config.iptables_backend = reader.backend(flags.iptables_backend);
   config.max_rules_per_service = reader.count("max-rules-per-service", flags.max_rules_per_service);
+  config.service_metrics = reader.boolean("service-metrics", flags.service_metrics);
   config.iptables_layout = reader.layout(flags.iptables_layout, config.iptables_layout);
   config.cleanup = reader.boolean("cleanup", flags.cleanup);
   config.init_only = reader.boolean("init-only", flags.init_only);

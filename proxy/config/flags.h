@@ -26,6 +26,7 @@ struct Flags {
   std::string write_config_to;
   std::string iptables_backend = "auto";
   std::string max_rules_per_service = "200000";
+  std::string service_metrics = "true";
   std::string iptables_layout;  // empty: what the file says
   std::string cleanup = "false";
   std::string init_only = "false";

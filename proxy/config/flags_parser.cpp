@@ -27,13 +27,28 @@ CLI::callback_t append_to(Flags& flags, std::string_view name) {
   };
 }
 
+void add_field_flags(CLI::App& app, Flags& flags) {
+  for (const FieldFlag& flag : field_flags()) {
+    const std::string names = flag.name == "v" ? "-v,--v" : fmt::format("--{}", flag.name);
+    CLI::Option* option =
+        app.add_option(names, append_to(flags, flag.name), std::string(flag.help));
+    option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->group(std::string(flag.group.empty() ? kHidden : flag.group));
+    if (flag.is_switch) {
+      option->expected(0);
+    } else {
+      option->type_name("TEXT");
+    }
+  }
+}
+
 void add_switch(CLI::App& app, const std::string& name, std::string& target, const char* help) {
   app.add_flag(name, target, help)->default_str("true")->group("kube-proxy");
 }
 
 bool is_switch(std::string_view option) {
-  constexpr std::array<std::string_view, 5> kOfCommands = {
-      "--cleanup", "--init-only", "--validate-config", "--version", "--once"};
+  constexpr std::array<std::string_view, 6> kOfCommands = {
+      "--cleanup", "--init-only", "--once", "--service-metrics", "--validate-config", "--version"};
   const auto is_it = [option](const FieldFlag& flag) {
     return flag.is_switch && flag.name == option.substr(2);
   };
@@ -112,18 +127,7 @@ void add_flags(CLI::App& app, Flags& flags) {
       ->group(cluster);
   add_text("--master", flags.master, "URL of the API server, instead of the kubeconfig's")
       ->group(cluster);
-  for (const FieldFlag& flag : field_flags()) {
-    const std::string names = flag.name == "v" ? "-v,--v" : fmt::format("--{}", flag.name);
-    CLI::Option* option =
-        app.add_option(names, append_to(flags, flag.name), std::string(flag.help));
-    option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-        ->group(std::string(flag.group.empty() ? kHidden : flag.group));
-    if (flag.is_switch) {
-      option->expected(0);
-    } else {
-      option->type_name("TEXT");
-    }
-  }
+  add_field_flags(app, flags);
   add_text(
       "--write-config-to", flags.write_config_to, "Write the effective configuration and exit");
   add_text("--iptables-backend", flags.iptables_backend, "auto, libiptc or restore");
@@ -131,6 +135,10 @@ void add_flags(CLI::App& app, Flags& flags) {
   add_text("--max-rules-per-service",
            flags.max_rules_per_service,
            "A Service that would take more, in one family, gets none; 0: no limit");
+  add_switch(app,
+             "--service-metrics",
+             flags.service_metrics,
+             "Count the traffic of each Service, for /metrics and /statusz; on by default");
   add_text("--healthz-port", flags.healthz_port, "Deprecated")->group(std::string(kHidden));
   add_text("--metrics-port", flags.metrics_port, "Deprecated")->group(std::string(kHidden));
   add_switch(app, "--cleanup", flags.cleanup, "Remove all rules of the proxy and exit");

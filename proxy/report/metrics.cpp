@@ -145,7 +145,7 @@ void add_traffic(std::vector<MetricFamily>& families, const std::vector<ServiceT
                        "Packets that began a connection to a service port, by its rules' counters. "
                        "The 1,000 busiest have series of their own, all others one with empty "
                        "labels. Ports without any are left out, all if table nat is legacy and "
-                       "larger than 32 MiB",
+                       "larger than 32 MiB, or with --service-metrics=false",
                        MetricType::Counter,
                        {}};
   MetricFamily bytes{"iptproxy_service_bytes_total",

@@ -50,6 +50,14 @@ std::unique_ptr<ClusterEvents> make_events(Feed& feed, const LocalNode& node) {
   return std::make_unique<ClusterEvents>(requests_to(*feed.transport()), node.host.name);
 }
 
+TrafficMeter::Read traffic_source(const LocalNode& node) {
+  if (!node.config.service_metrics) {
+    return [](Family /*family*/) { return std::nullopt; };
+  }
+  return
+      [variant = node.iptables.variant](Family family) { return read_entrances(family, variant); };
+}
+
 std::optional<ListenAddress> listen_address_of(const std::string& address) {
   const auto socket = rules::SocketAddress::parse(address);
   if (!socket) {
@@ -66,9 +74,7 @@ Reporter::Reporter(const LocalNode& node, Store& store, Feed& feed, Metrics& met
       feed_(feed),
       metrics_(metrics),
       health_(health_settings(node)),
-      traffic_([variant = node.iptables.variant](Family family) {
-        return read_entrances(family, variant);
-      }),
+      traffic_(traffic_source(node)),
       events_(make_events(feed, node)),
       traffic_series_(kMostTrafficSeries) {
   for (const Family family : node.families) {

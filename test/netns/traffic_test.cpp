@@ -109,6 +109,29 @@ TEST_CASE("traffic: n datagrams to a Service are shown as n, whatever becomes of
       "data-label=\"Connections\">12</td><td class=\"number\" data-label=\"Bytes\">360</td>"));
 }
 
+TEST_CASE("traffic: with --service-metrics=false nothing is said of single Services",
+          "[netns][traffic]") {
+  const NetworkNamespace space;
+  test::leave_hint_of_kubelet("nft");
+  shell("ip addr add 192.0.2.8/32 dev lo; ip route add 10.96.0.0/16 dev lo");
+  const test::TemporaryFolder folder;
+  folder.write("dns.yaml", kService + slice("IPv4", "192.0.2.8"));
+  const test::Program daemon({.argv = {test::program_path(),
+                                       "--source=" + folder.path().string(),
+                                       "--service-metrics=false",
+                                       "--conntrack-max-per-core=0"}});
+  REQUIRE(eventually(
+      [&] { return shell("iptables-nft-save -t nat").find("192.0.2.8:53") != std::string::npos; }));
+
+  send(7, "10.96.0.10", 53);
+
+  // Counters are read anew after a second.
+  CHECK_FALSE(eventually([&] { return page_has("metrics", "iptproxy_service_packets_total{"); },
+                         std::chrono::seconds(2)));
+  CHECK(page_has("metrics", "iptproxy_rules{"));
+  CHECK(page_has("statusz", "traffic is not counted"));
+}
+
 TEST_CASE("traffic: on a node without rules there is none, and looking creates no table",
           "[netns][traffic]") {
   const auto family = GENERATE(rules::Family::kIpv4, rules::Family::kIpv6);

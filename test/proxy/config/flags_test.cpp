@@ -68,6 +68,7 @@ TEST_CASE("config_flags: the flags of a usual command line arrive", "[proxy][con
                                    "--source=b",
                                    "--iptables-backend=restore",
                                    "--max-rules-per-service=500",
+                                   "--service-metrics=false",
                                    "--iptables-layout=compact",
                                    "--cleanup"});
 
@@ -88,6 +89,7 @@ TEST_CASE("config_flags: the flags of a usual command line arrive", "[proxy][con
   expected.sources = {"a.yaml", "b"};
   expected.iptables_backend = proxy::IptablesBackend::kRestore;
   expected.max_rules_per_service = 500;
+  expected.service_metrics = false;
   expected.iptables_layout = rules::Layout::kCompact;
   expected.cleanup = true;
   CHECK(config == expected);
