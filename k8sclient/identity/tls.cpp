@@ -29,12 +29,24 @@ int policy_index() {
   return kIndex;
 }
 
+// Null if the connection was made without one.
+const PolicyPointer* policy_of(const SSL* connection) {
+  return static_cast<const PolicyPointer*>(
+      ::SSL_CTX_get_ex_data(::SSL_get_SSL_CTX(connection), policy_index()));
+}
+
+// `header` is that of a record: five bytes, of which the last two are the length.
+void note_record_of(const SSL* connection, const unsigned char* header) {
+  if (const PolicyPointer* policy = policy_of(connection)) {
+    (*policy)->note_record(SSL3_RT_HEADER_LENGTH + std::size_t{header[3]} * 256 + header[4]);
+  }
+}
+
 // Connections may be made of their own; the policy hangs on the context.
 void note_alert_of(const SSL* connection, int where, int value) {
   constexpr std::string_view kCloseNotify = "close notify";
   const std::string_view alert = ::SSL_alert_desc_string_long(value);
-  const auto* policy = static_cast<const PolicyPointer*>(
-      ::SSL_CTX_get_ex_data(::SSL_get_SSL_CTX(connection), policy_index()));
+  const PolicyPointer* policy = policy_of(connection);
   if ((where & SSL_CB_ALERT) != 0 && alert != kCloseNotify && policy != nullptr) {
     (*policy)->note_alert((where & SSL_CB_WRITE) != 0, alert);
   }
@@ -95,9 +107,10 @@ bool is_ip_address(const std::string& host) {
 
 std::shared_ptr<TlsPolicy> TlsPolicy::make(Identity identity,
                                            std::string server_name,
-                                           IdentityNames names) {
-  std::shared_ptr<TlsPolicy> policy(
-      new TlsPolicy(std::move(identity), std::move(server_name), std::move(names)));
+                                           IdentityNames names,
+                                           OnBytes on_bytes) {
+  std::shared_ptr<TlsPolicy> policy(new TlsPolicy(
+      std::move(identity), std::move(server_name), std::move(names), std::move(on_bytes)));
   boost::asio::ssl::context trial(boost::asio::ssl::context::tls_client);
   policy->apply(trial);
   return policy;
@@ -119,6 +132,21 @@ void TlsPolicy::apply(boost::asio::ssl::context& context) const {
   ::SSL_CTX_set_cert_verify_callback(native, verify_chain, self.get());
   ::SSL_CTX_set_ex_data(native, policy_index(), self.release());
   ::SSL_CTX_set_info_callback(native, note_alert_of);
+  if (on_bytes_) {
+    ::SSL_CTX_set_msg_callback(
+        native,
+        [](int is_write,
+           int,
+           int content,
+           const void* bytes,
+           std::size_t size,
+           SSL* connection,
+           void*) {
+          if (is_write == 0 && content == SSL3_RT_HEADER && size == SSL3_RT_HEADER_LENGTH) {
+            note_record_of(connection, static_cast<const unsigned char*>(bytes));
+          }
+        });
+  }
 }
 
 void TlsPolicy::note_alert(bool is_ours, std::string_view alert) const {
@@ -128,6 +156,12 @@ void TlsPolicy::note_alert(bool is_ours, std::string_view alert) const {
                            is_ours ? "we" : "the server",
                            alert,
                            alert == "protocol version" ? " (TLS 1.2 or newer is needed)" : "");
+  }
+}
+
+void TlsPolicy::note_record(std::size_t bytes) const {
+  if (on_bytes_) {
+    on_bytes_(bytes);
   }
 }
 

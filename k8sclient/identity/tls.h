@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -20,13 +22,18 @@ namespace k8sclient {
 /// authorities (only those of the kubeconfig, if it names any), its name. Thread-safe.
 class TlsPolicy : public std::enable_shared_from_this<TlsPolicy> {
  public:
+  /// Called for each TLS record that begins to come in, with its length, by the thread that reads
+  /// it, which holds locks of cpprestsdk.
+  using OnBytes = std::function<void(std::size_t bytes)>;
+
   /// `server_name` is a DNS name or an IP address without brackets. Throws TransportError when a
   /// certificate or key cannot be used, with its name.
   static std::shared_ptr<TlsPolicy> make(Identity identity,
                                          std::string server_name,
                                          IdentityNames names = {"certificate-authority",
                                                                 "client-certificate",
-                                                                "client-key"});
+                                                                "client-key"},
+                                         OnBytes on_bytes = {});
 
   /// Sets up one connection. The context keeps this policy alive.
   void apply(boost::asio::ssl::context& context) const;
@@ -38,18 +45,23 @@ class TlsPolicy : public std::enable_shared_from_this<TlsPolicy> {
   /// An alert was sent or received, in OpenSSL's words.
   void note_alert(bool is_ours, std::string_view alert) const;
 
+  /// A record of that length comes in.
+  void note_record(std::size_t bytes) const;
+
   /// Whether the certificate chain that a server presents is good: 1 or 0, for OpenSSL.
   int verify(x509_store_ctx_st* chain) const;
 
  private:
-  TlsPolicy(Identity identity, std::string server_name, IdentityNames names)
+  TlsPolicy(Identity identity, std::string server_name, IdentityNames names, OnBytes on_bytes)
       : identity_(std::move(identity)),
         server_name_(std::move(server_name)),
-        names_(std::move(names)) {}
+        names_(std::move(names)),
+        on_bytes_(std::move(on_bytes)) {}
 
   const Identity identity_;
   const std::string server_name_;
   const IdentityNames names_;
+  const OnBytes on_bytes_;
   mutable Mutex mutex_;
   mutable std::string refusal_ GUARDED_BY(mutex_);
 };

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include <fmt/format.h>
+
 namespace k8sclient {
 
 namespace {
@@ -17,8 +19,23 @@ void BodyBuffer::head_arrived() {
   changed_.notify_all();
 }
 
+void BodyBuffer::came_in(std::size_t bytes) {
+  const MutexLock lock(mutex_);
+  unwritten_ += bytes;
+  if (unwritten_ > most_unwritten_ && !is_finished_) {
+    is_flooded_ = true;
+    is_finished_ = true;
+    error_ = fmt::format("the head of the answer, or one chunk of it, is longer than {} bytes",
+                         most_unwritten_);
+    changed_.notify_all();
+  }
+}
+
 void BodyBuffer::finish(std::string error) {
   const MutexLock lock(mutex_);
+  if (is_flooded_) {
+    return;
+  }
   is_finished_ = true;
   error_ = std::move(error);
   changed_.notify_all();
@@ -72,6 +89,11 @@ std::string BodyBuffer::error() const {
   return error_;
 }
 
+bool BodyBuffer::is_flooded() const {
+  const MutexLock lock(mutex_);
+  return is_flooded_;
+}
+
 void BodyBuffer::abandon() {
   {
     const MutexLock lock(mutex_);
@@ -86,6 +108,7 @@ pplx::task<BodyBuffer::int_type> BodyBuffer::_putc(std::uint8_t byte) {
 
 pplx::task<std::size_t> BodyBuffer::_putn(const std::uint8_t* bytes, std::size_t count) {
   const MutexLock lock(mutex_);
+  unwritten_ = 0;
   if (is_abandoned_) {
     return pplx::task_from_result(count);
   }

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -24,9 +25,15 @@ class BodyBuffer : public concurrency::streams::details::streambuf_state_manager
  public:
   using Clock = std::chrono::steady_clock;
 
-  BodyBuffer() : streambuf_state_manager(std::ios_base::out) {}
+  /// The exchange breaks off when more than `most_unwritten` bytes have come in since the last
+  /// piece of the body: cpprestsdk holds a head, and a chunk, until it has all of it.
+  explicit BodyBuffer(std::size_t most_unwritten)
+      : streambuf_state_manager(std::ios_base::out), most_unwritten_(most_unwritten) {}
 
   // The HTTP side.
+
+  /// So many bytes have come in, of whatever.
+  void came_in(std::size_t bytes);
 
   /// The head of the answer has arrived.
   void head_arrived();
@@ -50,6 +57,9 @@ class BodyBuffer : public concurrency::streams::details::streambuf_state_manager
 
   /// Why it broke off; empty if it did not.
   std::string error() const;
+
+  /// It broke off because too much came in at once; the connection still stands.
+  bool is_flooded() const;
 
   /// No more is wanted.
   void abandon();
@@ -114,14 +124,17 @@ class BodyBuffer : public concurrency::streams::details::streambuf_state_manager
                                    std::stop_token stop,
                                    Condition condition);
 
+  const std::size_t most_unwritten_;
   mutable Mutex mutex_;
   std::condition_variable_any changed_;
   std::string bytes_ GUARDED_BY(mutex_);
+  std::size_t unwritten_ GUARDED_BY(mutex_) = 0;
   std::optional<pplx::task_completion_event<void>> room_
       GUARDED_BY(mutex_);  // set: the writer waits for it
   bool has_head_ GUARDED_BY(mutex_) = false;
   bool is_finished_ GUARDED_BY(mutex_) = false;
   bool is_abandoned_ GUARDED_BY(mutex_) = false;
+  bool is_flooded_ GUARDED_BY(mutex_) = false;
   std::string error_ GUARDED_BY(mutex_);
 };
 

@@ -33,10 +33,26 @@ std::string explain(const std::string& message) {
 
 }  // namespace
 
-Exchange::Exchange(std::shared_ptr<http::client::http_client> client, http::http_request request)
-    : body_(std::make_shared<BodyBuffer>()),
+Client::Client(const Make& make)
+    : http_(make([receiver = receiver_](std::size_t bytes) {
+        std::shared_ptr<BodyBuffer> body;
+        {
+          const MutexLock lock(receiver->mutex);
+          body = receiver->body.lock();
+        }
+        if (body) {
+          body->came_in(bytes);
+        }
+      })) {}
+
+Exchange::Exchange(const Client& client, http::http_request request, std::size_t most_unwritten)
+    : body_(std::make_shared<BodyBuffer>(most_unwritten)),
       response_(std::make_shared<http::http_response>()),
-      client_(std::move(client)) {
+      client_(client.http_) {
+  {
+    const MutexLock lock(client.receiver_->mutex);
+    client.receiver_->body = body_;
+  }
   request.set_response_stream(
       concurrency::streams::streambuf<std::uint8_t>(body_).create_ostream());
   client_->request(request, cancel_.get_token())
@@ -57,7 +73,7 @@ Exchange::Exchange(std::shared_ptr<http::client::http_client> client, http::http
 
 // Whatever is still on its way ends on its own.
 Exchange::~Exchange() {
-  if (!body_->is_finished()) {
+  if (!body_->is_finished() || body_->is_flooded()) {
     cancel_.cancel();
     body_->abandon();
   }

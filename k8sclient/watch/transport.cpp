@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include <cpprest/http_client.h>
 #include <fmt/format.h>
@@ -125,10 +126,11 @@ class HttpTransport : public Transport {
     return fmt::format("{} {}", request.method, bare_path(request.path));
   }
 
-  struct Client {
+  /// A client, of one exchange at a time.
+  struct Lane {
     Identity identity;  // that it was made with, the token aside
     std::shared_ptr<TlsPolicy> tls;
-    std::shared_ptr<http::client::http_client> http;
+    std::optional<Client> client;
   };
 
   bool is_tls() const { return url_.scheme() == "https"; }
@@ -154,11 +156,12 @@ class HttpTransport : public Transport {
     const std::string what = name_of(request);
     try {
       const Identity identity = credentials_.current(stop);
-      const Client client = client_for(identity);
-      Exchange exchange(client.http, make_request(request, identity.token));
+      const auto lane = take_lane(identity);
+      Exchange exchange(
+          *lane->client, make_request(request, identity.token), limits_.unwritten_bytes);
       const auto start = BodyBuffer::Clock::now();
       try {
-        await_head(exchange, client, start + limits_.head, stop);
+        await_head(exchange, *lane, start + limits_.head, stop);
       } catch (const TransportError&) {
         tell(method, "<error>", start);
         throw;
@@ -193,7 +196,7 @@ class HttpTransport : public Transport {
   }
 
   void await_head(Exchange& exchange,
-                  const Client& client,
+                  const Lane& lane,
                   BodyBuffer::Clock::time_point give_up_at,
                   const std::stop_token& stop) const {
     const auto interruption = exchange.body().wait_for_head(give_up_at, stop);
@@ -204,8 +207,15 @@ class HttpTransport : public Transport {
       throw TransportError(too_long("no answer", limits_.head));
     }
     if (exchange.body().is_finished() && !exchange.body().error().empty()) {
-      const std::string refusal = client.tls ? client.tls->take_refusal() : "";
+      throw_if_flooded(exchange.body());
+      const std::string refusal = lane.tls ? lane.tls->take_refusal() : "";
       throw TransportError(exchange.body().error() + (refusal.empty() ? "" : ": ") + refusal);
+    }
+  }
+
+  static void throw_if_flooded(const BodyBuffer& body) {
+    if (body.is_flooded()) {
+      throw TooLarge(body.error());
     }
   }
 
@@ -239,6 +249,7 @@ class HttpTransport : public Transport {
       if (!bytes.empty()) {
         sink(bytes, encoding);
       } else if (is_finished && !body.error().empty()) {
+        throw_if_flooded(body);
         throw Interrupted(body.error());
       } else if (is_finished) {
         return;
@@ -309,18 +320,30 @@ class HttpTransport : public Transport {
     return request;
   }
 
-  // Connections are kept as long as certificates stay the same.
-  Client client_for(Identity identity) {
+  // Connections are kept as long as certificates stay the same. The lane is given back when nobody
+  // has it any more.
+  std::shared_ptr<const Lane> take_lane(Identity identity) {
     identity.token.clear();
-    const MutexLock lock(mutex_);
-    if (!client_.http || client_.identity != identity) {
-      client_ = make_client(identity);
+    std::unique_ptr<Lane> lane;
+    {
+      const MutexLock lock(mutex_);
+      std::erase_if(idle_, [&](const auto& idle) { return idle->identity != identity; });
+      if (!idle_.empty()) {
+        lane = std::move(idle_.back());
+        idle_.pop_back();
+      }
     }
-    return client_;
+    if (!lane) {
+      lane = std::make_unique<Lane>(make_lane(identity));
+    }
+    return {lane.release(), [this](Lane* used) {
+              const MutexLock lock(mutex_);
+              idle_.emplace_back(used);
+            }};
   }
 
-  Client make_client(const Identity& identity) const {
-    Client client{.identity = identity};
+  Lane make_lane(const Identity& identity) const {
+    Lane lane{.identity = identity};
     http::client::http_client_config config;
     // Ours are the deadlines that count. Infinity is not on offer.
     config.set_timeout(std::chrono::hours(24));
@@ -328,15 +351,17 @@ class HttpTransport : public Transport {
     if (proxy_) {
       config.set_proxy(*proxy_);
     }
-    if (is_tls()) {
-      client.tls = TlsPolicy::make(identity, tls_name(), names_of(server_));
-      config.set_validate_certificates(!server_.insecure_skip_tls_verify);
-      config.set_tlsext_sni_enabled(!is_ip_address(tls_name()));
-      config.set_ssl_context_callback(
-          [tls = client.tls](boost::asio::ssl::context& context) { tls->apply(context); });
-    }
-    client.http = std::make_shared<http::client::http_client>(without_brackets(url_), config);
-    return client;
+    lane.client.emplace([&](const TlsPolicy::OnBytes& on_bytes) {
+      if (is_tls()) {
+        lane.tls = TlsPolicy::make(identity, tls_name(), names_of(server_), on_bytes);
+        config.set_validate_certificates(!server_.insecure_skip_tls_verify);
+        config.set_tlsext_sni_enabled(!is_ip_address(tls_name()));
+        config.set_ssl_context_callback(
+            [tls = lane.tls](boost::asio::ssl::context& context) { tls->apply(context); });
+      }
+      return std::make_shared<http::client::http_client>(without_brackets(url_), config);
+    });
+    return lane;
   }
 
   const ApiServer server_;
@@ -347,7 +372,7 @@ class HttpTransport : public Transport {
   std::optional<web::web_proxy> proxy_;
   Credentials credentials_;
   Mutex mutex_;
-  Client client_ GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<Lane>> idle_ GUARDED_BY(mutex_);  // the last was used last
 };
 
 }  // namespace

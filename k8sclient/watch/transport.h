@@ -68,6 +68,8 @@ struct TransportLimits {
   std::chrono::milliseconds silence{90'000};
   std::size_t line_bytes = 16U << 20U;  // or frame
   std::size_t body_bytes = 1U << 30U;
+  /// Of a head or one chunk, which are held until they are whole. Known over TLS only.
+  std::size_t unwritten_bytes = 128U << 20U;
 };
 
 /// A request as client-go's metrics count it.
