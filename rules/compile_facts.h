@@ -22,6 +22,7 @@ class ServiceFacts {
         port_(port),
         context_(context),
         label_(to_string(name)),
+        affinity_(context.session_affinity ? port.client_ip_affinity : std::nullopt),
         selection_(select_endpoints(port, context.node_name, context.zone)) {
     is_accessible_ = is_externally_accessible(port);
     internal_is_local_ = port.internal_policy == TrafficPolicy::kLocal;
@@ -58,6 +59,7 @@ class ServiceFacts {
   const ServicePort& port_;
   const Context& context_;
   std::string label_;
+  std::optional<std::chrono::seconds> affinity_;  // that there is
   EndpointSelection selection_;
   bool is_accessible_ = false;
   bool internal_is_local_ = false;

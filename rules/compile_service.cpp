@@ -15,7 +15,7 @@ class ChainCompiler : public ServiceFacts {
   explicit ChainCompiler(ServiceFacts facts) : ServiceFacts(std::move(facts)) {}
 
   std::vector<Section> compile() && {
-    if (!is_compact() || port_.client_ip_affinity) {
+    if (!is_compact() || affinity_) {
       endpoint_chains();
     }
     policy_chains();
@@ -58,7 +58,7 @@ class ChainCompiler : public ServiceFacts {
       }
       Rule& translate = rules.emplace_back(translation(address));
       comment_endpoint(translate, label_);
-      if (port_.client_ip_affinity) {
+      if (affinity_) {
         translate.matches.emplace_back(Recent{Recent::Action::kSet, endpoint_chains_[i], 0});
       }
       translate.matches.emplace_back(TransportPort{name_.protocol, std::nullopt});
@@ -128,10 +128,10 @@ class ChainCompiler : public ServiceFacts {
   /// spec §3.4.3: affinity first, then equal shares by cascaded probabilities.
   void append_affinity(std::vector<Rule>& rules,
                        const std::vector<std::uint32_t>& endpoints) const {
-    if (!port_.client_ip_affinity) {
+    if (!affinity_) {
       return;
     }
-    const auto seconds = static_cast<std::uint32_t>(port_.client_ip_affinity->count());
+    const auto seconds = static_cast<std::uint32_t>(affinity_->count());
     for (const std::uint32_t i : endpoints) {
       Rule& rule = rules.emplace_back(dispatch_rule(i));
       rule.matches.emplace_back(Recent{Recent::Action::kCheck, endpoint_chains_[i], seconds});
@@ -156,8 +156,8 @@ class ChainCompiler : public ServiceFacts {
       addresses.push_back(port_.endpoints[i].address);
     }
     EndpointTree tree = spread(name, addresses, [&](const SocketAddress& address) {
-      return port_.client_ip_affinity ? Rule{.target = Jump{endpoint_chain(name_, address)}}
-                                      : translation(address);
+      return affinity_ ? Rule{.target = Jump{endpoint_chain(name_, address)}}
+                       : translation(address);
     });
     std::ranges::move(tree.chains, std::back_inserter(chains_));
     std::ranges::move(tree.rules, std::back_inserter(rules));

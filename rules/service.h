@@ -125,6 +125,7 @@ struct Context {
   std::uint32_t masquerade_mark = 0x4000;
   bool masquerade_all = false;
   bool random_fully = true;          // MASQUERADE --random-fully is available
+  bool session_affinity = true;      // the match recent is available
   bool localhost_node_ports = true;  // after all corrections of spec §3.3; false for IPv6
   bool tcp_be_liberal = false;       // no INVALID drop
   bool counts_invalid_drops = true;  // accounting object ct_state_invalid_dropped_pkts exists

@@ -1,5 +1,8 @@
-#include "proxy/backends/hairpin_match.h"
+#include "proxy/backends/host_matches.h"
 
+#include <cstdint>
+#include <optional>
+#include <string>
 #include <system_error>
 
 #include "proxy/host/process.h"
@@ -8,19 +11,40 @@
 
 namespace proxy {
 
-bool has_hairpin_match(const IptablesChoice& choice) {
-  constexpr rules::Family kFamily = rules::Family::kIpv4;  // the match is of no family
+namespace {
+
+constexpr rules::Family kFamily = rules::Family::kIpv4;  // these matches are of no family
+
+/// iptables asks the kernel before it tells how a match is used.
+bool tells_use(const IptablesChoice& choice, const std::string& match) {
+  return run({.argv = {program(kFamily, choice.variant, ""), "-m", match, "-h"}}).status == 0;
+}
+
+/// Nothing if the host does not tell.
+std::optional<bool> has_match(const IptablesChoice& choice,
+                              const std::string& name,
+                              std::uint8_t revision) {
   try {
-    if (choice.in_process) {
-      return choice.variant == Variant::kLegacy
-                 ? XtablesSocket(kFamily).has_match("bpf", 1)
-                 : nft_has_extension(kFamily, {.name = "bpf", .revision = 1});
+    if (!choice.in_process) {
+      const bool is_there = tells_use(choice, name);
+      return is_there || tells_use(choice, "comment") ? std::optional(is_there) : std::nullopt;
     }
-    // iptables asks the kernel before it tells how a match is used.
-    return run({.argv = {program(kFamily, choice.variant, ""), "-m", "bpf", "-h"}}).status == 0;
+    return choice.variant == Variant::kLegacy
+               ? XtablesSocket(kFamily).has_match(name, revision)
+               : nft_has_extension(kFamily, {.name = name, .revision = revision});
   } catch (const std::system_error&) {
-    return false;
+    return std::nullopt;
   }
+}
+
+}  // namespace
+
+bool has_hairpin_match(const IptablesChoice& choice) {
+  return has_match(choice, "bpf", 1).value_or(false);
+}
+
+bool has_affinity_match(const IptablesChoice& choice) {
+  return has_match(choice, "recent", 1).value_or(true);
 }
 
 }  // namespace proxy

@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 #include <sched.h>
 
-#include "proxy/backends/hairpin_match.h"
+#include "proxy/backends/host_matches.h"
 #include "proxy/backends/live_tables.h"
 #include "proxy/backends/variant.h"
 #include "proxy/commands/check.h"
@@ -210,6 +210,17 @@ Finding check_layout(rules::Layout wanted, const IptablesChoice& choice) {
   return {Level::kOk, "layout", std::string(rules::to_string(wanted)), ""};
 }
 
+/// Nothing if it can be had.
+std::vector<Finding> check_affinity(const IptablesChoice& choice) {
+  if (has_affinity_match(choice)) {
+    return {};
+  }
+  return {{Level::kWarning,
+           "session affinity",
+           fmt::format("left out: {}", kNoAffinityMatch),
+           "load xt_recent, and start the proxy anew"}};
+}
+
 /// The rules that are there, and what the programs can do to them.
 std::vector<Finding> check_tables(const IptablesChoice& choice, bool has_programs) {
   std::vector<Finding> findings;
@@ -252,6 +263,7 @@ std::vector<Finding> check_host(const Config& config) {
                    choice.reason),
        ""});
   findings.push_back(check_layout(config.iptables_layout, choice));
+  std::ranges::move(check_affinity(choice), std::back_inserter(findings));
   for (const std::string& warning : choice.warnings) {
     findings.push_back(
         {Level::kWarning, "iptables", warning, "remove the rules of the variant that is not used"});

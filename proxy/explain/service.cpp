@@ -117,7 +117,8 @@ std::vector<EndpointUse> explain_endpoints(const ServiceExplanation& explanation
                     .local_share = share_of(local, address),
                     .why_not = why_not(port, i, selection, context)};
     if (contains(selection.reachable, i) &&
-        (context.layout == rules::Layout::kKubeProxy || port.client_ip_affinity)) {
+        (context.layout == rules::Layout::kKubeProxy ||
+         (port.client_ip_affinity && context.session_affinity))) {
       use.chain = rules::endpoint_chain(explanation.name, address);
     }
     uses.push_back(std::move(use));

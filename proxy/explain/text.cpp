@@ -104,7 +104,9 @@ void append_settings(std::string& out, const ServiceExplanation& explanation) {
                 "node port",
                 fmt::format("{} on {}", port.node_port, accepting_addresses(*explanation.context)));
   }
-  if (port.client_ip_affinity) {
+  if (port.client_ip_affinity && !explanation.context->session_affinity) {
+    append_fact(out, "session affinity", "wanted by client IP, but this node cannot do that");
+  } else if (port.client_ip_affinity) {
     append_fact(out,
                 "session affinity",
                 fmt::format("by client IP, {} s: a client stays where its first connection went",

@@ -61,7 +61,13 @@ bool XtablesSocket::has_match(std::string_view name, std::uint8_t revision) cons
   asked.revision = revision;
   socklen_t length = sizeof(asked);
   const int option = level_ == IPPROTO_IP ? IPT_SO_GET_REVISION_MATCH : IP6T_SO_GET_REVISION_MATCH;
-  return getsockopt(socket_.get(), level_, option, &asked, &length) == 0;
+  if (getsockopt(socket_.get(), level_, option, &asked, &length) == 0) {
+    return true;
+  }
+  if (errno != ENOENT && errno != EPROTONOSUPPORT) {
+    throw_errno("cannot ask for the matches of iptables");
+  }
+  return false;
 }
 
 TableShape XtablesSocket::shape(rules::Table table) const {

@@ -215,6 +215,7 @@ rules::Context make_context(const ContextSettings& settings, const ContextFacts&
   context.masquerade_mark = settings.masquerade_mark;
   context.masquerade_all = settings.masquerade_all;
   context.random_fully = facts.capabilities.random_fully;
+  context.session_affinity = facts.capabilities.affinity_match;
   context.localhost_node_ports =
       settings.localhost_node_ports && is_ipv4 && includes_ipv4_loopback(cidrs);
   context.tcp_be_liberal = facts.capabilities.tcp_be_liberal;

@@ -29,6 +29,7 @@ struct NodeIps {
 struct Capabilities {
   bool random_fully = true;          // iptables 1.6.2 or newer
   bool hairpin_match = true;         // xt_bpf, without which there is no compact layout
+  bool affinity_match = true;        // xt_recent, without which there is no session affinity
   bool tcp_be_liberal = false;       // sysctl nf_conntrack_tcp_be_liberal, after ours were applied
   bool invalid_drop_counter = true;  // accounting object ct_state_invalid_dropped_pkts exists
   bool localhost_port_counter = true;  // accounting object localhost_nps_accepted_pkts exists

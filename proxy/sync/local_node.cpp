@@ -4,7 +4,7 @@
 
 #include <unistd.h>
 
-#include "proxy/backends/hairpin_match.h"
+#include "proxy/backends/host_matches.h"
 #include "proxy/host/per_family.h"
 #include "proxy/kernel/sysctl.h"
 #include "proxy/log/logging.h"
@@ -19,6 +19,7 @@ std::vector<rules::Family> usable_families(const IptablesChoice& iptables) {
   std::string reason = "IPv6 is off";
   for (const rules::Family family : kFamilies) {
     if (family == rules::Family::kIpv6 && !Sysctl().has_ipv6()) {
+      log_info("IPv6 is off on this host: it is left out");
       continue;
     }
     const auto why_not = why_unusable(family, iptables);
@@ -56,6 +57,7 @@ LocalNode look_at_node(const Config& config) {
   node.host.capabilities.random_fully = node.iptables.random_fully;
   node.families = usable_families(node.iptables);
   node.host.capabilities.hairpin_match = has_hairpin_match(node.iptables);
+  node.host.capabilities.affinity_match = has_affinity_match(node.iptables);
   const rules::Layout layout = effective_layout(config.iptables_layout, node.host.capabilities);
   log_info("Programming rules",
            {{"through", describe(node.iptables)},
@@ -64,6 +66,10 @@ LocalNode look_at_node(const Config& config) {
             {"reason", node.iptables.reason}});
   if (layout != config.iptables_layout) {
     log_warning("This node stays with the layout of kube-proxy", {{"reason", kNoHairpinMatch}});
+  }
+  if (!node.host.capabilities.affinity_match) {
+    log_warning("This node serves Services without their session affinity",
+                {{"reason", kNoAffinityMatch}});
   }
   for (const std::string& warning : node.iptables.warnings) {
     log_warning("Mixed iptables", {{"warning", warning}});

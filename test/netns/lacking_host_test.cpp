@@ -53,6 +53,14 @@ std::string path_without_ip6tables(const test::TemporaryFolder& folder) {
   return "PATH=" + folder.path().string() + ":$PATH ";
 }
 
+/// The libraries of iptables without that one, as an argument of sh.
+std::string libraries_without(const std::string& library, const test::TemporaryFolder& folder) {
+  const std::string libraries = (folder.path() / "xtables").string();
+  shell("mkdir " + libraries + " && ln -s $(dirname $(find /usr/lib -name libxt_comment.so |" +
+        " head -1))/*.so " + libraries + " && rm " + libraries + "/" + library);
+  return "XTABLES_LIBDIR=" + libraries;
+}
+
 }  // namespace
 
 TEST_CASE("lacking host: without the match nfacct all is served but the counters, with a warning",
@@ -61,14 +69,12 @@ TEST_CASE("lacking host: without the match nfacct all is served but the counters
   test::leave_hint_of_kubelet("nft");
   const test::TemporaryFolder folder;
   const std::string manifests = folder.write("cluster.yaml", kCluster).string();
-  const std::string libraries = (folder.path() / "xtables").string();
-  shell("mkdir " + libraries + " && ln -s $(dirname $(find /usr/lib -name libxt_comment.so |" +
-        " head -1))/*.so " + libraries + " && rm " + libraries + "/libxt_nfacct.so");
+  const std::string libraries = libraries_without("libxt_nfacct.so", folder);
 
   const auto result =
       proxy::run({.argv = {"sh",
                            "-c",
-                           "XTABLES_LIBDIR=" + libraries + " exec " +
+                           libraries + " exec " +
                                command("run --once --iptables-backend=restore", manifests)}});
 
   CHECK(result.status == 0);
@@ -79,6 +85,32 @@ TEST_CASE("lacking host: without the match nfacct all is served but the counters
   const std::string rules = shell("iptables-nft-save");
   CHECK_THAT(rules, Contains("shop/web cluster IP") && Contains("--dport 30080"));
   CHECK_THAT(rules, !Contains("nfacct"));
+}
+
+TEST_CASE("lacking host: without the match recent there is no affinity, and one warning",
+          "[netns][lacking_host]") {
+  const test::TemporaryFolder folder;
+  std::string cluster(kCluster);
+  const std::string_view type = "{type: NodePort, ";
+  cluster.replace(cluster.find(type), type.size(), "{sessionAffinity: ClientIP, type: NodePort, ");
+  const std::string run = "exec " + command("run --once --iptables-backend=restore",
+                                            folder.write("cluster.yaml", cluster).string());
+  const auto run_on_new_node = [](const std::string& command_line) {
+    const test::NetworkNamespace space;
+    test::leave_hint_of_kubelet("nft");
+    auto result = proxy::run({.argv = {"sh", "-c", command_line}});
+    result.output = shell("iptables-nft-save -t nat");
+    return result;
+  };
+  REQUIRE_THAT(run_on_new_node(run).output, Contains("-m recent"));
+
+  const auto result = run_on_new_node(libraries_without("libxt_recent.so", folder) + " " + run);
+
+  CHECK(result.status == 0);
+  CHECK_THAT(result.error, !Contains("Sync failed") && !Contains("quarantined"));
+  CHECK(test::count(result.error, "without their session affinity") == 1);
+  CHECK_THAT(result.output, Contains("shop/web cluster IP") && Contains("10.244.0.1:8080"));
+  CHECK_THAT(result.output, !Contains("-m recent"));
 }
 
 TEST_CASE("lacking host: a family without a usable table nat is left out, and the node is healthy",

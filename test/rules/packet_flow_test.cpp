@@ -1,12 +1,14 @@
 // The packet-flow tests of kube-proxy's proxier_test.go, case by case (spec §12.2 names them), as
 // rows for the tracer.
 
+#include <chrono>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <catch2/catch.hpp>
 
+#include "rules/save_text.h"
 #include "test/support/packets.h"
 
 using namespace rules;
@@ -270,4 +272,24 @@ TEST_CASE("packet flow: TestMasqueradeRule", "[rules][packet_flow]") {
   REQUIRE(result.outcomes.size() == 2);
   CHECK(result.outcomes[0].path.back().rule.target ==
         Target{Masquerade{.random_fully = context.random_fully}});
+}
+
+TEST_CASE("packet flow: without the match recent a Service has the rules of one without affinity",
+          "[rules][packet_flow]") {
+  Context context = common_context();
+  context.layout = GENERATE(Layout::kKubeProxy, Layout::kCompact);
+  ServicePort plain = exposed_port();
+  plain.endpoints.push_back(endpoint("10.180.2.1:80"));
+  ServicePort sticky = plain;
+  sticky.client_ip_affinity = std::chrono::hours(3);
+  const auto text_of = [&](const ServicePort& port) {
+    const auto entry = service("ns1/svc1:p80/tcp", port);
+    return to_save_text(Compiler{}.compile(make_snapshot(context.family, {entry}), context));
+  };
+  REQUIRE(text_of(sticky) != text_of(plain));
+  const std::string without = text_of(plain);
+
+  context.session_affinity = false;
+
+  CHECK(text_of(sticky) == without);
 }

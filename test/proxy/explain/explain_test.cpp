@@ -314,6 +314,19 @@ TEST_CASE("explain: JSON of a Service", "[proxy][explain]") {
         "\n");
 }
 
+TEST_CASE("explain: affinity that a node cannot do is said", "[proxy][explain]") {
+  ServicePort port = cluster_ip_port();
+  port.client_ip_affinity = std::chrono::seconds(60);
+  port.endpoints = {endpoint("10.180.0.1:80")};
+  rules::Context context = common_context();
+  CHECK_THAT(to_text(explain(port, context), Colour::kNever), Contains("by client IP, 60 s"));
+
+  context.session_affinity = false;
+
+  CHECK_THAT(to_text(explain(port, context), Colour::kNever),
+             Contains("wanted by client IP, but this node cannot do that"));
+}
+
 TEST_CASE("explain: a picture of a Service has effective shares", "[proxy][explain]") {
   ServicePort port = cluster_ip_port();
   port.client_ip_affinity = std::chrono::seconds(60);
