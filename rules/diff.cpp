@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "rules/names.h"
+#include "rules/target_chain.h"
 
 namespace rules {
 
@@ -131,7 +132,7 @@ class Differ {
                    present.end(),
                    std::back_inserter(changes_.remove_hooks),
                    [](const auto& hook) {
-                     return is_owned({hook.chain.table, *jump_target(hook.rule)});
+                     return is_owned({hook.chain.table, *target_chain(hook.rule)});
                    });
       return;
     }

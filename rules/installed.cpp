@@ -54,7 +54,8 @@ void InstalledReader::rule(const ChainId& chain, const Rule& rule) {
   }
   if (is_built_in(chain.name.view())) {
     installed_.hooks.push_back({chain, rule});
-  } else if (detail_ == Detail::kHolders) {
+  }
+  if (detail_ == Detail::kHolders) {
     installed_.holders.push_back({chain, rule});
   }
 }

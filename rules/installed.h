@@ -19,10 +19,10 @@ struct Installed {
   std::unordered_map<ChainId, Digest> chains;  // other chains of ours that exist
   std::map<ChainId, std::vector<Rule>>
       shared;                     // content of shared chains as read; they are in `chains`, too
-  std::vector<Base::Hook> hooks;  // rules of built-in chains that jump to a chain of ours, as read;
+  std::vector<Base::Hook> hooks;  // rules of built-in chains that lead to a chain of ours, as read;
                                   // beside a base, its own count
-  std::vector<Base::Hook> holders;  // of kHolders: rules in chains of others that jump to a chain
-                                    // of ours, which cannot be removed as long as they do
+  std::vector<Base::Hook> holders;  // of kHolders: rules outside our chains that lead to one of
+                                    // them, which cannot be removed as long as they do
 };
 
 /// Names only (content kUnknown, hence rewritten), or everything; or also who holds it.

@@ -1,9 +1,10 @@
 #include <algorithm>
 #include <array>
+#include <map>
 #include <optional>
-#include <set>
 #include <stdexcept>
 #include <system_error>
+#include <vector>
 
 #include "proxy/backends/live_tables.h"
 #include "proxy/backends/variant.h"
@@ -12,8 +13,10 @@
 #include "proxy/kernel/nftables_mode.h"
 #include "proxy/log/logging.h"
 #include "proxy/nft/tables.h"
+#include "proxy/tables/held_chains.h"
 #include "rules/names.h"
 #include "rules/tables.h"
+#include "rules/target_chain.h"
 
 namespace proxy {
 
@@ -47,9 +50,10 @@ bool is_to_go(const rules::ChainId& chain) {
   return rules::is_owned(chain) || is_former(chain);
 }
 
-const rules::ChainName* target_to_go(rules::Table table, const rules::Rule& rule) {
-  const rules::ChainName* target = jump_target(rule);
-  return target != nullptr && is_to_go({table, *target}) ? target : nullptr;
+std::optional<rules::ChainId> target_to_go(rules::Table table, const rules::Rule& rule) {
+  const auto target = rules::target_chain(rule);
+  return target && is_to_go({table, *target}) ? std::optional(rules::ChainId{table, *target})
+                                              : std::nullopt;
 }
 
 /// Adds what earlier versions and other modes of kube-proxy left, which no sync looks at.
@@ -62,34 +66,35 @@ void add_former_chains(const rules::Tables& tables, rules::Changes& changes) {
       continue;  // what stands in other chains goes with them, or holds
     }
     for (const rules::Rule& rule : content.rules) {
-      const rules::ChainName* target = target_to_go(chain.table, rule);
-      if (target != nullptr && is_former({chain.table, *target})) {
+      const auto target = target_to_go(chain.table, rule);
+      if (target && is_former(*target)) {
         changes.remove_hooks.push_back({chain, rule});
       }
     }
   }
 }
 
-/// Chains to go that rules of others jump to: they cannot be deleted, only emptied.
-std::set<rules::ChainId> held_by_others(const rules::Tables& tables,
-                                        const rules::Changes& changes) {
-  std::set<rules::ChainId> held;
+/// Chains to go that rules of others lead to: they cannot be deleted, only emptied. Each with one
+/// such rule.
+std::vector<HeldChain> held_by_others(const rules::Tables& tables, const rules::Changes& changes) {
+  std::map<rules::ChainId, rules::Base::Hook> held;
   for (const auto& [chain, content] : tables.chains) {
     if (is_to_go(chain)) {
       continue;
     }
     for (const rules::Rule& rule : content.rules) {
-      const rules::ChainName* target = target_to_go(chain.table, rule);
-      const bool is_hook_to_remove =
-          std::find(changes.remove_hooks.begin(),
-                    changes.remove_hooks.end(),
-                    rules::Base::Hook{chain, rule}) != changes.remove_hooks.end();
-      if (target != nullptr && !is_hook_to_remove) {
-        held.insert({chain.table, *target});
+      const auto target = target_to_go(chain.table, rule);
+      const rules::Base::Hook holder{chain, rule};
+      if (target && std::ranges::find(changes.remove_hooks, holder) == changes.remove_hooks.end()) {
+        held.emplace(*target, holder);
       }
     }
   }
-  return held;
+  std::vector<HeldChain> chains;
+  for (const auto& [chain, holder] : held) {
+    chains.push_back({chain, holder});
+  }
+  return chains;
 }
 
 bool kernel_has_nftables() {
@@ -126,11 +131,13 @@ bool clean(rules::Family family, IptablesChoice choice) {
   }
   std::ranges::sort(changes.remove);
   const auto held = held_by_others(tables, changes);
-  for (const rules::ChainId& chain : held) {
-    std::erase(changes.remove, chain);
-    changes.chains.push_back({chain, {}});
-    log_warning("A rule of another program jumps to this chain: it is emptied and stays",
-                {{"family", to_string(family)}, {"chain", to_string(chain)}});
+  for (const HeldChain& chain : held) {
+    std::erase(changes.remove, chain.chain);
+    changes.chains.push_back({chain.chain, {}});
+    log_warning("A rule of another program leads to this chain: it is emptied and stays",
+                {{"family", to_string(family)},
+                 {"chain", to_string(chain.chain)},
+                 {"heldBy", holder_text(chain, family)}});
   }
   ForeignChanges unwatched;
   choice.in_process = !read->is_by_program;

@@ -51,7 +51,8 @@ TEST_CASE("held chain: it is emptied and named with the rule that holds it, all 
           "[netns][held_chain]") {
   const std::string variant = GENERATE("nft", "legacy");
   const std::string verb = GENERATE("-j", "-g");
-  CAPTURE(variant, verb);
+  const std::string place = GENERATE("KUBE-XLB-OLD", "PREROUTING");
+  CAPTURE(variant, verb, place);
   const std::string iptables = "iptables-" + variant;
   const test::NetworkNamespace space;
   test::leave_hint_of_kubelet(variant);
@@ -61,15 +62,15 @@ TEST_CASE("held chain: it is emptied and named with the rule that holds it, all 
   const std::string chain = shell(iptables +
                                   "-save -t nat | grep 'destination 10.244.0.1:8080' |"
                                   " grep -o 'KUBE-SEP-[A-Z0-9]*' | tr -d '\\n'");
-  shell(iptables + " -t nat -N KUBE-XLB-OLD && " + iptables + " -t nat -A KUBE-XLB-OLD " + verb +
-        " " + chain);
+  const std::string holder = place + " -s 192.0.2.9/32 " + verb + " " + chain;
+  shell(iptables + " -t nat -N KUBE-XLB-OLD && " + iptables + " -t nat -A " + holder);
 
   folder.write("cluster.yaml", kNoService);
   const auto result = sync_once(manifests);
 
   CHECK(result.status == 0);
   CHECK_THAT(result.error,
-             Contains(chain) && Contains("nat -A KUBE-XLB-OLD ") && Contains(verb + " " + chain));
+             Contains(chain) && Contains("nat -A " + place + " ") && Contains(verb + " " + chain));
   const std::string left = shell(iptables + "-save -t nat");
   CHECK(test::count(left, "d/a") == 0);
   CHECK(test::count(left, "d/b") == 0);
@@ -86,7 +87,35 @@ TEST_CASE("held chain: it is emptied and named with the rule that holds it, all 
       compared.output,
       Contains("No changes.") && Contains(chain + " is no longer needed and stays, held by"));
 
-  shell(iptables + " -t nat -F KUBE-XLB-OLD");
+  shell(iptables + " -t nat -D " + holder);
   CHECK(sync_once(manifests).status == 0);
   CHECK(test::count(shell(iptables + "-save -t nat"), ":KUBE-SEP-") == 0);
+}
+
+TEST_CASE("held chain: clean-up empties and names it, removes all others, and is not done",
+          "[netns][held_chain]") {
+  const std::string variant = GENERATE("nft", "legacy");
+  const std::string verb = GENERATE("-j", "-g");
+  CAPTURE(variant, verb);
+  const std::string iptables = "iptables-" + variant;
+  const test::NetworkNamespace space;
+  test::leave_hint_of_kubelet(variant);
+  const test::TemporaryFolder folder;
+  REQUIRE(sync_once(folder.write("cluster.yaml", kTwoServices).string()).status == 0);
+  shell(iptables + " -N ADMIN && " + iptables + " -A ADMIN " + verb + " KUBE-FORWARD");
+  shell(iptables + " -I FORWARD -s 192.0.2.9 " + verb + " KUBE-SERVICES");
+  const auto clean_up = [] { return proxy::run({.argv = {test::program_path(), "cleanup"}}); };
+
+  const auto result = clean_up();
+
+  CHECK(result.status == 1);
+  CHECK_THAT(result.error, Contains("filter -A ADMIN " + verb + " KUBE-FORWARD"));
+  const std::string left = shell(iptables +
+                                 "-save | grep KUBE- | grep -v 'KUBE-IPTABLES-HINT\\|"
+                                 "KUBE-FIREWALL\\|127.0.0.0/8'");
+  CHECK(test::count(left, "\n") == 2);
+  CHECK_THAT(left, Contains(":KUBE-FORWARD ") && Contains("-A ADMIN " + verb + " KUBE-FORWARD"));
+
+  shell(iptables + " -F ADMIN");
+  CHECK(clean_up().status == 0);
 }

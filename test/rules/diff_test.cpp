@@ -204,6 +204,10 @@ TEST_CASE("diff: clean-up removes all that is ours and nothing else", "[rules][d
       Installed{},
       compiler.compile(snapshot_of({{named("a"), service_port("10.96.0.1", {1, 2})}}), node()))));
   kernel.chains[{Table::kNat, ChainName("KUBE-SVC-LEFTOVER")}];
+  for (const Target& target : {Target(Jump{ChainName("KUBE-SVC-LEFTOVER")}),
+                               Target(OtherTarget{"-g KUBE-SVC-LEFTOVER"})}) {
+    kernel.chains[{Table::kNat, ChainName("OUTPUT")}].push_back(Rule{.target = target});
+  }
 
   const auto detail = GENERATE(Detail::kNames, Detail::kContents);
   REQUIRE(!kernel.apply(diff(kernel.read(detail), Ruleset{})));
@@ -213,6 +217,7 @@ TEST_CASE("diff: clean-up removes all that is ours and nothing else", "[rules][d
   // kubelet shares KUBE-FIREWALL: the chain and its two hooks stay (spec §4.8).
   CHECK(kernel.chains.size() == pristine.size() + 2);
   CHECK(kernel.chains[{Table::kFilter, ChainName("INPUT")}].size() == 1);
+  CHECK(kernel.chains[{Table::kNat, ChainName("OUTPUT")}].empty());
 }
 
 TEST_CASE("diff: names only means that everything is written again", "[rules][diff]") {
