@@ -108,6 +108,7 @@ bool is_unsupported(std::string_view key) {
 }
 
 void read_user(const Setting& user, ApiServer& server) {
+  std::optional<Setting> token_file;
   user.fields([&](std::string_view key, const Setting& value) {
     if (key == "client-certificate-data") {
       server.client_certificate.text = pem_data(value);
@@ -120,7 +121,7 @@ void read_user(const Setting& user, ApiServer& server) {
     } else if (key == "token") {
       server.token = trimmed(value.text());
     } else if (key == "tokenFile") {
-      server.token_file = value.readable_file();
+      token_file.emplace(value);
     } else if (key == "exec") {
       server.exec = read_exec(value);
     } else if (is_unsupported(key)) {
@@ -131,6 +132,10 @@ void read_user(const Setting& user, ApiServer& server) {
       value.note_unknown();
     }
   });
+  if (token_file) {  // a token stands in for a file that is not there yet
+    server.token_file =
+        server.token.empty() ? token_file->readable_file() : token_file->file_path();
+  }
   if (!server.client_certificate.empty() && server.client_key.empty()) {
     user.fail("client-certificate without client-key");
   }
@@ -303,8 +308,14 @@ ApiServer read_kubeconfig(const std::filesystem::path& path, std::string_view co
   ApiServer server;
   const Setting found = require_named(chosen, sections.clusters, "cluster", cluster);
   read_cluster(found, server);
-  if (!user.empty()) {
-    read_user(require_named(chosen, sections.users, "user", user), server);
+  const auto known =
+      sections.users ? find_named(*sections.users, "user", user) : std::optional<Setting>();
+  if (known) {
+    read_user(*known, server);
+  } else if (!user.empty()) {
+    chosen.note(
+        chosen.line(),
+        fmt::format("there is no user of name {}: requests have no credentials", in_quotes(user)));
   }
   try {
     server.url = complete_url(server);

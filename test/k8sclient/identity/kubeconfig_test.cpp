@@ -182,6 +182,42 @@ TEST_CASE("kubeconfig: what client-go passes over is passed over, with a note",
   CHECK(k8sclient::warnings(server) == std::vector<std::string>{file.string() + note});
 }
 
+TEST_CASE("kubeconfig: with a user that is not there, requests have no credentials, with a note",
+          "[k8sclient][kubeconfig]") {
+  const auto* users = GENERATE("",
+                               "users:\n",
+                               "users: []\n",
+                               "users: [{name: v, user: {token: x}}]\n",
+                               "users: [{name: u}]\n");
+  CAPTURE(users);
+  const test::TemporaryFolder folder;
+  const auto file =
+      folder.write("config",
+                   std::string("current-context: c\n"
+                               "contexts:\n- {name: c, context: {cluster: k, user: u}}\n"
+                               "clusters: [{name: k, cluster: {server: https://api}}]\n") +
+                       users);
+
+  const ApiServer server = read_kubeconfig(file);
+
+  CHECK(server.url == "https://api");
+  CHECK(server.token.empty());
+  CHECK(k8sclient::warnings(server) ==
+        std::vector<std::string>{file.string() +
+                                 ":3: contexts[0].context: there is no user of name \"u\": "
+                                 "requests have no credentials"});
+}
+
+TEST_CASE("kubeconfig: beside a token its file need not be there", "[k8sclient][kubeconfig]") {
+  const test::TemporaryFolder folder;
+
+  const ApiServer server =
+      read_kubeconfig(folder.write("config", kubeconfig("", "    tokenFile: gone\n")));
+
+  CHECK(server.token == "secret");
+  CHECK(server.token_file == folder.path() / "gone");
+}
+
 TEST_CASE("kubeconfig: templates that leave things empty say nothing by that",
           "[k8sclient][kubeconfig]") {
   const test::TemporaryFolder folder;
