@@ -33,6 +33,13 @@ bool is_manifest_name(const fs::path& path) {
          (extension == ".yaml" || extension == ".yml" || extension == ".json");
 }
 
+// Also a link that leads nowhere for now: what it led to was not taken away by deleting it.
+bool is_meant_as_file(const fs::directory_entry& entry) {
+  std::error_code vanished;
+  const fs::file_status status = entry.status(vanished);
+  return fs::is_regular_file(status) || (!fs::exists(status) && entry.is_symlink(vanished));
+}
+
 std::int64_t nanoseconds(const timespec& time) {
   return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
 }
@@ -89,8 +96,7 @@ std::vector<std::string> files_of(const std::string& path) {
   std::vector<std::string> files;
   fs::directory_iterator entry(path, error);
   for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
-    std::error_code vanished;
-    if (is_manifest_name(entry->path()) && fs::is_regular_file(entry->status(vanished))) {
+    if (is_manifest_name(entry->path()) && is_meant_as_file(*entry)) {
       files.push_back(entry->path().string());
     }
   }
@@ -125,16 +131,15 @@ std::vector<FileWatch::State> FileWatch::look() const {
         continue;
       }
 
-      struct stat status {};
+      struct stat status {};  // zeros of a link that leads nowhere
 
-      if (stat(file.c_str(), &status) == 0) {
-        states.push_back({std::move(file),
-                          status.st_dev,
-                          status.st_ino,
-                          status.st_size,
-                          nanoseconds(status.st_mtim),
-                          nanoseconds(status.st_ctim)});
-      }
+      stat(file.c_str(), &status);
+      states.push_back({std::move(file),
+                        status.st_dev,
+                        status.st_ino,
+                        status.st_size,
+                        nanoseconds(status.st_mtim),
+                        nanoseconds(status.st_ctim)});
     }
   }
   return states;

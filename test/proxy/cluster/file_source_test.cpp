@@ -176,6 +176,27 @@ TEST_CASE("object_file: a file that became odd keeps its objects, and its neighb
   CHECK_FALSE(cluster.errors.empty());
 }
 
+TEST_CASE("object_file: a link that leads nowhere for now keeps its objects",
+          "[proxy][object_file]") {
+  const test::TemporaryFolder folder;
+  const test::TemporaryFolder elsewhere;
+  folder.write("api.yaml", service("api", 90));
+  const fs::path target = elsewhere.write("web.yaml", service("web", 80));
+  const fs::path link = folder.path() / "web.yaml";
+  fs::create_symlink(target, link);
+  Deliveries deliveries(folder.path().string());
+  deliveries.next_with({"default/api:90", "default/web:80"});
+
+  fs::remove(target);
+  const ClusterObjects lost =
+      deliveries.next([](const ClusterObjects& cluster) { return !cluster.errors.empty(); });
+
+  CHECK(names(lost.services) == Names{"default/api:90", "default/web:80"});
+  CHECK_THAT(lost.errors.back(), Catch::Contains(link.string() + ": keeps the objects"));
+  fs::remove(link);
+  deliveries.next_with({"default/api:90"});
+}
+
 TEST_CASE("object_file: an object that became unreadable stays as it was", "[proxy][object_file]") {
   const test::TemporaryFolder folder;
   folder.write("f.yaml", service("web", 80) + "---\n" + service("api", 90));
