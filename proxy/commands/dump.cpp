@@ -192,9 +192,11 @@ std::string read_dump(const std::string& path, Family family) {
     throw ConfigErrors(
         {fmt::format("--against: {} is no dump: {}", is_input ? "standard input" : path, *reason)});
   }
-  if (text.find("*nat\n") == std::string::npos) {
-    log_warning("The dump has no table nat, which counts as empty: was it made with -t?",
-                {{"dump", is_input ? "standard input" : path}});
+  for (const std::string_view table : {"nat", "filter"}) {
+    if (text.find(fmt::format("*{}\n", table)) == std::string::npos) {
+      log_warning("The dump lacks a table, which counts as empty: was it made with -t?",
+                  {{"dump", is_input ? "standard input" : path}, {"table", table}});
+    }
   }
   return text;
 }

@@ -1,9 +1,13 @@
 #include "proxy/commands/dump.h"
 
+#include <string>
+#include <vector>
+
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
 #include "proxy/config/config.h"
+#include "test/support/log_capture.h"
 #include "test/support/temporary_folder.h"
 
 namespace {
@@ -69,6 +73,25 @@ TEST_CASE("dump: what is none is refused by name", "[proxy][dump]") {
 
   REQUIRE(why);
   CHECK_THAT(*why, Catch::StartsWith(reason));
+}
+
+TEST_CASE("dump: one that lacks a table of ours is taken, with a warning", "[proxy][dump]") {
+  const auto& [text, lacking] = GENERATE(table<std::string, std::vector<std::string>>(
+      {{std::string(kDump), {}},
+       {"*nat\n:PREROUTING ACCEPT [0:0]\nCOMMIT\n", {"filter"}},
+       {"*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n", {"nat"}},
+       {"*raw\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n", {"nat", "filter"}}}));
+  CAPTURE(text);
+  const test::TemporaryFolder folder;
+  test::LogCapture log;
+
+  CHECK(proxy::read_dump(folder.write("dump", text), Family::kIpv4) == text);
+
+  const auto lines = log.lines_with("lacks a table");
+  REQUIRE(lines.size() == lacking.size());
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    CHECK_THAT(lines[i], Catch::Contains(lacking[i]));
+  }
 }
 
 TEST_CASE("dump: carriage returns and a byte order mark are taken out", "[proxy][dump]") {
