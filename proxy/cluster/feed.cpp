@@ -3,6 +3,7 @@
 #include <exception>
 #include <system_error>
 #include <utility>
+#include <variant>
 
 #include <fmt/format.h>
 
@@ -52,10 +53,20 @@ std::unique_ptr<k8sclient::Reflector<T>> reflector(k8sclient::Transport& transpo
                                                    k8sclient::Query query,
                                                    Store& store,
                                                    const k8sclient::ReflectorSettings& settings) {
+  const std::string resource = query.resource;
   return std::make_unique<k8sclient::Reflector<T>>(
       transport,
       std::move(query),
-      [&store](k8sclient::Event<T> event) { apply<T>(store, std::move(event)); },
+      [&store, resource](k8sclient::Event<T> event) {
+        const bool is_list = std::holds_alternative<k8sclient::Listed<T>>(event);
+        if (is_list) {
+          log_step("listed", resource);
+        }
+        apply<T>(store, std::move(event));
+        if (is_list) {
+          log_step("joined", resource);
+        }
+      },
       settings);
 }
 
@@ -73,6 +84,7 @@ Feed::Feed(const Config& config,
 }
 
 void Feed::watch_api(const Config& config, Store& store, k8sclient::OnRequest on_request) {
+  log_step("connecting", "API server");
   transport_ = connect(config, std::move(on_request));
   const k8sclient::ReflectorSettings settings{.encoding = wanted_encoding(config),
                                               .loss = std::make_shared<k8sclient::ServerLoss>()};
@@ -138,7 +150,12 @@ std::unique_ptr<k8sclient::Transport> connect(const Config& config,
   return k8sclient::make_transport(std::move(server),
                                    fmt::format("iptproxy/{} (linux)", build_info().version),
                                    {},
-                                   std::move(on_request));
+                                   [on_request = std::move(on_request)](const auto& outcome) {
+                                     log_step("answered", outcome.code);
+                                     if (on_request) {
+                                       on_request(outcome);
+                                     }
+                                   });
 }
 
 ClusterObjects read_files(const Config& config) {

@@ -263,7 +263,7 @@ int run_daemon(const Config& config, const Flags& flags) {
         }));
     workers.emplace_back([&, family, &worker = sync->worker()](std::stop_token stop) {
       try {
-        if (start_check.passes(family, stop)) {
+        if (worker.read_ahead(); start_check.passes(family, stop)) {
           worker.run(stop);
         }
       } catch (const std::exception& error) {

@@ -1,17 +1,22 @@
 #include "proxy/log/logging.h"
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <ctime>
+#include <fstream>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <sstream>
 #include <utility>
 
 #include <spdlog/details/os.h>
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include "proxy/log/repeats.h"
 #include "proxy/text/json.h"
@@ -147,6 +152,25 @@ void append_part(std::string& out, std::string_view part) {
   }
 }
 
+constexpr int kVerbosityOfSteps = 2;
+std::atomic<bool> shows_steps = false;
+
+// As the kernel counts it, in hundredths of a second.
+std::chrono::milliseconds since_process_start() {
+  std::string stat;
+  std::getline(std::ifstream("/proc/self/stat"), stat);
+  std::istringstream fields(stat.substr(stat.rfind(')') + 1));
+  constexpr int kStartTime = 22 - 2;  // proc(5); two come before
+  std::string field;
+  for (int i = 0; i < kStartTime; ++i) {
+    fields >> field;
+  }
+  timespec now{};
+  ::clock_gettime(CLOCK_BOOTTIME, &now);
+  const std::int64_t started = std::atoll(field.c_str()) * 1000 / ::sysconf(_SC_CLK_TCK);
+  return std::chrono::milliseconds(now.tv_sec * 1000 + now.tv_nsec / 1'000'000 - started);
+}
+
 void log(spdlog::level::level_enum level,
          std::string_view message,
          LogFields fields,
@@ -180,9 +204,19 @@ void set_up_logging(LogSettings settings) {
 }
 
 void set_log_verbosity(int verbosity) {
+  shows_steps = verbosity >= kVerbosityOfSteps;
   spdlog::set_level(verbosity >= 9   ? spdlog::level::trace
                     : verbosity >= 4 ? spdlog::level::debug
                                      : spdlog::level::info);
+}
+
+void log_step(std::string_view step, std::string_view of, SourceLocation where) {
+  if (shows_steps) {
+    log(spdlog::level::info,
+        "Start",
+        {{"step", step}, {"of", of}, {"ms", since_process_start().count()}},
+        where);
+  }
 }
 
 void log_error(std::string_view message, LogFields fields, SourceLocation where) {

@@ -73,6 +73,12 @@ void log_trace(std::string_view message,
                LogFields fields = {},
                SourceLocation where = SourceLocation::current());
 
+/// A step on the way to the first sync, such as "listed" of "services", and how many milliseconds
+/// this process is old; from verbosity 2 on.
+void log_step(std::string_view step,
+              std::string_view of,
+              SourceLocation where = SourceLocation::current());
+
 /// Whether log_trace() writes anything; otherwise a large field is not worth making.
 bool is_tracing();
 

@@ -116,6 +116,7 @@ void Reporter::serve() {
               .explain_packet = [this](const rules::Packet& packet) { return explain(packet); }},
              {node_.name, node_.host.name}),
          [this](std::string_view error) { return metrics_server_failed(node_.name, error); });
+  log_step("listening", "probes and pages");
   if (events_) {
     events_->tell(proxy_started(node_.name));
   }

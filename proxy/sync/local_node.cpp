@@ -74,6 +74,7 @@ LocalNode look_at_node(const Config& config) {
   for (const std::string& warning : node.iptables.warnings) {
     log_warning("Mixed iptables", {{"warning", warning}});
   }
+  log_step("looked at", "this node");
   return node;
 }
 

@@ -70,7 +70,7 @@ Names united(const Names& a, const Names& b) {
 SyncReport Syncer::sync(const rules::Snapshot& snapshot,
                         const rules::Context& context,
                         std::span<const LeftOut> left_out) {
-  SyncReport report{.read_back = !knows_kernel()};
+  SyncReport report{.read_back = std::exchange(has_read_ahead_, false) || !knows_kernel()};
   const std::size_t known_losses = done_without_.size();
   release_changed(snapshot, without(context, done_without_));
   note_left_out(left_out, report);

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "proxy/cluster/left_out.h"
@@ -66,6 +67,25 @@ class Syncer {
                   const rules::Context& context,
                   std::span<const LeftOut> left_out = {});
 
+  /// Reads what the kernel holds before there is anything to sync, so that the first sync need not;
+  /// does nothing if that is known. Throws as sync() does.
+  void read_ahead() {
+    if (!knows_kernel()) {
+      installed_ = backend_.read(rules::Detail::kContents);
+      has_read_ahead_ = true;
+    }
+  }
+
+  /// What was read ahead is out of date: the next sync reads.
+  void forget_read_ahead() {
+    if (std::exchange(has_read_ahead_, false)) {
+      installed_.reset();
+    }
+  }
+
+  /// Whether the next sync relies on what was read ahead.
+  bool has_read_ahead() const { return has_read_ahead_; }
+
   /// What another hand changed since the last sync, as the changes that would repair it; nothing if
   /// the kernel is as it was left. Reads, and writes nothing; the next sync repairs. A chain that
   /// was held and no longer is counts as well.
@@ -122,6 +142,7 @@ class Syncer {
   Backend& backend_;
   rules::Compiler compiler_;
   std::optional<rules::Installed> installed_;  // nothing: not known
+  bool has_read_ahead_ = false;
   rules::Ruleset wanted_;
   Quarantine quarantine_;
   std::vector<HeldChain> held_;

@@ -53,6 +53,16 @@ Worker::Worker(rules::Family family, Parts parts, Periods periods)
       syncer_(parts_.backend),
       pause_(kShortestPause) {}
 
+void Worker::read_ahead() {
+  try {
+    syncer_.read_ahead();
+    log_step("kernel read", to_string(family_));
+  } catch (const std::exception& error) {
+    log_debug("The first sync will read the kernel again",
+              {{"family", to_string(family_)}, {"error", error.what()}});
+  }
+}
+
 void Worker::run(std::stop_token stop) {
   while (!stop.stop_requested()) {
     try {
@@ -122,10 +132,16 @@ Worker::TimePoint Worker::next_wake() const {
 
 void Worker::sync() {
   const TimePoint start = Clock::now();
+  if (!syncer_.knows_kernel() || syncer_.has_read_ahead()) {
+    log_step("lists joined", to_string(family_));
+  }
   const auto trigger_times = parts_.store.begin_sync(family_, latest_->revision);
   large_ = is_large_cluster(latest_->snapshot->endpoints, large_);
   rules::Context context;
-  SyncReport report{.read_back = !syncer_.knows_kernel()};
+  if (syncer_.has_read_ahead() && !parts_.foreign_changes.take().empty()) {
+    syncer_.forget_read_ahead();
+  }
+  SyncReport report{.read_back = !syncer_.knows_kernel() || syncer_.has_read_ahead()};
   try {
     context = parts_.current_context(*latest_, large_);
     report = syncer_.sync(*latest_->snapshot, context, latest_->left_out);
@@ -134,6 +150,9 @@ void Worker::sync() {
     report.error = ApplyError{error.what(), std::nullopt, true};
   }
   const TimePoint end = Clock::now();
+  if (report.read_back) {
+    log_step("synced", to_string(family_));
+  }
   last_report_ = report;
   tell(SyncRecord{.family = family_,
                   .report = std::move(report),
@@ -188,6 +207,9 @@ bool Worker::has_reason_to_look(TimePoint now) const {
 }
 
 void Worker::look_for_drift(TimePoint now) {
+  if (syncer_.has_read_ahead()) {  // and nothing written yet
+    return;
+  }
   const bool full_reading_due = now >= next_full_reading_;
   if (!full_reading_due && !has_reason_to_look(now)) {
     return;

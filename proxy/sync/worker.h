@@ -44,6 +44,10 @@ class Worker {
 
   Worker(rules::Family family, Parts parts, Periods periods);
 
+  /// Reads the kernel while the store is not complete, and the first sync goes on from there unless
+  /// something has changed by then. Writes nothing. Never throws.
+  void read_ahead();
+
   /// Until stop is requested. Never throws.
   void run(std::stop_token stop);
 

@@ -9,6 +9,7 @@
 #include <catch2/catch.hpp>
 
 #include "rules/names.h"
+#include "test/support/eventually.h"
 #include "test/support/fake_kernel.h"
 #include "test/support/quiet_log.h"
 
@@ -67,6 +68,10 @@ class Rig {
                      .follower = [this](const proxy::FamilyEvent& event) { follow(event); },
                      .foreign_changes = foreign_changes_},
                     {.min_sync = min_sync, .sync = 3600s});
+      if (reads_ahead) {
+        worker.read_ahead();
+        is_ahead = true;
+      }
       worker.run(stop);
     });
   }
@@ -104,8 +109,10 @@ class Rig {
   std::atomic<int> foreign_writes = 0;
   std::atomic<int> failing_contexts = 0;
   std::atomic<bool> next_news_fails = false;
+  std::atomic<bool> is_ahead = false;
   // To be set before the start:
   bool follower_fails = false;
+  bool reads_ahead = false;
   bool announces = false;  // others, by a descriptor; else they have to be asked for
   std::chrono::nanoseconds min_sync = 0s;
 
@@ -355,4 +362,49 @@ TEST_CASE("worker: large-cluster mode starts above 1000 endpoints and ends below
   CHECK(proxy::is_large_cluster(900, true));
   CHECK(!proxy::is_large_cluster(899, true));
   CHECK(!proxy::is_large_cluster(950, false));
+}
+
+TEST_CASE("worker: the kernel is read before the lists are complete, and not once more for them",
+          "[proxy][worker]") {
+  Rig rig;
+  rig.reads_ahead = true;
+  rig.start();
+  REQUIRE(test::eventually([&] { return rig.is_ahead.load(); }));
+  rig.list({service("a", "10.96.0.1")});
+  REQUIRE(rig.await_syncs(1));
+
+  CHECK(rig.report(0).outcome == SyncReport::Outcome::kApplied);
+  CHECK(rig.report(0).read_back);
+  CHECK(rig.rules_were_away(0));
+  CHECK(rig.kernel.reads == 1);
+  CHECK(rig.kernel.applies == 1);
+}
+
+TEST_CASE("worker: what was read ahead is read again if another hand changed it meanwhile",
+          "[proxy][worker]") {
+  Rig rig;
+  rig.reads_ahead = true;
+  rig.start();
+  REQUIRE(test::eventually([&] { return rig.is_ahead.load(); }));
+  rig.meddle_with(
+      [](test::FakeKernel&) { return proxy::ChangedChains{.all = true, .chains = {}}; });
+  rig.list({service("a", "10.96.0.1")});
+  REQUIRE(rig.await_syncs(1));
+
+  CHECK(rig.report(0).outcome == SyncReport::Outcome::kApplied);
+  CHECK(rig.kernel.reads == 2);
+}
+
+TEST_CASE("worker: a kernel that cannot be read ahead is read by the first sync",
+          "[proxy][worker]") {
+  const test::QuietLog quiet;
+  Rig rig;
+  rig.reads_ahead = true;
+  rig.kernel.fail_next_reads = 1;
+  rig.start();
+  rig.list({service("a", "10.96.0.1")});
+  REQUIRE(rig.await_syncs(1));
+
+  CHECK(rig.report(0).outcome == SyncReport::Outcome::kApplied);
+  CHECK(rig.report(0).read_back);
 }
