@@ -67,7 +67,7 @@ std::string xtables_lock_holder() {
 // keep the file open ourselves, and say that we used the lock by opening and closing it once more;
 // our own watch looks away meanwhile, which misses nobody, because we hold the lock.
 
-std::optional<XtablesLock::Hold> XtablesLock::acquire(std::chrono::milliseconds wait) {
+std::optional<XtablesLock::Hold> XtablesLock::acquire(std::chrono::milliseconds wait) & {
   const auto start = std::chrono::steady_clock::now();
   bool is_ours = try_lock();
   while (!is_ours && std::chrono::steady_clock::now() < start + wait) {

@@ -97,7 +97,8 @@ TEST_CASE("xtables lock: it is free again when the one who is told of waits thro
   CHECK_THROWS_WITH(ours.acquire(0ms), "no memory");
 
   throws = false;
-  CHECK(XtablesLock().acquire(0ms));
+  XtablesLock another;
+  CHECK(another.acquire(0ms));
   CHECK(ours.acquire(0ms));
 }
 
@@ -110,7 +111,10 @@ TEST_CASE("xtables lock: a hold by anybody else in between is noticed, one of ou
   CHECK(foreign_holds(ours) == first);
 
   SECTION("another process") {
-    { const auto hold = XtablesLock().acquire(0ms); }
+    {
+      XtablesLock another;
+      const auto hold = another.acquire(0ms);
+    }
     const std::uint64_t second = foreign_holds(ours);
     CHECK(second != first);
     CHECK(foreign_holds(ours) == second);
@@ -137,5 +141,6 @@ TEST_CASE("xtables lock: a file that cannot be made is an error that names it",
           "[proxy][xtables_lock]") {
   const OwnLockFile file;
   setenv("XTABLES_LOCKFILE", "/nonexistent/xtables.lock", 1);
-  CHECK_THROWS_WITH(XtablesLock().acquire(0ms), Contains("/nonexistent/xtables.lock"));
+  XtablesLock lock;
+  CHECK_THROWS_WITH(lock.acquire(0ms), Contains("/nonexistent/xtables.lock"));
 }
