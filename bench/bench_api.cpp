@@ -16,9 +16,12 @@
 #include "bench/api_clients.h"
 #include "bench/api_objects.h"
 #include "bench/harness.h"
+#include "bench/sync_figures.h"
 #include "test/support/fake_api.h"
 
 namespace {
+
+using bench::Size;
 
 constexpr double kMegabyte = 1e6;
 constexpr const char* kProtobuf = "application/vnd.kubernetes.protobuf";
@@ -28,11 +31,6 @@ struct Options {
   std::size_t nodes = 100;
   std::size_t changes = 1000;
   bool is_json = false;
-};
-
-struct Size {
-  std::size_t services = 0;
-  std::size_t endpoints = 0;
 };
 
 struct Figures {
@@ -177,23 +175,13 @@ void print_head() {
              "server/node");
 }
 
-Size size_of(const std::string& text) {
-  Size size;
-  char end = 0;
-  if (std::sscanf(text.c_str(), "%zux%zu%c", &size.services, &size.endpoints, &end) != 2 ||
-      size.services == 0 || size.endpoints == 0) {
-    throw std::invalid_argument(fmt::format("\"{}\" is not SERVICESxENDPOINTS", text));
-  }
-  return size;
-}
-
 void run(const Options& options) {
   if (!options.is_json) {
     print_head();
   }
   for (const std::string& text : options.sizes) {
     for (const char* content_type : {"application/json", kProtobuf}) {
-      const Figures figures = measure(size_of(text), content_type, options);
+      const Figures figures = measure(bench::parse_size(text), content_type, options);
       options.is_json ? print_json(figures, options) : print_text(figures, options);
     }
   }

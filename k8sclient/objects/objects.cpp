@@ -38,14 +38,20 @@ std::vector<SharedString> names_of(const auto& list) {
   return result;
 }
 
+/// What a port of a Service and one of a slice are known by.
+void read_port_name(auto& port, std::string_view key, const auto& value) {
+  if (key == "name") {
+    port.name = value.text().empty() ? "" : text_that(is_dns_label, value);
+  } else if (key == "protocol") {
+    port.protocol = value.text();
+  }
+}
+
 ServicePort read_service_port(const auto& json) {
   ServicePort port;
   json.fields([&](std::string_view key, const auto& value) {
-    if (key == "name") {
-      port.name = value.text().empty() ? "" : text_that(is_dns_label, value);
-    } else if (key == "protocol") {
-      port.protocol = value.text();
-    } else if (key == "port") {
+    read_port_name(port, key, value);
+    if (key == "port") {
       port.port = static_cast<std::uint16_t>(value.integer(1, 65535));
     } else if (key == "nodePort") {
       port.node_port = value.port();
@@ -168,11 +174,8 @@ Endpoint read_endpoint(const auto& json) {
 EndpointPort read_endpoint_port(const auto& json) {
   EndpointPort port;
   json.fields([&](std::string_view key, const auto& value) {
-    if (key == "name") {
-      port.name = value.text().empty() ? "" : text_that(is_dns_label, value);
-    } else if (key == "protocol") {
-      port.protocol = value.text();
-    } else if (key == "port") {
+    read_port_name(port, key, value);
+    if (key == "port") {
       port.port = value.port();
     }
   });

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "proxy/tables/counter.h"
@@ -34,6 +35,9 @@ struct SyncPoint {
   double seconds = 0;
   Outcome outcome = Outcome::kApplied;
 };
+
+/// "unchanged", "applied", "failed".
+std::string_view to_string(SyncPoint::Outcome outcome);
 
 struct FamilyStatus {
   rules::Family family = rules::Family::kIpv4;

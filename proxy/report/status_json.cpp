@@ -18,23 +18,11 @@ std::int64_t seconds_between(std::chrono::system_clock::time_point from,
       0, std::chrono::duration_cast<std::chrono::seconds>(to - from).count());
 }
 
-std::string_view outcome_name(SyncPoint::Outcome outcome) {
-  switch (outcome) {
-    case SyncPoint::Outcome::kUnchanged:
-      return "unchanged";
-    case SyncPoint::Outcome::kApplied:
-      return "applied";
-    case SyncPoint::Outcome::kFailed:
-      return "failed";
-  }
-  return {};
-}
-
 JsonObject last_sync(const SyncPoint& sync, std::chrono::system_clock::time_point now) {
   JsonObject object;
   object.number("secondsAgo", seconds_between(sync.at, now))
       .number("seconds", sync.seconds)
-      .text("outcome", outcome_name(sync.outcome));
+      .text("outcome", to_string(sync.outcome));
   return object;
 }
 
@@ -106,6 +94,18 @@ std::string quarantined_json(const ServiceStatus& service) {
 }
 
 }  // namespace
+
+std::string_view to_string(SyncPoint::Outcome outcome) {
+  switch (outcome) {
+    case SyncPoint::Outcome::kUnchanged:
+      return "unchanged";
+    case SyncPoint::Outcome::kApplied:
+      return "applied";
+    case SyncPoint::Outcome::kFailed:
+      return "failed";
+  }
+  return {};
+}
 
 std::string to_json(const Status& status) {
   std::vector<ServiceStatus> quarantined;

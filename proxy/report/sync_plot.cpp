@@ -52,18 +52,6 @@ std::string scale() {
   return text;
 }
 
-const char* class_of(SyncPoint::Outcome outcome) {
-  switch (outcome) {
-    case SyncPoint::Outcome::kUnchanged:
-      return "unchanged";
-    case SyncPoint::Outcome::kApplied:
-      return "applied";
-    case SyncPoint::Outcome::kFailed:
-      return "failed";
-  }
-  return "";
-}
-
 }  // namespace
 
 std::string sync_plot(const FamilyStatus& family, std::chrono::system_clock::time_point now) {
@@ -85,7 +73,7 @@ std::string sync_plot(const FamilyStatus& family, std::chrono::system_clock::tim
       text += fmt::format(
           "<rect class=\"{0}\" x=\"{1:.1f}\" y=\"{2:.1f}\" width=\"{3}\" height=\"{4:.1f}\">"
           "<title>{5}: {6:.1f} ms, {0}</title></rect>",
-          class_of(sync.outcome),
+          to_string(sync.outcome),
           x,
           y,
           kBar,
