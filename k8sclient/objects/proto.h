@@ -112,8 +112,10 @@ class Proto {
     std::string_view key;
     std::string_view value;
     while (next(parts)) {
-      if (parts.tag() == 1 || parts.tag() == 2) {
-        (parts.tag() == 1 ? key : value) = read_view(parts);
+      const std::uint32_t number =
+          parts.tag();  // a reader with assertions forgets it with the value
+      if (number == 1 || number == 2) {
+        (number == 1 ? key : value) = read_view(parts);
       } else {
         skip(parts);
       }
