@@ -1,6 +1,7 @@
 #include "bench/live_measure.h"
 
 #include <algorithm>
+#include <ranges>
 #include <thread>
 
 #include <fmt/format.h>
@@ -52,6 +53,9 @@ class Script {
 
   void run(int runs) {
     figures_[Event::kColdStart] = quantiles(once([&] { return start(); }));
+    std::ranges::copy(
+        parse_start_steps(node_.log()) | std::views::take(figures_.start_steps.size()),
+        figures_.start_steps.begin());
     add_endpoint();  // at 1,000 endpoints it may change the comments of all rules
     figures_[Event::kOneEndpoint] = quantiles(repeat(runs, [&] { return add_endpoint(); }));
     figures_[Event::kHundredEndpoints] =
@@ -250,6 +254,9 @@ std::vector<std::string> command_of(const Contestant& contestant,
   const auto flags =
       cluster.flags(is_ours ? LiveCluster::Reader::kIptproxy : LiveCluster::Reader::kKubeProxy);
   argv.insert(argv.end(), flags.begin(), flags.end());
+  if (is_ours) {
+    argv.emplace_back("--v=2");  // the steps of its start
+  }
   if (way == Way::kNftablesMode) {
     argv.emplace_back("--proxy-mode=nftables");
   } else if (is_ours) {

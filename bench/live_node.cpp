@@ -14,6 +14,7 @@
 #include "proxy/legacy/xtables_socket.h"
 #include "test/support/iptables_links.h"
 #include "test/support/kernel_rules.h"
+#include "test/support/parity_files.h"
 
 namespace bench {
 
@@ -80,8 +81,13 @@ LiveNode::~LiveNode() {
 }
 
 void LiveNode::start(const std::vector<std::string>& argv) {
+  std::filesystem::remove(log_);
   program_ = std::make_unique<test::Program>(
       test::Program::Command{.argv = argv, .environment = {"PATH=" + path_}, .log = log_});
+}
+
+std::string LiveNode::log() const {
+  return test::content(log_);
 }
 
 void LiveNode::stop() {

@@ -41,6 +41,9 @@ class LiveNode {
   /// std::runtime_error if the program ends or ten minutes are over.
   double await(std::chrono::steady_clock::time_point start, const std::function<bool()>& condition);
 
+  /// What the program has logged since it was started.
+  std::string log() const;
+
   std::size_t rss_bytes() const { return rss_bytes_; }
 
   std::size_t child_rss_bytes() const { return child_rss_bytes_; }

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "bench/harness.h"
+#include "bench/start_steps.h"
 #include "rules/service.h"
 
 namespace bench {
@@ -73,6 +74,8 @@ struct Figures {
   std::size_t nat_rules = 0;        // 0: not counted
   std::size_t rss_bytes = 0;        // the largest of the process itself
   std::size_t child_rss_bytes = 0;  // of its largest child; 0: it had none
+  std::array<StartStep, 16>
+      start_steps{};  // of the daemon's cold start; the last ones may be empty
 
   const Quantiles& operator[](Event event) const { return times[static_cast<std::size_t>(event)]; }
 

@@ -180,13 +180,28 @@ std::string comparisons_table(const Report& report) {
              : "<h2>kube-proxy over iptproxy run: how many times as much</h2>\n" + table_of(rows);
 }
 
+std::string start_steps_table(const Report& report) {
+  std::vector<std::vector<std::string>> rows{{"step", "way", "size", "ms since exec"}};
+  for (const Figures& figures : report.figures) {
+    for (const StartStep& step : figures.start_steps) {
+      if (!step.name().empty()) {
+        rows.push_back({html_escaped(step.name()),
+                        way_and_layout(figures),
+                        size_text(figures.size),
+                        fmt::format("{}", step.ms)});
+      }
+    }
+  }
+  return rows.size() == 1 ? "" : "<h2>Steps of a cold start</h2>\n" + table_of(rows);
+}
+
 }  // namespace
 
 std::string to_html(const Report& report) {
   return page("What a sync costs until it is in the kernel",
               to_text(report.machine) + ". Medians; compare within this page only.",
               legend(report) + plots(report) + judgements_table(report) +
-                  comparisons_table(report) + figures_table(report));
+                  comparisons_table(report) + start_steps_table(report) + figures_table(report));
 }
 
 }  // namespace bench

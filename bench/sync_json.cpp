@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <ranges>
+
 #include "bench/sync_report.h"
 #include "proxy/text/json.h"
 
@@ -36,6 +39,18 @@ std::string time_of(const Quantiles& time) {
                               .str();
 }
 
+std::string start_steps_of(const Figures& figures) {
+  const auto used = std::ranges::subrange(
+      figures.start_steps.begin(),
+      std::ranges::find(figures.start_steps, std::string_view(), &StartStep::name));
+  return json_array(
+      used,
+      [](const StartStep& step) {
+        return JsonObject().text("step", step.name()).number("ms", step.ms).str();
+      },
+      ", ");
+}
+
 std::string object_of(const Figures& figures) {
   JsonObject times;
   for (const Event event : kEvents) {
@@ -48,6 +63,7 @@ std::string object_of(const Figures& figures) {
       .number("nat_rules", figures.nat_rules)
       .number("rss", figures.rss_bytes)
       .number("child_rss", figures.child_rss_bytes)
+      .raw("start", start_steps_of(figures))
       .str();
 }
 

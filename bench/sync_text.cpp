@@ -98,11 +98,24 @@ std::string comparisons_table(const Report& report) {
   return text.empty() ? text : "\nkube-proxy / iptproxy run\n" + text;
 }
 
+/// The way of each daemon to its first sync.
+std::string start_steps_table(const Report& report) {
+  std::string text;
+  for (const Figures& figures : report.figures) {
+    for (const StartStep& step : figures.start_steps) {
+      if (!step.name().empty()) {
+        text += fmt::format("{} {:40} {:>8}\n", subject_columns(figures), step.name(), step.ms);
+      }
+    }
+  }
+  return text.empty() ? text : "\nSteps of a cold start, ms since exec\n" + text;
+}
+
 }  // namespace
 
 std::string to_text(const Report& report) {
   return to_text(report.machine) + "\n\n" + figures_table(report) + judgements_table(report) +
-         comparisons_table(report);
+         comparisons_table(report) + start_steps_table(report);
 }
 
 }  // namespace bench

@@ -176,6 +176,19 @@ TEST_CASE("report: a cold start on nft may take a quarter of that of kube-proxy'
   CHECK(compare(report_of({mode, ours})).size() == 1);
 }
 
+TEST_CASE("report: the steps of a start are in text, page and JSON", "[bench][report]") {
+  Figures ours = figures(Subject::kIptproxy, Way::kNetlink, {1000, 10});
+  ours.start_steps[0] =
+      bench::parse_start_steps("\"Start\" step=\"kernel read\" of=\"<IPv4>\" ms=\"17\"").front();
+  const Report report = report_of({ours});
+
+  CHECK_THAT(to_text(report), Contains("kernel read <IPv4>"));
+  CHECK_THAT(to_html(report), Contains("kernel read &lt;IPv4&gt;"));
+  simdjson::dom::parser parser;
+  const std::string json = to_json(report);
+  CHECK(double(parser.parse(json).at_pointer("/figures/0/start/0/ms")) == 17);
+}
+
 TEST_CASE("report: the JSON is JSON and has every figure", "[bench][report]") {
   simdjson::dom::parser parser;
   const std::string text = to_json(example());
