@@ -12,7 +12,6 @@
 #include "test/support/temporary_folder.h"
 
 using Catch::Matchers::Contains;
-using Catch::Matchers::StartsWith;
 using proxy::Config;
 using proxy::Feed;
 using proxy::Store;
@@ -114,8 +113,8 @@ TEST_CASE("feed: an API server that does not answer is named as the reason", "[p
 
   CHECK(feed.watches().size() == 3);
   CHECK(feed.transport() != nullptr);
-  CHECK(eventually([&] { return feed.first_error() != "no answer"; }));
-  CHECK_THAT(feed.first_error(), StartsWith("services: "));
+  // Each watch says so in its own time; the first in the order of the resources counts.
+  CHECK(eventually([&] { return feed.first_error().starts_with("services: "); }));
   CHECK(eventually([&] { return requests > 0; }));
   CHECK(!filled.store.complete());
 }
