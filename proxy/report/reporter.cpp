@@ -209,7 +209,8 @@ std::vector<std::string> Reporter::find_other_proxies() const {
     found.resize(std::min<std::size_t>(found.size(), 1));  // a proxy has both
   }
   if (found.empty() && foreign_writes_.are_regular(Clock::now())) {
-    found.emplace_back("a program that keeps writing rules of Services");
+    found.emplace_back(
+        "a program that keeps writing or flushing rules of Services, a second proxy or a firewall");
   }
   return found;
 }
