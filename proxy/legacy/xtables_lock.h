@@ -51,8 +51,8 @@ class XtablesLock {
   void tell_waits(OnWait on_wait) { on_wait_ = std::move(on_wait); }
 
   /// Nothing if somebody else held the lock for all of `wait`. Throws std::system_error if the file
-  /// cannot be opened, and what `on_wait` throws; the lock is free then. Of no temporary: a hold may
-  /// not outlive its lock.
+  /// cannot be opened, and what `on_wait` throws; the lock is free then. Of no temporary: a hold
+  /// may not outlive its lock.
   std::optional<Hold> acquire(std::chrono::milliseconds wait) &;
 
  private:
