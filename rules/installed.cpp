@@ -74,9 +74,8 @@ Installed InstalledReader::finish() && {
     installed_.shared.erase(chain);
   }
   // Chains may have come in any order.
-  std::stable_sort(installed_.hooks.begin(),
-                   installed_.hooks.end(),
-                   [](const auto& left, const auto& right) { return left.chain < right.chain; });
+  std::ranges::stable_sort(installed_.hooks, {}, &Base::Hook::chain);
+  std::ranges::stable_sort(installed_.holders, {}, &Base::Hook::chain);
   return std::move(installed_);
 }
 
