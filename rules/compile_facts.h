@@ -59,7 +59,7 @@ class ServiceFacts {
   const ServicePort& port_;
   const Context& context_;
   std::string label_;
-  std::optional<std::chrono::seconds> affinity_;  // that there is
+  std::optional<std::uint32_t> affinity_;  // that there is
   EndpointSelection selection_;
   bool is_accessible_ = false;
   bool internal_is_local_ = false;

@@ -131,10 +131,9 @@ class ChainCompiler : public ServiceFacts {
     if (!affinity_) {
       return;
     }
-    const auto seconds = static_cast<std::uint32_t>(affinity_->count());
     for (const std::uint32_t i : endpoints) {
       Rule& rule = rules.emplace_back(dispatch_rule(i));
-      rule.matches.emplace_back(Recent{Recent::Action::kCheck, endpoint_chains_[i], seconds});
+      rule.matches.emplace_back(Recent{Recent::Action::kCheck, endpoint_chains_[i], *affinity_});
     }
   }
 

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <array>
-#include <chrono>
 #include <compare>
 #include <cstdint>
 #include <memory>
@@ -59,7 +58,7 @@ struct ServicePort {
   // The Service has external IPs of this family that the gate AllowServiceExternalIPs keeps out of
   // the rules: it still counts as externally accessible (spec §3.5).
   bool external_ips_gated = false;
-  std::optional<std::chrono::seconds> client_ip_affinity;  // nothing: no session affinity
+  std::optional<std::uint32_t> client_ip_affinity;  // seconds; nothing: no session affinity
   std::vector<IpAddress> external_ips;
   std::vector<IpAddress> load_balancer_vips;
   std::vector<Cidr> source_ranges;  // empty: no restriction

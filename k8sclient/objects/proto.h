@@ -112,8 +112,7 @@ class Proto {
     std::string_view key;
     std::string_view value;
     while (next(parts)) {
-      const std::uint32_t number =
-          parts.tag();  // a reader with assertions forgets it with the value
+      const std::uint32_t number = parts.tag();  // gone once the value is read
       if (number == 1 || number == 2) {
         (number == 1 ? key : value) = read_view(parts);
       } else {

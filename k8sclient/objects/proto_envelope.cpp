@@ -17,8 +17,7 @@ void visit_fields(std::string_view bytes, Visitor visit) {
     protozero::pbf_reader reader{bytes.data(), bytes.size()};
     while (reader.next()) {
       if (reader.wire_type() == protozero::pbf_wire_type::length_delimited) {
-        const std::uint32_t number =
-            reader.tag();  // a reader with assertions forgets it with the value
+        const std::uint32_t number = reader.tag();  // gone once the value is read
         const auto view = reader.get_view();
         visit(number, std::string_view(view.data(), view.size()));
       } else {

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstdint>
 #include <iterator>
 #include <map>
 
@@ -17,8 +18,8 @@ using rules::Cidr;
 using rules::Family;
 using rules::IpAddress;
 
-constexpr std::chrono::seconds kDefaultAffinityTimeout{10800};  // as the API server defaults it
-constexpr std::int32_t kMaxAffinityTimeout = 86400;             // as the API server validates it
+constexpr std::uint32_t kDefaultAffinityTimeout = 10800;  // as the API server defaults it
+constexpr std::int32_t kMaxAffinityTimeout = 86400;       // as the API server validates it
 
 using Words = std::initializer_list<std::string_view>;
 
@@ -133,8 +134,7 @@ PerFamily<std::vector<Cidr>> source_ranges(const k8sclient::Service& service, No
   return result;
 }
 
-std::optional<std::chrono::seconds> client_ip_affinity(const k8sclient::Service& service,
-                                                       Notes& notes) {
+std::optional<std::uint32_t> client_ip_affinity(const k8sclient::Service& service, Notes& notes) {
   if (service.session_affinity != "ClientIP") {
     return std::nullopt;
   }
@@ -148,7 +148,7 @@ std::optional<std::chrono::seconds> client_ip_affinity(const k8sclient::Service&
                   "not within 1..86400");
     return kDefaultAffinityTimeout;
   }
-  return std::chrono::seconds(timeout);
+  return static_cast<std::uint32_t>(timeout);
 }
 
 bool is_external_policy_local(const k8sclient::Service& service) {

@@ -109,7 +109,7 @@ std::string to_json(const ServiceExplanation& explanation) {
       .number("nodePort", port.node_port)
       .number("healthCheckNodePort", port.health_check_node_port)
       .raw("clientIPAffinitySeconds",
-           port.client_ip_affinity ? std::to_string(port.client_ip_affinity->count()) : "null")
+           port.client_ip_affinity ? std::to_string(*port.client_ip_affinity) : "null")
       .raw("sourceRanges", json_array(port.source_ranges, printed<rules::Cidr>))
       .raw("entrances", json_array(explanation.entrances, entrance_json))
       .raw("endpoints", json_array(explanation.endpoints, endpoint_json))

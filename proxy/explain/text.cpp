@@ -110,7 +110,7 @@ void append_settings(std::string& out, const ServiceExplanation& explanation) {
     append_fact(out,
                 "session affinity",
                 fmt::format("by client IP, {} s: a client stays where its first connection went",
-                            port.client_ip_affinity->count()));
+                            *port.client_ip_affinity));
   }
   if (!port.source_ranges.empty()) {
     std::vector<std::string> ranges;

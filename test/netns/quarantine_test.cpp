@@ -1,5 +1,3 @@
-#include <chrono>
-
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
@@ -55,7 +53,7 @@ TEST_CASE("quarantine: what the kernel refuses costs its own Service alone, unti
     for (int service = 0; service < kServices; ++service) {
       rules::ServicePort port = port_of(service);
       if (is_bad(service)) {
-        port.client_ip_affinity = std::chrono::seconds(0);
+        port.client_ip_affinity = 0;
       }
       entries.emplace_back(name_of(service), std::make_shared<const rules::ServicePort>(port));
     }

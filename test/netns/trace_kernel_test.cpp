@@ -80,7 +80,7 @@ class Services {
     // is repeated, a second later.
     add(family == Family::kIpv4 ? "empty/tcp" : "empty/udp", {});
     add("ranges/tcp", {.source_ranges = {lab_.client_network}, .endpoints = here_and_there});
-    add("sticky/tcp", {.client_ip_affinity = std::chrono::seconds(60), .endpoints = only_there});
+    add("sticky/tcp", {.client_ip_affinity = 60, .endpoints = only_there});
     add("datagrams/udp", {.endpoints = here_and_there});
   }
 

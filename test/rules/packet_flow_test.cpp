@@ -1,7 +1,6 @@
 // The packet-flow tests of kube-proxy's proxier_test.go, case by case (spec §12.2 names them), as
 // rows for the tracer.
 
-#include <chrono>
 #include <string>
 #include <utility>
 #include <vector>
@@ -281,7 +280,7 @@ TEST_CASE("packet flow: without the match recent a Service has the rules of one 
   ServicePort plain = exposed_port();
   plain.endpoints.push_back(endpoint("10.180.2.1:80"));
   ServicePort sticky = plain;
-  sticky.client_ip_affinity = std::chrono::hours(3);
+  sticky.client_ip_affinity = 3 * 60 * 60;
   const auto text_of = [&](const ServicePort& port) {
     const auto entry = service("ns1/svc1:p80/tcp", port);
     return to_save_text(Compiler{}.compile(make_snapshot(context.family, {entry}), context));

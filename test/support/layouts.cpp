@@ -93,7 +93,7 @@ std::vector<rules::ServicePortEntry> random_service_ports(std::mt19937& random,
       port.internal_policy = rules::TrafficPolicy::kLocal;
     }
     if (chance(random, 15)) {
-      port.client_ip_affinity = std::chrono::seconds(10800);
+      port.client_ip_affinity = 10800;
     }
     add_external_addresses(random, family, port);
     add_endpoints(random, family, port);

@@ -173,7 +173,7 @@ TEST_CASE("translate: a load balancer keeps what rules depend on, family by fami
   CHECK(ipv4.health_check_node_port == 32000);
   CHECK(ipv4.internal_policy == rules::TrafficPolicy::kLocal);
   CHECK(ipv4.external_policy == rules::TrafficPolicy::kLocal);
-  CHECK(ipv4.client_ip_affinity == std::chrono::seconds(77));
+  CHECK(ipv4.client_ip_affinity == 77);
   CHECK(texts(ipv4.external_ips) == Texts{"203.0.113.2", "203.0.113.1"});
   CHECK(texts(ipv4.load_balancer_vips) == Texts{"198.51.100.1"});
   CHECK(texts(ipv4.source_ranges) == Texts{"192.168.0.0/16", "10.0.0.0/8"});
@@ -279,13 +279,13 @@ TEST_CASE("translate: the affinity time-out has a default and limits", "[proxy][
   for (const std::int32_t hostile : {0, -5, 86401}) {
     CAPTURE(hostile);
     object.client_ip_timeout_seconds = hostile;
-    CHECK(affinity() == std::chrono::seconds(10800));
+    CHECK(affinity() == 10800);
     CHECK(translate(object, kOptions).warnings.size() == 1);
   }
   object.client_ip_timeout_seconds.reset();
-  CHECK(affinity() == std::chrono::seconds(10800));
+  CHECK(affinity() == 10800);
   object.client_ip_timeout_seconds = 86400;
-  CHECK(affinity() == std::chrono::seconds(86400));
+  CHECK(affinity() == 86400);
   object.session_affinity = "None";
   CHECK(!affinity());
 }

@@ -1,6 +1,5 @@
 #include "proxy/explain/explain.h"
 
-#include <chrono>
 #include <string>
 #include <vector>
 
@@ -316,7 +315,7 @@ TEST_CASE("explain: JSON of a Service", "[proxy][explain]") {
 
 TEST_CASE("explain: affinity that a node cannot do is said", "[proxy][explain]") {
   ServicePort port = cluster_ip_port();
-  port.client_ip_affinity = std::chrono::seconds(60);
+  port.client_ip_affinity = 60;
   port.endpoints = {endpoint("10.180.0.1:80")};
   rules::Context context = common_context();
   CHECK_THAT(to_text(explain(port, context), Colour::kNever), Contains("by client IP, 60 s"));
@@ -329,7 +328,7 @@ TEST_CASE("explain: affinity that a node cannot do is said", "[proxy][explain]")
 
 TEST_CASE("explain: a picture of a Service has effective shares", "[proxy][explain]") {
   ServicePort port = cluster_ip_port();
-  port.client_ip_affinity = std::chrono::seconds(60);
+  port.client_ip_affinity = 60;
   port.endpoints = {endpoint("10.180.0.1:80"), endpoint("10.180.0.2:80", Place::kHere)};
 
   const std::string dot = to_dot(explain(port));
