@@ -160,7 +160,10 @@ int clean_up(const Config& config) {
   const IptablesTraces traces = require_readable(look_for_iptables(IptablesBackend::kAuto));
   const bool in_process =
       config.iptables_backend != IptablesBackend::kRestore && kernel_has_nftables();
-  bool all_gone = remove_nftables_mode();
+  bool all_gone = true;
+  for (const rules::Family family : kFamilies) {
+    all_gone = remove_nftables_mode(family) && all_gone;
+  }
   for (const Variant variant : {Variant::kNft, Variant::kLegacy}) {
     const bool is_nft = variant == Variant::kNft;
     const auto& traced = is_nft ? traces.nft : traces.legacy;

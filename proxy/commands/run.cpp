@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
@@ -12,6 +13,7 @@
 #include "proxy/commands/commands.h"
 #include "proxy/config/watch.h"
 #include "proxy/host/node_addresses.h"
+#include "proxy/host/per_family.h"
 #include "proxy/host/service_manager.h"
 #include "proxy/kernel/ipvs_mode.h"
 #include "proxy/kernel/nftables_mode.h"
@@ -182,6 +184,15 @@ void log_configuration(const Config& config, const Flags& flags) {
   }
 }
 
+/// Of the families that have no rules here.
+void remove_nftables_mode_of_others(const LocalNode& node) {
+  for (const rules::Family family : kFamilies) {
+    if (std::ranges::find(node.families, family) == node.families.end()) {
+      remove_nftables_mode(family);
+    }
+  }
+}
+
 /// Until a signal of `signals` comes, which is returned: once a second what must be looked at, and
 /// a word to the service manager. Its watchdog so barks if this loop stands still, or a lock that a
 /// worker holds is never released; failed syncs are no reason, as a restart mends none.
@@ -216,7 +227,7 @@ int run_once(const Config& config) {
   set_sysctls(config);
   const LocalNode node = look_at_node(config);
   report_findings(check_families(node, *store.latest(rules::Family::kIpv4)));
-  remove_nftables_mode();
+  remove_nftables_mode_of_others(node);
   bool all_applied = true;
   for (const rules::Family family : node.families) {
     FamilySync sync(node, family, store);
@@ -247,7 +258,7 @@ int run_daemon(const Config& config, const Flags& flags) {
   set_sysctls(config);
   log_sysctls(Sysctl().set_oom_score_adjustment(config.oom_score_adj));
   const LocalNode node = look_at_node(config);
-  remove_nftables_mode();
+  remove_nftables_mode_of_others(node);
   node.iptables.lock->tell_waits([&metrics](std::chrono::nanoseconds waited) {
     metrics.xtables_lock_wait_seconds.observe(std::chrono::duration<double>(waited).count());
   });

@@ -7,7 +7,6 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 
-#include "proxy/host/per_family.h"
 #include "proxy/kernel/nfnetlink.h"
 #include "proxy/log/logging.h"
 
@@ -28,21 +27,18 @@ bool remove_nft_table(rules::Family family, std::string_view name) {
   return error == 0;
 }
 
-bool remove_nftables_mode() {
-  bool all_gone = true;
-  for (const rules::Family family : kFamilies) {
-    try {
-      if (remove_nft_table(family, kNftablesModeTable)) {
-        log_info("Removed the table of kube-proxy's nftables mode",
-                 {{"family", to_string(family)}, {"table", kNftablesModeTable}});
-      }
-    } catch (const std::system_error& error) {
-      all_gone = false;
-      log_warning("Cannot look for the table of kube-proxy's nftables mode",
-                  {{"family", to_string(family)}, {"error", error.what()}});
+bool remove_nftables_mode(rules::Family family) {
+  try {
+    if (remove_nft_table(family, kNftablesModeTable)) {
+      log_info("Removed the table of kube-proxy's nftables mode",
+               {{"family", to_string(family)}, {"table", kNftablesModeTable}});
     }
+    return true;
+  } catch (const std::system_error& error) {
+    log_warning("Cannot look for the table of kube-proxy's nftables mode",
+                {{"family", to_string(family)}, {"error", error.what()}});
+    return false;
   }
-  return all_gone;
 }
 
 }  // namespace proxy

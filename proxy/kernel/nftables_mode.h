@@ -13,9 +13,9 @@ inline constexpr std::string_view kNftablesModeTable = "kube-proxy";
 /// thread. False if there is none, or no nftables. Throws std::system_error.
 bool remove_nft_table(rules::Family family, std::string_view name);
 
-/// Deletes the tables that kube-proxy's nftables mode left, as a start of kube-proxy in another
-/// mode does (spec §4.8): their rules would go on sending traffic to endpoints of the past. What
-/// was removed, and what cannot be, is logged; false if something cannot be.
-bool remove_nftables_mode();
+/// Deletes the table that kube-proxy's nftables mode left in one family, as a start of kube-proxy
+/// in another mode does (spec §4.8): its rules would go on sending traffic to endpoints of the
+/// past. That it was removed, or cannot be, is logged; false if it cannot be.
+bool remove_nftables_mode(rules::Family family);
 
 }  // namespace proxy

@@ -11,6 +11,7 @@
 #include "proxy/backends/table_watch.h"
 #include "proxy/host/node_addresses.h"
 #include "proxy/kernel/nfacct.h"
+#include "proxy/kernel/nftables_mode.h"
 #include "proxy/log/logging.h"
 
 namespace proxy {
@@ -145,6 +146,9 @@ void FamilySync::follow(const FamilyEvent& event) {
   follower_(event);
   if (const auto* record = std::get_if<SyncRecord>(&event)) {
     if (record->report.outcome != SyncReport::Outcome::kFailed) {
+      if (!std::exchange(has_rules_, true)) {
+        remove_nftables_mode(family_);
+      }
       follow_with_flows(*record);
     }
     name_clashes(record->update.snapshot);

@@ -15,7 +15,8 @@
 namespace proxy {
 
 /// One family's rules, and the flows that follow them: backend, worker, flow cleaner and what tells
-/// them of others, put together.
+/// them of others, put together. What kube-proxy's nftables mode left goes with the first sync, so
+/// that the node is never without rules.
 class FamilySync {
  public:
   /// `node` and `store` must outlive it.
@@ -42,6 +43,7 @@ class FamilySync {
   ForeignChanges foreign_changes_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<AddressWatch> addresses_;  // null: changes are seen with the next sync
+  bool has_rules_ = false;                   // a sync has succeeded
   FlowCleaner flows_;
   std::shared_ptr<const rules::Snapshot> searched_;  // for clashes; null: none yet
   std::vector<rules::AddressClash> clashes_;         // in it

@@ -1,5 +1,6 @@
+#include "test/netns/handover.h"
+
 #include <map>
-#include <optional>
 #include <sstream>
 #include <thread>
 
@@ -12,15 +13,10 @@
 #include "rules/text.h"
 #include "test/netns/backends.h"
 #include "test/support/accounting_objects.h"
-#include "test/support/eventually.h"
 #include "test/support/golden.h"
-#include "test/support/iptables_links.h"
-#include "test/support/live_cluster.h"
 #include "test/support/network_namespace.h"
 #include "test/support/parity_files.h"
 #include "test/support/paths.h"
-#include "test/support/program.h"
-#include "test/support/skip.h"
 #include "test/support/traffic.h"
 
 // A node changes hands under traffic: from kube-proxy to iptproxy and back.
@@ -40,33 +36,6 @@ std::string save(Variant variant) {
 
 rules::Tables tables_of(const std::string& save_text) {
   return rules::parse_tables(save_text, Family::kIpv4);
-}
-
-/// Packets that each rule of the endpoints has counted, by its text.
-std::map<std::string, std::uint64_t> endpoint_packets(Variant variant) {
-  std::map<std::string, std::uint64_t> packets;
-  std::istringstream lines(
-      shell(fmt::format("iptables-{}-save -c -t nat", proxy::to_string(variant))));
-  for (std::string line; std::getline(lines, line);) {
-    const auto end = line.find("] ");
-    if (line.starts_with('[') && line.find("-A KUBE-SEP-", end) == end + 2) {
-      packets[line.substr(end + 2)] = std::stoull(line.substr(1));
-    }
-  }
-  return packets;
-}
-
-/// Rules that were there and are not, or have been written again: their counters began anew.
-std::vector<std::string> rewritten(const std::map<std::string, std::uint64_t>& before,
-                                   const std::map<std::string, std::uint64_t>& after) {
-  std::vector<std::string> rules;
-  for (const auto& [rule, packets] : before) {
-    const auto now = after.find(rule);
-    if (now == after.end() || now->second < packets) {
-      rules.push_back(rule);
-    }
-  }
-  return rules;
 }
 
 std::uint64_t sum(const std::map<std::string, std::uint64_t>& packets) {
@@ -97,19 +66,6 @@ std::string full_sync_text(const std::string& dump) {
     text += line + "\n";
   }
   return text;
-}
-
-void check_unharmed(Traffic& traffic) {
-  for (const Traffic::Count& count : traffic.stop()) {
-    CAPTURE(name_of(count.kind), count.requests, count.first_failure);
-    CHECK(count.requests > 0);
-    CHECK(count.failures == 0);
-  }
-}
-
-/// kubelet's mark, by which iptproxy knows the variant.
-void leave_hint(Variant variant) {
-  shell(fmt::format("iptables-{} -t mangle -N KUBE-IPTABLES-HINT", proxy::to_string(variant)));
 }
 
 void restore(Variant variant, const std::string& dump) {
@@ -164,15 +120,6 @@ void add_endpoints(const NodeLab& lab, Site site, const std::vector<std::string>
   }).join();
 }
 
-std::vector<rules::SocketAddress> at(std::initializer_list<const char*> addresses,
-                                     std::uint16_t port) {
-  std::vector<rules::SocketAddress> sockets;
-  for (const char* address : addresses) {
-    sockets.push_back({*rules::IpAddress::parse(address), port});
-  }
-  return sockets;
-}
-
 }  // namespace
 
 TEST_CASE(
@@ -183,14 +130,9 @@ TEST_CASE(
   CAPTURE(proxy::to_string(variant));
   const Golden golden{parity_folder() / "goldens/multiport-mixed-protocols"};
   const std::string dump = golden_save_text(golden, Family::kIpv4);
-  const NetworkNamespace network;
-  make_accounting_objects();
-  const NodeLab lab(Family::kIpv4);
-  const EchoServer here(lab, Site::kHere, at({"10.244.1.5"}, 53));
-  const EchoServer there(lab, Site::kThere, at({"10.244.2.6"}, 53));
-  leave_hint(variant);
+  const HandoverNode node(variant, 53);
   restore(variant, dump);
-  Traffic traffic(lab, Site::kPod, kDns);
+  Traffic traffic(node.lab(), Site::kPod, kDns);
   REQUIRE(traffic.reaches(50));
 
   const std::string before = save(variant);
@@ -217,15 +159,10 @@ TEST_CASE("handover: a node goes through both layouts and back to kube-proxy, no
   CAPTURE(proxy::to_string(variant));
   const Golden golden{parity_folder() / "goldens/multiport-mixed-protocols"};
   const std::string dump = golden_save_text(golden, Family::kIpv4);
-  const NetworkNamespace network;
-  make_accounting_objects();
-  const NodeLab lab(Family::kIpv4);
-  const EchoServer here(lab, Site::kHere, at({"10.244.1.5"}, 53));
-  const EchoServer there(lab, Site::kThere, at({"10.244.2.6"}, 53));
-  leave_hint(variant);
+  const HandoverNode node(variant, 53);
   restore(variant, dump);
   const auto theirs = tables_of(save(variant));
-  Traffic traffic(lab, Site::kPod, kDns);
+  Traffic traffic(node.lab(), Site::kPod, kDns);
   REQUIRE(traffic.reaches(50));
   std::uint64_t reached = 50;
   const auto goes_on = [&] {
@@ -276,96 +213,6 @@ TEST_CASE("handover: on the seed's node only what differs is written, and no con
   CHECK(traffic.reaches(150));
   take_over(golden);
   CHECK(traffic.reaches(200));
-
-  check_unharmed(traffic);
-}
-
-namespace {
-
-/// The chains of Services: which of kube-proxy's there are besides depends on its version.
-rules::Tables services_only(rules::Tables tables) {
-  std::erase_if(tables.chains,
-                [](const auto& entry) { return !rules::is_service_chain(entry.first); });
-  return tables;
-}
-
-/// kube-proxy on a node of `variant`.
-class KubeProxy {
- public:
-  KubeProxy(const std::string& program, const LiveCluster& cluster, Variant variant)
-      : program_({.argv = command(program, cluster),
-                  .environment = {"PATH=" +
-                                  make_iptables_links(cluster.folder(),
-                                                      std::string(proxy::to_string(variant)))
-                                      .string() +
-                                  ":" + std::getenv("PATH")},
-                  .log = cluster.folder() / "kube-proxy.log"}) {}
-
- private:
-  static std::vector<std::string> command(const std::string& program, const LiveCluster& cluster) {
-    std::vector<std::string> argv{program};
-    for (const std::string& flag : cluster.flags(LiveCluster::Reader::kKubeProxy)) {
-      argv.push_back(flag);
-    }
-    return argv;
-  }
-
-  Program program_;
-};
-
-proxy::ProcessResult iptproxy(const std::vector<std::string>& words, const LiveCluster& cluster) {
-  std::vector<std::string> argv{test::program_path()};
-  for (const auto& more : {words, cluster.flags(LiveCluster::Reader::kIptproxy)}) {
-    argv.insert(argv.end(), more.begin(), more.end());
-  }
-  return proxy::run({.argv = argv});
-}
-
-}  // namespace
-
-TEST_CASE("handover: from a running kube-proxy to iptproxy and back, no connection breaks",
-          "[netns][handover][kube-proxy]") {
-  const auto programs = ClusterPrograms::from_environment();
-  if (!programs) {
-    test::skip("KUBE_PROXY, KUBE_APISERVER and ETCD do not name programs");
-  }
-  const auto variant = GENERATE(Variant::kNft, Variant::kLegacy);
-  CAPTURE(proxy::to_string(variant));
-  const NetworkNamespace network;
-  make_accounting_objects();
-  const NodeLab lab(Family::kIpv4);
-  const EchoServer here(lab, Site::kHere, at({"10.244.1.5"}, 8080));
-  const EchoServer there(lab, Site::kThere, at({"10.244.2.5", "10.244.2.6"}, 8080));
-  leave_hint(variant);
-  LiveCluster cluster(*programs, "127.0.0.1");
-  const LiveService web{.name = "web",
-                        .cluster_ip = "10.96.0.12",
-                        .endpoints = {"10.244.1.5", "10.244.2.5", "10.244.2.6"},
-                        .has_udp = true};
-  cluster.add_endpoints(web);
-  cluster.add_service(web);
-  constexpr std::size_t kEndpointRules = 2 * 2 * 3;
-  auto kube_proxy = std::make_optional<KubeProxy>(programs->kube_proxy, cluster, variant);
-  REQUIRE(eventually([&] { return endpoint_packets(variant).size() == kEndpointRules; }));
-  Traffic traffic(lab, Site::kPod, {*rules::IpAddress::parse("10.96.0.12"), 80});
-  REQUIRE(traffic.reaches(50));
-  kube_proxy.reset();
-
-  const auto theirs = tables_of(save(variant));
-  const auto counted = endpoint_packets(variant);
-  const auto taken = iptproxy({"run", "--once"}, cluster);
-  INFO(taken.error);
-  REQUIRE(taken.status == 0);
-  CHECK(rewritten(counted, endpoint_packets(variant)) == std::vector<std::string>{});
-  CHECK(iptproxy({"diff"}, cluster).status == 0);
-  CHECK(traffic.reaches(100));
-
-  kube_proxy.emplace(programs->kube_proxy, cluster, variant);
-  CHECK(eventually([&] {
-    return differences(services_only(theirs), services_only(tables_of(save(variant)))).empty();
-  }));
-  CHECK(traffic.reaches(150));
-  kube_proxy.reset();
 
   check_unharmed(traffic);
 }

@@ -50,7 +50,8 @@ TEST_CASE("nftables mode: it is removed with all that is in it, and no other",
   CHECK(shell("nft list tables") ==
         "table ip6 kube-proxy\ntable inet kube-proxy\ntable ip kube-proxy-of-mine\n");
   CHECK_FALSE(proxy::remove_nft_table(rules::Family::kIpv4, "kube-proxy"));
-  CHECK(proxy::remove_nftables_mode());
+  CHECK(proxy::remove_nftables_mode(rules::Family::kIpv4));
+  CHECK(proxy::remove_nftables_mode(rules::Family::kIpv6));
   CHECK(shell("nft list tables") == "table inet kube-proxy\ntable ip kube-proxy-of-mine\n");
 }
 
