@@ -99,36 +99,30 @@ class Measure {
     add(rules, size, "udp service", lab_.exchanges(runs_, any_of(rules::Protocol::kUdp)));
   }
 
-  /// What was measured several times is one figure.
-  std::vector<PacketFigures> take() && {
-    for (std::size_t i = 0; i < figures_.size(); ++i) {
-      std::ranges::sort(timings_[i].runs_ms);
-      figures_[i].us = in_microseconds(timings_[i]);
-    }
-    return std::move(figures_);
-  }
+  /// Of what was measured several times, the round with the lowest median: whatever else the
+  /// machine does only adds.
+  std::vector<PacketFigures> take() && { return std::move(figures_); }
 
  private:
   void add(const std::string& rules,
            const Size& size,
            const std::string& what,
-           const bench::Timing& timing) {
-    const auto known = std::ranges::find_if(figures_, [&](const PacketFigures& figures) {
-      return figures.rules == rules && figures.what == what && figures.size == size;
+           bench::Timing timing) {
+    const PacketFigures figures{
+        .rules = rules, .what = what, .size = size, .us = in_microseconds(std::move(timing))};
+    const auto known = std::ranges::find_if(figures_, [&](const PacketFigures& other) {
+      return other.rules == rules && other.what == what && other.size == size;
     });
-    const auto place = static_cast<std::size_t>(known - figures_.begin());
     if (known == figures_.end()) {
-      figures_.push_back({.rules = rules, .what = what, .size = size, .us = {}});
-      timings_.emplace_back();
+      figures_.push_back(figures);
+    } else if (figures.us.p50 < known->us.p50) {
+      *known = figures;
     }
-    auto& all = timings_[place].runs_ms;
-    all.insert(all.end(), timing.runs_ms.begin(), timing.runs_ms.end());
   }
 
   const PacketLab& lab_;
   std::size_t runs_;
   std::vector<PacketFigures> figures_;
-  std::vector<bench::Timing> timings_;  // of the figure at the same place
 };
 
 std::string name_of(Variant variant, Layout layout) {
