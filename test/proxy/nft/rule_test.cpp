@@ -181,16 +181,38 @@ TEST_CASE("nft rule: expressions of kernels to come are foreign words", "[proxy]
   CHECK(rules::jump_target(read) != nullptr);
 }
 
+namespace {
+
+/// An attribute of that expression with another size than its kind has.
+struct Damage {
+  const char* expression;
+  int attribute;
+  std::size_t size;
+};
+
+void put_damaged(NftMessages& out, const Damage& damage) {
+  const std::vector<std::uint8_t> bytes(damage.size, 0xff);
+  put_expression(
+      out, damage.expression, [&] { out.put(damage.attribute, NftMessages::Bytes(bytes)); });
+}
+
+}  // namespace
+
 TEST_CASE("nft rule: what writes to the packet is a foreign word", "[proxy][nft]") {
-  const auto& [expression, key, source] =
-      GENERATE(table<std::string, int, int>({{"meta", NFTA_META_KEY, NFTA_META_SREG},
-                                             {"payload", NFTA_PAYLOAD_BASE, NFTA_PAYLOAD_SREG}}));
-  CAPTURE(expression);
+  struct Writer {
+    const char* expression;
+    int key;
+    int source;
+  };
+
+  const auto writer = GENERATE(values<Writer>({{"meta", NFTA_META_KEY, NFTA_META_SREG},
+                                               {"payload", NFTA_PAYLOAD_BASE, NFTA_PAYLOAD_SREG}}));
+  CAPTURE(writer.expression);
 
   const rules::Rule read = read_expressions([&](NftMessages& out) {
-    put_expression(out, expression.c_str(), [&] {
-      out.put(key, std::uint32_t{NFT_META_MARK});
-      out.put(source, std::uint32_t{NFT_REG_1});
+    put_expression(out, writer.expression, [&] {
+      out.put(writer.key, std::uint32_t{NFT_META_MARK});
+      out.put(writer.source, std::uint32_t{NFT_REG_1});
     });
   });
 
@@ -199,46 +221,38 @@ TEST_CASE("nft rule: what writes to the packet is a foreign word", "[proxy][nft]
 
 TEST_CASE("nft rule: an attribute of another size than its kind has makes foreign words",
           "[proxy][nft]") {
-  const auto& [expression, attribute, size] =
-      GENERATE(table<std::string, int, std::size_t>({{"match", NFTA_MATCH_NAME, 0},
-                                                     {"match", NFTA_MATCH_REV, 2},
-                                                     {"target", NFTA_TARGET_NAME, 3},
-                                                     {"target", NFTA_TARGET_REV, 5},
-                                                     {"cmp", NFTA_CMP_OP, 8},
-                                                     {"cmp", NFTA_CMP_DATA, 2},
-                                                     {"range", NFTA_RANGE_OP, 0},
-                                                     {"range", NFTA_RANGE_FROM_DATA, 1},
-                                                     {"immediate", NFTA_IMMEDIATE_DREG, 2},
-                                                     {"immediate", NFTA_IMMEDIATE_DATA, 3},
-                                                     {"limit", NFTA_LIMIT_RATE, 4},
-                                                     {"lookup", NFTA_LOOKUP_SREG, 1},
-                                                     {"nat", NFTA_NAT_TYPE, 16}}));
-  CAPTURE(expression, attribute, size);
-  const std::vector<std::uint8_t> damaged(size, 0xff);
+  const auto damage = GENERATE(values<Damage>({{"match", NFTA_MATCH_NAME, 0},
+                                               {"match", NFTA_MATCH_REV, 2},
+                                               {"target", NFTA_TARGET_NAME, 3},
+                                               {"target", NFTA_TARGET_REV, 5},
+                                               {"cmp", NFTA_CMP_OP, 8},
+                                               {"cmp", NFTA_CMP_DATA, 2},
+                                               {"range", NFTA_RANGE_OP, 0},
+                                               {"range", NFTA_RANGE_FROM_DATA, 1},
+                                               {"immediate", NFTA_IMMEDIATE_DREG, 2},
+                                               {"immediate", NFTA_IMMEDIATE_DATA, 3},
+                                               {"limit", NFTA_LIMIT_RATE, 4},
+                                               {"lookup", NFTA_LOOKUP_SREG, 1},
+                                               {"nat", NFTA_NAT_TYPE, 16}}));
+  CAPTURE(damage.expression, damage.attribute, damage.size);
 
-  const rules::Rule read = read_expressions([&](NftMessages& out) {
-    put_expression(
-        out, expression.c_str(), [&] { out.put(attribute, NftMessages::Bytes(damaged)); });
-  });
+  const rules::Rule read = read_expressions([&](NftMessages& out) { put_damaged(out, damage); });
 
   CHECK_FALSE(rules::is_in_our_words(read));
 }
 
 TEST_CASE("nft rule: what was loaded by a damaged expression is not compared", "[proxy][nft]") {
-  const auto& [expression, attribute, size] =
-      GENERATE(table<std::string, int, std::size_t>({{"payload", NFTA_PAYLOAD_BASE, 1},
-                                                     {"payload", NFTA_PAYLOAD_SREG, 1},
-                                                     {"meta", NFTA_META_KEY, 3},
-                                                     {"meta", NFTA_META_SREG, 3},
-                                                     {"bitwise", NFTA_BITWISE_LEN, 3},
-                                                     {"bitwise", NFTA_BITWISE_MASK, 2}}));
-  CAPTURE(expression, attribute, size);
-  const std::vector<std::uint8_t> damaged(size, 0xff);
+  const auto damage = GENERATE(values<Damage>({{"payload", NFTA_PAYLOAD_BASE, 1},
+                                               {"payload", NFTA_PAYLOAD_SREG, 1},
+                                               {"meta", NFTA_META_KEY, 3},
+                                               {"meta", NFTA_META_SREG, 3},
+                                               {"bitwise", NFTA_BITWISE_LEN, 3},
+                                               {"bitwise", NFTA_BITWISE_MASK, 2}}));
+  CAPTURE(damage.expression, damage.attribute, damage.size);
 
   const rules::Rule read = read_expressions([&](NftMessages& out) {
     put_expression(out, "meta", [&] { out.put(NFTA_META_KEY, NFT_META_L4PROTO); });
-    put_expression(
-        out, expression.c_str(), [&] { out.put(attribute, NftMessages::Bytes(damaged)); });
+    put_damaged(out, damage);
     put_expression(out, "cmp", [&] {
       const std::vector<std::uint8_t> tcp{6};
       out.put(NFTA_CMP_OP, NFT_CMP_EQ);
