@@ -151,6 +151,7 @@ class ChainCompiler : public ServiceFacts {
                    const std::vector<std::uint32_t>& endpoints,
                    const ChainName& name) {
     std::vector<SocketAddress> addresses;
+    addresses.reserve(endpoints.size());
     for (const std::uint32_t i : endpoints) {
       addresses.push_back(port_.endpoints[i].address);
     }

@@ -36,6 +36,7 @@ class IPTPROXY_ATTRIBUTE(scoped_lockable) MutexLock {
   MutexLock(const MutexLock&) = delete;
   MutexLock& operator=(const MutexLock&) = delete;
 
+  // NOLINTNEXTLINE(modernize-use-equals-default): what is defaulted takes no attribute.
   ~MutexLock() IPTPROXY_ATTRIBUTE(release_capability()) {}
 
   void lock() IPTPROXY_ATTRIBUTE(acquire_capability()) { lock_.lock(); }

@@ -56,7 +56,7 @@ std::string complete_url(const ApiServer& server);
 /// must be readable. Only the first document counts, and only the chosen context is looked at
 /// closely. As lenient as client-go: empty texts count as absent, unknown keys are passed over (and
 /// noted). Throws KubeconfigError.
-ApiServer read_kubeconfig(const std::filesystem::path& file, std::string_view context = {});
+ApiServer read_kubeconfig(const std::filesystem::path& path, std::string_view context = {});
 
 /// The server and service account of the pod that this process runs in, from the environment
 /// variables KUBERNETES_SERVICE_HOST and _PORT (spec §10.5). Throws KubeconfigError outside of a

@@ -334,10 +334,10 @@ template Node read_object(const Json& value);
 template Node read_object(const Proto& value);
 
 template <typename Value>
-ObjectName name_if_valid(const Value& json) {
+ObjectName name_if_valid(const Value& object) {
   ObjectName name;
   try {
-    json.fields([&](std::string_view key, const auto& metadata) {
+    object.fields([&](std::string_view key, const auto& metadata) {
       if (key == "metadata") {
         metadata.fields([&](std::string_view inner, const auto& value) {
           if (inner == "name" && is_dns_subdomain(value.text())) {

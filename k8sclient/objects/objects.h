@@ -16,6 +16,6 @@ T read_object(const Value& value);
 /// What can be said of an object's name, even of one that is malformed: parts that are missing or
 /// invalid are empty.
 template <typename Value>
-ObjectName name_if_valid(const Value& value);
+ObjectName name_if_valid(const Value& object);
 
 }  // namespace k8sclient

@@ -91,6 +91,7 @@ std::vector<HeldChain> held_by_others(const rules::Tables& tables, const rules::
     }
   }
   std::vector<HeldChain> chains;
+  chains.reserve(held.size());
   for (const auto& [chain, holder] : held) {
     chains.push_back({chain, holder});
   }

@@ -34,10 +34,10 @@ using Bytes = std::span<const std::uint8_t>;
 constexpr int kMaxDumps = 5;
 
 // Of a dump the kernel fills at most 32 KiB per read.
-constexpr std::size_t kReadSize = 64 * 1024;
+constexpr std::size_t kReadSize = std::size_t{64} * 1024;
 
 // Read while the block before is judged: large enough that handing it over costs little.
-constexpr std::size_t kBlockSize = 256 * 1024;
+constexpr std::size_t kBlockSize = std::size_t{256} * 1024;
 
 // Acknowledgements of one batch must fit into the socket's receive buffer.
 constexpr std::size_t kBatchMessages = 64;

@@ -67,15 +67,20 @@ class BlockTurns {
 template <typename Block, std::size_t kBlocks, typename Fill, typename Use>
 void read_ahead(std::array<Block, kBlocks>& blocks, const Fill& fill, const Use& use) {
   struct End {
-    BlockTurns& turns;
+    explicit End(BlockTurns& block_turns) : turns(block_turns) {}
+
+    End(const End&) = delete;
+    End& operator=(const End&) = delete;
 
     ~End() { turns.end(); }
+
+    BlockTurns& turns;
   };
 
   BlockTurns turns(kBlocks);
   // One thread for all blocks: the scheduler needs a while to move a new one off this processor.
   std::future<void> filler = std::async(std::launch::async, [&] {
-    const End end{turns};
+    const End end(turns);
     for (bool more = true; more;) {
       const auto block = turns.next_to_fill();
       more = block && fill(blocks[*block]);
@@ -84,7 +89,7 @@ void read_ahead(std::array<Block, kBlocks>& blocks, const Fill& fill, const Use&
       }
     }
   });
-  const End end{turns};  // before the future waits for its thread
+  const End end(turns);  // before the future waits for its thread
   while (const auto block = turns.next_to_use()) {
     use(blocks[*block]);
     turns.used();

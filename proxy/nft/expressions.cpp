@@ -193,7 +193,7 @@ class ExpressionWriter {
     }
     load_meta(NFT_META_IIFNAME);
     if (name == "+") {
-      constexpr std::string_view kNone("INVAL/D", 8);  // as iptables: no interface is called so
+      constexpr std::string_view kNone("INVAL/D\0", 8);  // as iptables: no interface is called so
       compare(bytes_of(kNone), false);
     } else if (name.ends_with('+')) {
       compare(bytes_of(name.substr(0, name.size() - 1)), negated);

@@ -129,7 +129,9 @@ class ExpressionReader {
     const std::string_view name = expression.name;
     if (is_write(expression)) {
       add_unknown(name);
-    } else if (name == "payload") {
+      return;
+    }
+    if (name == "payload") {
       operand_ = load_payload(expression);
     } else if (name == "meta") {
       operand_ = load_meta(expression);
