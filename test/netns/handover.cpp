@@ -5,7 +5,10 @@
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
+#include "proxy/host/process.h"
 #include "test/support/accounting_objects.h"
+#include "test/support/parity_files.h"
+#include "test/support/paths.h"
 
 namespace test {
 
@@ -58,6 +61,21 @@ std::vector<std::string> rewritten(const std::map<std::string, std::uint64_t>& b
     }
   }
   return rules;
+}
+
+void take_over(const Golden& golden, rules::Layout layout) {
+  std::vector<std::string> argv{program_path(),
+                                "run",
+                                "--once",
+                                fmt::format("--iptables-layout={}", rules::to_string(layout)),
+                                "--source",
+                                (golden.folder / "manifests.json").string()};
+  for (const std::string& flag : lines(golden.folder / "args")) {
+    argv.push_back(flag);
+  }
+  const auto result = proxy::run({.argv = argv});
+  INFO(result.error);
+  REQUIRE(result.status == 0);
 }
 
 void check_unharmed(Traffic& traffic) {

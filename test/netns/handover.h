@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "proxy/backends/variant.h"
+#include "test/support/golden.h"
 #include "test/support/network_namespace.h"
 #include "test/support/node_lab.h"
 #include "test/support/traffic.h"
@@ -40,6 +41,9 @@ std::map<std::string, std::uint64_t> endpoint_packets(proxy::Variant variant);
 /// Rules that were there and are not, or have been written again: their counters began anew.
 std::vector<std::string> rewritten(const std::map<std::string, std::uint64_t>& before,
                                    const std::map<std::string, std::uint64_t>& after);
+
+/// Programs the node once, as kube-proxy's flags of that case say; fails the test if that fails.
+void take_over(const Golden& golden, rules::Layout layout = rules::Layout::kKubeProxy);
 
 /// Ends the traffic, and fails the test if any of it failed.
 void check_unharmed(Traffic& traffic);

@@ -13,6 +13,7 @@
 #include "test/support/golden.h"
 #include "test/support/iptables_links.h"
 #include "test/support/live_cluster.h"
+#include "test/support/nftables_mode.h"
 #include "test/support/parity_files.h"
 #include "test/support/paths.h"
 #include "test/support/program.h"
@@ -80,10 +81,6 @@ LiveService web() {
           .cluster_ip = "10.96.0.12",
           .endpoints = {"10.244.1.5", "10.244.2.5", "10.244.2.6"},
           .has_udp = true};
-}
-
-bool has_nft() {
-  return !shell("command -v nft || true").empty();
 }
 
 bool has_nftables_mode() {
@@ -225,15 +222,7 @@ TEST_CASE("handover: what kube-proxy's nftables mode left serves until there are
   Traffic traffic(node.lab(), Site::kPod, {*rules::IpAddress::parse("10.96.0.12"), 53});
   REQUIRE(traffic.reaches(50));
 
-  const auto taken = proxy::run(
-      {.argv = {test::program_path(),
-                "run",
-                "--once",
-                "--hostname-override=k8s-worker1",
-                "--source",
-                (parity_folder() / "goldens/multiport-mixed-protocols/manifests.json").string()}});
-  INFO(taken.error);
-  REQUIRE(taken.status == 0);
+  take_over({parity_folder() / "goldens/multiport-mixed-protocols"});
   CHECK_FALSE(has_nftables_mode());
   CHECK(traffic.reaches(100));
 

@@ -16,7 +16,6 @@
 #include "test/support/golden.h"
 #include "test/support/network_namespace.h"
 #include "test/support/parity_files.h"
-#include "test/support/paths.h"
 #include "test/support/traffic.h"
 
 // A node changes hands under traffic: from kube-proxy to iptproxy and back.
@@ -71,21 +70,6 @@ std::string full_sync_text(const std::string& dump) {
 void restore(Variant variant, const std::string& dump) {
   const auto result = proxy::run(
       {.argv = {fmt::format("iptables-{}-restore", proxy::to_string(variant))}, .input = dump});
-  INFO(result.error);
-  REQUIRE(result.status == 0);
-}
-
-void take_over(const Golden& golden, rules::Layout layout = rules::Layout::kKubeProxy) {
-  std::vector<std::string> argv{test::program_path(),
-                                "run",
-                                "--once",
-                                fmt::format("--iptables-layout={}", rules::to_string(layout)),
-                                "--source",
-                                (golden.folder / "manifests.json").string()};
-  for (const std::string& flag : lines(golden.folder / "args")) {
-    argv.push_back(flag);
-  }
-  const auto result = proxy::run({.argv = argv});
   INFO(result.error);
   REQUIRE(result.status == 0);
 }

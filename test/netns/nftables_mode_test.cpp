@@ -4,19 +4,17 @@
 
 #include "proxy/host/process.h"
 #include "test/support/network_namespace.h"
+#include "test/support/nftables_mode.h"
 #include "test/support/paths.h"
 #include "test/support/skip.h"
 #include "test/support/temporary_folder.h"
 
 using Catch::Matchers::Contains;
+using test::has_nft;
 using test::NetworkNamespace;
 using test::shell;
 
 namespace {
-
-bool has_nft() {
-  return shell("command -v nft || true") != "";
-}
 
 /// What kube-proxy's nftables mode leaves, in short, and tables of others beside it.
 void leave_nftables_mode() {

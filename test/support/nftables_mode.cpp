@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 #include <openssl/evp.h>
 
+#include "proxy/host/process.h"
+
 namespace test {
 
 std::string nftables_service_chain(const std::string& port) {
@@ -23,6 +25,10 @@ std::string nftables_service_chain(const std::string& port) {
     hash += "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[bits >> shift & 31];
   }
   return fmt::format("service-{}-{}", hash, port);
+}
+
+bool has_nft() {
+  return proxy::run({.argv = {"sh", "-c", "command -v nft"}}).status == 0;
 }
 
 }  // namespace test

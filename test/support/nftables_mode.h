@@ -12,4 +12,7 @@ inline constexpr const char* kNftablesModeTable = "kube-proxy";
 /// rest, "-", and that, which is "namespace/Service/protocol/port".
 std::string nftables_service_chain(const std::string& port);
 
+/// Whether there is the program nft.
+bool has_nft();
+
 }  // namespace test
