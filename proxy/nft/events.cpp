@@ -105,4 +105,15 @@ ChangedChains NftEvents::drain(bool any) {
   return changed;
 }
 
+ChangedChains NftEvents::recheck() {
+  if (own_ == nullptr) {
+    drain(true);
+    return {.all = true, .chains = {}};
+  }
+  const auto turn = own_->take_turn();  // a commit of ours is not known as such before its end
+  ChangedChains changed = drain(true);
+  changed.add(announcements_.lost_until(current_generation()));
+  return changed;
+}
+
 }  // namespace proxy

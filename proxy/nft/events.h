@@ -24,6 +24,9 @@ class NftEvents : public TableWatch {
 
   ChangedChains changes_of_others() override { return drain(false); }
 
+  /// Where own commits are known by their number, the number of the last one tells.
+  ChangedChains recheck() override;
+
   int descriptor() const override { return either_.get(); }
 
   bool announces_all() const override { return true; }

@@ -37,6 +37,9 @@ bool is_of_services(const rules::ChainId& chain) {
 /// Reading the tables takes at most this part of a core, if nobody says that something changed.
 constexpr int kReadingShare = 2000;
 
+/// So often they are read although the kernel says that nobody changed them; kube-proxy's period.
+constexpr std::chrono::hours kFullReadingInterval{1};
+
 }  // namespace
 
 bool is_large_cluster(std::size_t endpoints, bool was_large) {
@@ -118,7 +121,7 @@ Worker::TimePoint Worker::next_wake() const {
   if (!latest_) {
     return TimePoint::max();
   }
-  TimePoint wake = next_full_reading_;
+  TimePoint wake = next_recheck_;
   if (const auto due = pacer_.due()) {
     wake = std::min(wake, *due);
   }
@@ -172,7 +175,8 @@ void Worker::sync() {
   is_look_due_ = true;
   next_question_ = end + question_interval(parts_.foreign_changes);
   if (last_report_.read_back) {
-    next_full_reading_ = end + periods_.sync;
+    next_recheck_ = end + periods_.sync;
+    next_full_reading_ = end + kFullReadingInterval;
   }
 }
 
@@ -210,18 +214,22 @@ void Worker::look_for_drift(TimePoint now) {
   if (syncer_.has_read_ahead()) {  // and nothing written yet
     return;
   }
-  const bool full_reading_due = now >= next_full_reading_;
-  if (!full_reading_due && !has_reason_to_look(now)) {
+  const bool is_recheck_due = now >= next_recheck_;
+  if (!is_recheck_due && !has_reason_to_look(now)) {
     return;
   }
   is_look_due_ = false;
   next_look_ = now + pause_;
   next_question_ = now + question_interval(parts_.foreign_changes);
-  ChangedChains changed = parts_.foreign_changes.take();
-  if (changed.empty() && !full_reading_due) {
+  ChangedChains changed =
+      is_recheck_due ? parts_.foreign_changes.recheck() : parts_.foreign_changes.take();
+  if (is_recheck_due) {
+    next_recheck_ = now + periods_.sync;
+    changed.add({.all = now >= next_full_reading_, .chains = {}});
+  }
+  if (changed.empty()) {
     return;
   }
-  changed.add({.all = full_reading_due, .chains = {}});
   try {
     const auto repair = changed.all ? syncer_.find_drift() : syncer_.find_drift(changed.chains);
     if (repair) {
@@ -241,8 +249,8 @@ void Worker::look_for_drift(TimePoint now) {
   next_look_ = end + std::max(pause_, (end - now) * 2);
   next_question_ = std::max(next_look_, end + question_interval(parts_.foreign_changes));
   if (changed.all) {
-    next_full_reading_ =
-        end + std::max<Clock::duration>(periods_.sync, (end - now) * kReadingShare);
+    next_recheck_ = end + std::max<Clock::duration>(periods_.sync, (end - now) * kReadingShare);
+    next_full_reading_ = end + kFullReadingInterval;
   }
 }
 

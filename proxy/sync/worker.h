@@ -82,6 +82,7 @@ class Worker {
   TimePoint last_drift_{};         // when it was found
   TimePoint next_look_{};          // at what others changed; not before
   TimePoint next_question_{};      // whether they did, if it is not announced
+  TimePoint next_recheck_{};       // by asking the kernel, or by reading if it cannot tell
   TimePoint next_full_reading_{};  // of the tables, whatever is said
 };
 

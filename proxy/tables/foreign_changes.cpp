@@ -40,4 +40,12 @@ ChangedChains ForeignChanges::take() {
   return std::exchange(noticed_, {});
 }
 
+ChangedChains ForeignChanges::recheck() {
+  if (!watch_) {
+    return {.all = true, .chains = {}};
+  }
+  notice([](TableWatch& watch) { return watch.recheck(); });
+  return std::exchange(noticed_, {});
+}
+
 }  // namespace proxy

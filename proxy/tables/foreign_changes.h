@@ -24,6 +24,10 @@ class TableWatch {
   /// meanwhile. Where nobody can be told from us, nothing.
   virtual ChangedChains changes_of_others() = 0;
 
+  /// Like changes(), but the kernel itself is asked whether anything escaped. All, if it cannot
+  /// tell.
+  virtual ChangedChains recheck() = 0;
+
   /// Becomes readable when there may be something new; -1 if nothing is announced.
   virtual int descriptor() const = 0;
 
@@ -54,6 +58,9 @@ class ForeignChanges {
 
   /// What others changed since the last call. May say something for nothing.
   ChangedChains take();
+
+  /// The same for sure, whatever was announced: all, unless the kernel vouches for less.
+  ChangedChains recheck();
 
   /// What was taken and could not be looked at: take() will say it again.
   void give_back(ChangedChains unread) { noticed_.add(std::move(unread)); }

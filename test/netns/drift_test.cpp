@@ -140,6 +140,14 @@ TEST_CASE("drift: in process our own commits are known one by one, whatever gets
     CHECK(watch->changes_of_others().all);
     CHECK(watch->changes().empty());
   }
+  SECTION("a recheck vouches for what is ours, and finds what was lost") {
+    fill_buffer_of_announcements();
+    CHECK(watch->recheck().empty());
+    fill_buffer_of_announcements();
+    shell("iptables-nft -t nat -A KUBE-SERVICES -j RETURN");
+    CHECK(watch->recheck().all);
+    CHECK(watch->recheck().empty());
+  }
   SECTION("an iptables-nft-restore that is not ours is one of others") {
     REQUIRE_FALSE(backend->apply(small));
     shell(
@@ -197,4 +205,5 @@ TEST_CASE(
       "60000; echo COMMIT) | iptables-nft-restore --noflush");
   shell("iptables-nft -t nat -F KUBE-SERVICES");
   CHECK(watch->changes_of_others().all);
+  CHECK(watch->recheck().all);  // it never vouches
 }

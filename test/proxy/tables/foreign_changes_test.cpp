@@ -28,6 +28,7 @@ ChangedChains only(const ChainId& chain) {
 struct Announced {
   ChangedChains by_us;
   ChangedChains by_others;
+  ChangedChains escaped = {};
   bool is_deaf = false;
 };
 
@@ -47,6 +48,12 @@ class FakeWatch : public proxy::TableWatch {
       throw std::system_error(EPERM, std::generic_category(), "no answer");
     }
     return std::exchange(announced_.by_others, {});
+  }
+
+  ChangedChains recheck() override {
+    ChangedChains all = changes();
+    all.add(std::exchange(announced_.escaped, {}));
+    return all;
   }
 
   int descriptor() const override { return 42; }
@@ -93,6 +100,17 @@ TEST_CASE("foreign changes: a commit of ours is none, what others do before it o
   }
 
   CHECK(watched.changes.take().chains == std::set{kServices, kForward});
+}
+
+TEST_CASE("foreign changes: a recheck says what escaped, and all where nobody can tell",
+          "[proxy][foreign_changes]") {
+  Watched watched;
+  watched.announced.by_others = only(kServices);
+  watched.announced.escaped = only(kForward);
+  CHECK(watched.changes.recheck().chains == std::set{kServices, kForward});
+  CHECK(watched.changes.recheck().empty());
+
+  CHECK(ForeignChanges().recheck().all);
 }
 
 TEST_CASE("foreign changes: what is given back is said again", "[proxy][foreign_changes]") {
