@@ -193,22 +193,24 @@ void remove_nftables_mode_of_others(const LocalNode& node) {
   }
 }
 
-/// Until a signal of `signals` comes, which is returned: once a second what must be looked at, and
-/// a word to the service manager. Its watchdog so barks if this loop stands still, or a lock that a
-/// worker holds is never released; failed syncs are no reason, as a restart mends none.
+/// Until a signal of `signals` comes, which is returned: now and then what must be looked at, and
+/// a word to the service manager, once a second until all rules are there. Its watchdog so barks if
+/// this loop stands still, or a lock that a worker holds is never released; failed syncs are no
+/// reason, as a restart mends none.
 int watch_over(Reporter& reporter, const ServiceManager& service_manager, const sigset_t& signals) {
-  bool was_ready = false;
+  constexpr timespec kAtFirst{.tv_sec = 1, .tv_nsec = 0};
+  constexpr timespec kLater{.tv_sec = 10, .tv_nsec = 0};
+  bool is_ready = false;
+  bool is_told = false;
   while (true) {
-    constexpr timespec kSecond{.tv_sec = 1, .tv_nsec = 0};
-    const int signal = sigtimedwait(&signals, nullptr, &kSecond);
+    const int signal = sigtimedwait(&signals, nullptr, is_ready ? &kLater : &kAtFirst);
     if (signal >= 0) {
       return signal;
     }
-    reporter.tick();
+    reporter.look_around();
     const Readiness readiness = reporter.readiness();
-    if (readiness.all_synced && !was_ready) {
-      was_ready = service_manager.tell("READY=1");
-    }
+    is_ready = readiness.all_synced;
+    is_told = is_told || (is_ready && service_manager.tell("READY=1"));
     service_manager.tell("WATCHDOG=1\nSTATUS=" + readiness.status);
   }
 }

@@ -82,7 +82,7 @@ Reporter::Reporter(const LocalNode& node, Store& store, Feed& feed, Metrics& met
   }
   service_health_ = std::make_unique<ServiceHealth>(
       probes_,
-      [this] { return health_.verdict(Moment::now()).healthy; },
+      [this] { return verdict().healthy; },
       [this](const ServiceHealthCheck& check, std::string_view error) {
         log_error("Cannot open a health check node port",
                   {{"service", check.name_space + "/" + check.service},
@@ -101,7 +101,7 @@ Reporter::Reporter(const LocalNode& node, Store& store, Feed& feed, Metrics& met
 void Reporter::serve() {
   listen(probes_,
          node_.config.healthz_bind_address,
-         health_routes(health_, metrics_),
+         health_routes([this] { return verdict(); }, metrics_),
          [this](std::string_view error) { return health_server_failed(node_.name, error); });
   listen(pages_,
          node_.config.metrics_bind_address,
@@ -156,6 +156,7 @@ void Reporter::on_event(Family family, const FamilyEvent& event) {
     count_drift(metrics_, family);
   } else if (std::holds_alternative<ForeignWriteSeen>(event)) {
     foreign_writes_.add(Clock::now());
+    has_new_foreign_writes_ = true;
   } else if (const auto* walked = std::get_if<FlowsWalked>(&event)) {
     count_conntrack(metrics_, family, walked->walk, walked->took);
   } else if (const auto* claimed = std::get_if<ClusterIpClaimed>(&event); claimed && events_) {
@@ -216,9 +217,10 @@ std::vector<std::string> Reporter::find_other_proxies() const {
 }
 
 void Reporter::look_for_rivals() {
-  constexpr std::chrono::seconds kInterval{10};  // a look at all processes takes milliseconds
+  constexpr std::chrono::seconds kInterval{60};  // a look at all processes takes milliseconds
   const auto now = Clock::now();
-  if (now < next_look_for_rivals_) {
+  const bool has_reason = has_new_foreign_writes_.exchange(false) || !rivals_.empty();
+  if (!has_reason && now < next_look_for_rivals_) {
     return;
   }
   next_look_for_rivals_ = now + kInterval;
@@ -247,11 +249,17 @@ void Reporter::tell_of_restores(const k8sclient::WatchStatus& watch) {
   }
 }
 
-void Reporter::tick() {
+void Reporter::look_around() {
   look_for_rivals();
-  const Moment now = Moment::now();
   for (const k8sclient::WatchStatus& watch : feed_.watches()) {
     tell_of_restores(watch);
+  }
+}
+
+/// With what is known now of the watches and the node.
+HealthVerdict Reporter::verdict() {
+  const Moment now = Moment::now();
+  for (const k8sclient::WatchStatus& watch : feed_.watches()) {
     if (watch.last_heard) {
       const auto age = std::chrono::duration_cast<std::chrono::system_clock::duration>(
           now.steady - *watch.last_heard);
@@ -260,11 +268,15 @@ void Reporter::tick() {
   }
   const auto update = store_.latest(Family::kIpv4);
   health_.set_node_eligible(update && update->node_facts().eligible);
+  return health_.verdict(now);
+}
+
+void Reporter::count_changes() {
   std::uint64_t pending_services = 0;
   std::uint64_t pending_endpoints = 0;
   for (const Family family : node_.families) {
     const Store::ChangeCounts changes = store_.change_counts(family);
-    Store::ChangeCounts& counted = counted_[family];
+    const Store::ChangeCounts counted = std::exchange(counted_[family], changes);
     const auto added = [](std::uint64_t total, std::uint64_t before) {
       return static_cast<double>(total - before);
     };
@@ -274,14 +286,13 @@ void Reporter::tick() {
         added(changes.endpoint_events, counted.endpoint_events));
     pending_services += changes.services_pending;
     pending_endpoints += changes.endpoints_pending;
-    counted = changes;
   }
   metrics_.sync_proxy_rules_service_changes_pending.set(static_cast<double>(pending_services));
   metrics_.sync_proxy_rules_endpoint_changes_pending.set(static_cast<double>(pending_endpoints));
 }
 
-Readiness Reporter::readiness() const {
-  const HealthVerdict verdict = health_.verdict(Moment::now());
+Readiness Reporter::readiness() {
+  const HealthVerdict verdict = this->verdict();
   const bool all_synced = verdict.families.size() == node_.families.size();
   return {.all_synced = all_synced,
           .status = verdict.healthy ? "The rules are up to date."
@@ -299,7 +310,7 @@ std::vector<WatchAge> Reporter::watch_ages() const {
   return ages;
 }
 
-DaemonState Reporter::look() const {
+DaemonState Reporter::look() {
   const Config& config = node_.config;
   DaemonState state{.version = std::string(build_info().version),
                     .node_name = node_.name,
@@ -310,7 +321,7 @@ DaemonState Reporter::look() const {
                     .running = std::chrono::duration_cast<std::chrono::seconds>(
                         std::chrono::steady_clock::now() - started_),
                     .now = std::chrono::system_clock::now(),
-                    .problems = health_.verdict(Moment::now()).problems,
+                    .problems = verdict().problems,
                     .watches = watch_ages()};
   for (const Family family : node_.families) {
     FamilyState of_family{.family = family, .syncs = history_.of(family)};
@@ -333,6 +344,7 @@ const DaemonState& Reporter::state() {
 }
 
 Scrape Reporter::scrape() {
+  count_changes();
   Scrape scrape = scrape_of(state());
   scrape.process = read_process_stats();
   scrape.invalid_drops = accounted_packets(kInvalidDropsCounter);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -48,10 +49,11 @@ class Reporter {
   /// Something happened in a family. Called by its worker and its flow cleaner.
   void on_event(rules::Family family, const FamilyEvent& event);
 
-  /// Once a second: the age of watches, the node's eligibility, counters of the store.
-  void tick();
+  /// Now and then: what nobody asks for and people have to be told, another proxy on the node and
+  /// an API server that went back in time. For one thread.
+  void look_around();
 
-  Readiness readiness() const;
+  Readiness readiness();
 
  private:
   void on_sync(const SyncRecord& record);
@@ -64,8 +66,10 @@ class Reporter {
               Handler handler,
               const std::function<ClusterEvent(std::string_view)>& failed);
 
+  HealthVerdict verdict();
+  void count_changes();
   std::vector<WatchAge> watch_ages() const;
-  DaemonState look() const;
+  DaemonState look();
   const DaemonState& state();
   Scrape scrape();
   std::string first_packet() const;
@@ -81,11 +85,12 @@ class Reporter {
   mutable TrafficWatch traffic_;
   std::unique_ptr<ClusterEvents> events_;  // null without an API server
   SyncHistory history_;
-  PerFamily<Store::ChangeCounts> counted_;  // of the main thread
-  std::optional<DaemonState> state_;        // of the pages' thread, as the next two
+  std::optional<DaemonState> state_;  // of the pages' thread, as the next three
+  PerFamily<Store::ChangeCounts> counted_;
   std::chrono::steady_clock::time_point looked_at_{};
   TrafficSeries traffic_series_;
   ForeignWrites foreign_writes_;
+  std::atomic<bool> has_new_foreign_writes_ = false;
   std::map<std::string, std::uint64_t> went_back_;  // told of each resource; of the main thread
   std::vector<std::string> rivals_;                 // likewise, as the next one
   std::chrono::steady_clock::time_point next_look_for_rivals_;

@@ -187,17 +187,16 @@ Handler metrics_routes(MetricsPages pages, std::set<std::string, std::less<>> na
       }));
 }
 
-Handler health_routes(const HealthState& health, Metrics& metrics) {
+Handler health_routes(const std::function<HealthVerdict()>& verdict, Metrics& metrics) {
   return routes({
       {"/healthz",
-       {[&](const Request&) {
-          return counted(healthz_response(health.verdict(Moment::now())),
-                         metrics.proxy_healthz_total);
+       {[verdict, &metrics](const Request&) {
+          return counted(healthz_response(verdict()), metrics.proxy_healthz_total);
         },
         kProbeMethods}},
       {"/livez",
-       {[&](const Request&) {
-          return counted(livez_response(health.verdict(Moment::now())), metrics.proxy_livez_total);
+       {[verdict, &metrics](const Request&) {
+          return counted(livez_response(verdict()), metrics.proxy_livez_total);
         },
         kProbeMethods}},
   });

@@ -36,8 +36,8 @@ struct MetricsPages {
 /// a second at most.
 Handler metrics_routes(MetricsPages pages, std::set<std::string, std::less<>> names = {});
 
-/// The server of --healthz-bind-address: /healthz and /livez (spec §9.2); counts its answers. Both
-/// arguments must outlive the handler.
-Handler health_routes(const HealthState& health, Metrics& metrics);
+/// The server of --healthz-bind-address: /healthz and /livez (spec §9.2), of the verdict at that
+/// moment; counts its answers. `metrics` must outlive the handler.
+Handler health_routes(const std::function<HealthVerdict()>& verdict, Metrics& metrics);
 
 }  // namespace proxy

@@ -191,7 +191,8 @@ TEST_CASE("server routes: only kube-proxy's pages leave the host, configz except
 TEST_CASE("server routes: the health server counts its answers by code", "[proxy][routes]") {
   proxy::Metrics metrics;
   proxy::HealthState health({.families = {rules::Family::kIpv4}});
-  const auto handler = proxy::health_routes(health, metrics);
+  const auto handler =
+      proxy::health_routes([&health] { return health.verdict(proxy::Moment::now()); }, metrics);
 
   CHECK(handler(get("/livez")).status == 503);
   health.synced(rules::Family::kIpv4, proxy::Moment::now());
