@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 
 #include "rules/iptc_layout.h"
 
@@ -20,6 +21,10 @@ static_assert(offsetof(ip6t_entry, next_offset) == offsetof(ip6t_entry, target_o
 std::size_t offsets_field(Family family) {
   return family == Family::kIpv4 ? offsetof(ipt_entry, target_offset)
                                  : offsetof(ip6t_entry, target_offset);
+}
+
+std::size_t counters_field(Family family) {
+  return family == Family::kIpv4 ? offsetof(ipt_entry, counters) : offsetof(ip6t_entry, counters);
 }
 
 std::uint16_t target_offset(std::span<const std::uint8_t> entry, Family family) {
@@ -103,10 +108,25 @@ std::optional<std::int32_t> verdict_of(std::span<const std::uint8_t> entry, Fami
 }
 
 EntryCounters counters_of(std::span<const std::uint8_t> entry, Family family) {
-  const std::size_t offset =
-      family == Family::kIpv4 ? offsetof(ipt_entry, counters) : offsetof(ip6t_entry, counters);
-  const auto counters = load<xt_counters>(entry.subspan(offset));
+  const auto counters = load<xt_counters>(entry.subspan(counters_field(family)));
   return {.packets = counters.pcnt, .bytes = counters.bcnt};
+}
+
+std::size_t hash_of(std::span<const std::uint8_t> entries, Family family) {
+  std::size_t hash = 0;
+  const auto add = [&hash](std::span<const std::uint8_t> bytes) {
+    const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    constexpr std::size_t kSpread = 0x9e3779b97f4a7c15;  // so that the order counts
+    hash = hash * kSpread + std::hash<std::string_view>()(text);
+  };
+  const std::size_t counters = counters_field(family);
+  while (const std::uint32_t length = entry_length(entries, family)) {
+    add(entries.first(counters));
+    add(entries.first(length).subspan(counters + sizeof(xt_counters)));
+    entries = entries.subspan(length);
+  }
+  add(entries);
+  return hash;
 }
 
 void set_verdict(std::span<std::uint8_t> entry, Family family, std::int32_t verdict) {

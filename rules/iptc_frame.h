@@ -47,6 +47,9 @@ struct EntryCounters {
 
 EntryCounters counters_of(std::span<const std::uint8_t> entry, Family family);
 
+/// A hash of what entries say, in which their counters have no part.
+std::size_t hash_of(std::span<const std::uint8_t> entries, Family family);
+
 /// For an entry with a standard target.
 void set_verdict(std::span<std::uint8_t> entry, Family family, std::int32_t verdict);
 

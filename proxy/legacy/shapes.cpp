@@ -1,11 +1,14 @@
 #include "proxy/legacy/shapes.h"
 
 #include <array>
+#include <utility>
 
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include "proxy/legacy/table.h"
 #include "proxy/legacy/xtables_lock.h"
+#include "rules/iptc_frame.h"
 
 namespace proxy {
 
@@ -44,6 +47,22 @@ bool LegacyShapes::look() {
     changed = changed || shape != known;
     known = shape;
   }
+  return changed;
+}
+
+ChangedChains LegacyShapes::recheck() {
+  ChangedChains changed = changes();
+  EntryBuffer memory;
+  std::map<Table, std::size_t> hashes;
+  for (const Table table : kTables) {
+    if (legacy_table_exists(family_, table)) {
+      hashes[table] = retry_if_replaced([&] {
+        socket_.read(table, socket_.shape(table), memory);
+        return rules::hash_of(std::as_const(memory).entries(), family_);
+      });
+    }
+  }
+  changed.add({.all = hashes != std::exchange(hashes_, hashes), .chains = {}});
   return changed;
 }
 

@@ -29,10 +29,8 @@ class LegacyShapes : public TableWatch {
 
   int descriptor() const override { return events_.get(); }
 
-  ChangedChains recheck() override {
-    changes();
-    return {.all = true, .chains = {}};  // rules of the same shape look the same
-  }
+  /// By what all entries say: other rules may have the same shape.
+  ChangedChains recheck() override;
 
   bool announces_all() const override { return false; }
 
@@ -45,7 +43,8 @@ class LegacyShapes : public TableWatch {
   rules::Family family_;
   XtablesSocket socket_;
   std::map<rules::Table, TableShape> known_;
-  Descriptor events_;  // inotify
+  std::map<rules::Table, std::size_t> hashes_;  // of the entries, at the last recheck
+  Descriptor events_;                           // inotify
 };
 
 }  // namespace proxy

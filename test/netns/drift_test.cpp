@@ -62,6 +62,28 @@ TEST_CASE("drift: another hand's change is noticed, our own is not, nor what con
   CHECK(watch->changes().empty());
 }
 
+TEST_CASE("drift: on legacy a recheck finds what has the same shape, and counters are no change",
+          "[netns][drift]") {
+  const NetworkNamespace space;
+  const auto [family, program, host] = GENERATE(table<Family, std::string, std::string>(
+      {{Family::kIpv4, "iptables", "127.0.0.1"}, {Family::kIpv6, "ip6tables", "::1"}}));
+  CAPTURE(program);
+  const std::string iptables = program + "-legacy ";
+  shell(iptables + "-t filter -A OUTPUT -p udp -m comment --comment one");
+  const auto watch = proxy::watch_tables(family, {.variant = Variant::kLegacy});
+  CHECK(watch->recheck().all);  // never seen before
+  CHECK(watch->recheck().empty());
+
+  shell("bash -c 'echo x > /dev/udp/" + host + "/9'");
+  CHECK(shell(iptables + "-t filter -L OUTPUT -v -x | grep -c ' 1 .* one '") == "1\n");
+  CHECK(watch->recheck().empty());
+
+  shell(iptables + "-t filter -R OUTPUT 1 -p udp -m comment --comment two");
+  CHECK(watch->changes().empty());
+  CHECK(watch->recheck().all);
+  CHECK(watch->recheck().empty());
+}
+
 TEST_CASE("drift: nft tells which chains changed", "[netns][drift]") {
   const NetworkNamespace space;
   shell("iptables-nft -t nat -N KUBE-SERVICES");
