@@ -13,8 +13,8 @@ extern "C" const char* __tsan_default_options() {
 /// cpprestsdk counts references to the first and the last, and makes its scheduler on first use
 /// under a lock; spdlog makes its registry on first use, and the compiler guards that.
 extern "C" const char* __tsan_default_suppressions() {
-  return "race:pplx::details::_CancellationToken\n"
-         "race:pplx::details::_RefCounter\n"
+  return "race:pplx::details::_CancellationTokenCallback\n"
+         "race:pplx::details::_CancellationTokenRegistration\n"
          "race:pplx::_pplx_g_sched_t::get_scheduler\n"
          "race:spdlog::details::registry::registry\n"
          "race:web::http::client::details::asio_context::~asio_context\n";
