@@ -16,6 +16,8 @@ class NftEvents : public TableWatch {
   /// `own` as in NftAnnouncements; it listens with its listeners. Throws std::system_error without
   /// the right to listen.
   NftEvents(rules::Family family, std::shared_ptr<NftCommits> own);
+  NftEvents(const NftEvents&) = delete;
+  NftEvents& operator=(const NftEvents&) = delete;
   ~NftEvents() override;
 
   ChangedChains changes() override { return drain(true); }
