@@ -106,7 +106,8 @@ std::string GoldenApi::list(const HttpRequest& request,
   const auto selector = request.query.find("labelSelector");
   std::vector<std::string_view> selected;
   const auto [begin, end] = objects_.equal_range(kind);
-  for (const auto& [_, object] : std::ranges::subrange(begin, end)) {
+  for (auto each = begin; each != end; ++each) {
+    const Object& object = each->second;
     if (selector == request.query.end() || is_selected(object.labels, selector->second)) {
       selected.push_back(object.json);
     }

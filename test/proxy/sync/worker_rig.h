@@ -29,6 +29,9 @@ class WorkerRig {
  public:
   WorkerRig() : store({.node_name = "node"}, proxy::Store::Time::clock::now()) {}
 
+  WorkerRig(const WorkerRig&) = delete;
+  WorkerRig& operator=(const WorkerRig&) = delete;
+
   ~WorkerRig() { stop(); }
 
   void stop() {
@@ -101,7 +104,7 @@ class WorkerRig {
   /// It is not announced.
   void meddle_silently(std::function<proxy::ChangedChains(FakeKernel&)> action) {
     const std::lock_guard lock(mutex_);
-    meddle = std::move(action);
+    meddle_ = std::move(action);
   }
 
   proxy::Store store;
@@ -154,8 +157,8 @@ class WorkerRig {
     proxy::ChangedChains changes() override {
       rig_.announcement_.take();
       const std::lock_guard lock(rig_.mutex_);
-      return rig_.meddle ? std::exchange(rig_.meddle, nullptr)(rig_.kernel)
-                         : proxy::ChangedChains{};
+      return rig_.meddle_ ? std::exchange(rig_.meddle_, nullptr)(rig_.kernel)
+                          : proxy::ChangedChains{};
     }
 
     proxy::ChangedChains changes_of_others() override { return {}; }
@@ -183,7 +186,7 @@ class WorkerRig {
   std::vector<bool> away_;
   proxy::Waker announcement_;
   std::function<proxy::ChangedChains(FakeKernel&)>
-      meddle;  // runs once on the worker's thread, as if by another hand
+      meddle_;  // runs once on the worker's thread, as if by another hand
   proxy::ForeignChanges foreign_changes_{rules::Family::kIpv4,
                                          std::make_unique<Announcements>(*this)};
   std::jthread thread_;
