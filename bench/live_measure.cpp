@@ -30,16 +30,6 @@ std::string address(unsigned network, std::size_t offset) {
       "10.{}.{}.{}", network + offset / 62'500, offset / 250 % 250, offset % 250 + 1);
 }
 
-LiveService service_of(std::size_t number, std::size_t endpoints) {
-  LiveService service{.name = fmt::format("service-{}", number),
-                      .cluster_ip = address(97, number),
-                      .endpoints = {}};
-  for (std::size_t i = 0; i < endpoints; ++i) {
-    service.endpoints.push_back(address(128, number * endpoints + i));
-  }
-  return service;
-}
-
 std::string chain_of(const LiveService& service) {
   return std::string(
       rules::cluster_policy_chain({"default", service.name, "http", rules::Protocol::kTcp}).view());
@@ -221,8 +211,6 @@ class Script {
   std::size_t each_adds_ = 1;
 };
 
-using Contestant = std::pair<Subject, Way>;
-
 /// kube-proxy has no other way than programs; what it does on a variant is measured once.
 std::vector<Contestant> contestants(const LivePlan& plan) {
   std::vector<Contestant> all;
@@ -243,6 +231,18 @@ std::vector<Contestant> contestants(const LivePlan& plan) {
     add(Subject::kIptproxy, way);
   }
   return all;
+}
+
+}  // namespace
+
+LiveService service_of(std::size_t number, std::size_t endpoints) {
+  LiveService service{.name = fmt::format("service-{}", number),
+                      .cluster_ip = address(97, number),
+                      .endpoints = {}};
+  for (std::size_t i = 0; i < endpoints; ++i) {
+    service.endpoints.push_back(address(128, number * endpoints + i));
+  }
+  return service;
 }
 
 std::vector<std::string> command_of(const Contestant& contestant,
@@ -266,8 +266,6 @@ std::vector<std::string> command_of(const Contestant& contestant,
   }
   return argv;
 }
-
-}  // namespace
 
 void measure_live(const test::ClusterPrograms& programs, const LivePlan& plan, const Sink& sink) {
   become_control_plane();

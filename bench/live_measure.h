@@ -1,11 +1,26 @@
 #pragma once
 
+#include <cstddef>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "bench/apart.h"
 #include "test/support/live_cluster.h"
 
 namespace bench {
+
+/// Of the cluster that is measured, port 80 in namespace default; the cluster IP and endpoints are
+/// those of that number.
+test::LiveService service_of(std::size_t number, std::size_t endpoints);
+
+/// What is measured, and through which way.
+using Contestant = std::pair<Subject, Way>;
+
+/// The command line of its program on a node of the cluster.
+std::vector<std::string> command_of(const Contestant& contestant,
+                                    const test::ClusterPrograms& programs,
+                                    const test::LiveCluster& cluster);
 
 /// What is measured at a size, `runs` times: iptproxy by each way, kube-proxy in each of its modes
 /// on each variant that a way is of.

@@ -41,6 +41,9 @@ class LiveNode {
   /// std::runtime_error if the program ends or ten minutes are over.
   double await(std::chrono::steady_clock::time_point start, const std::function<bool()>& condition);
 
+  /// While it runs.
+  const test::Program& program() const { return *program_; }
+
   /// What the program has logged since it was started.
   std::string log() const;
 
