@@ -168,6 +168,9 @@ void check_half_open(const ApiTwin& api, const std::string& space) {
   api.put("services", {space, "web"}, port(80), {});
   const Followed followed(api, space, pace);
   REQUIRE(followed.shows({{"web", 80}}));
+  // Its watch brings this: one that is opened after the silence would not notice any.
+  api.put("services", {space, "web"}, port(82), {});
+  REQUIRE(followed.shows({{"web", 82}}));
 
   api.relay.silence();
   api.put("services", {space, "web"}, port(81), {});
