@@ -96,14 +96,11 @@ void run(const Options& options, const ClusterPrograms& programs) {
   const bench::Size size = bench::parse_size(options.size);
   bench::become_control_plane();
   LiveCluster cluster(programs, bench::kApiAddress);
-  for (std::size_t number = 0; number < size.services; ++number) {
-    cluster.add_endpoints(bench::service_of(number, size.endpoints));
-    cluster.add_service(bench::service_of(number, size.endpoints));
-  }
+  bench::fill(cluster, size);
   for (const auto& [way, theirs] : {std::pair(Way::kLibiptc, Way::kRestoreLegacy),
                                     std::pair(Way::kNetlink, Way::kRestoreNft)}) {
     const std::string variant(bench::variant_of(way));
-    const std::size_t rules = size.services * (variant == "legacy" ? 2 + 3 * size.endpoints : 1);
+    const std::size_t rules = bench::least_rules(size, variant == "legacy");
     const auto idle = [&](const bench::Contestant& contestant, const std::string& name) {
       bench::LiveNode node(variant, cluster.folder());
       node.start(bench::command_of(contestant, programs, cluster));

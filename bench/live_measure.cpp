@@ -30,6 +30,16 @@ std::string address(unsigned network, std::size_t offset) {
       "10.{}.{}.{}", network + offset / 62'500, offset / 250 % 250, offset % 250 + 1);
 }
 
+LiveService service_of(std::size_t number, std::size_t endpoints) {
+  LiveService service{.name = fmt::format("service-{}", number),
+                      .cluster_ip = address(97, number),
+                      .endpoints = {}};
+  for (std::size_t i = 0; i < endpoints; ++i) {
+    service.endpoints.push_back(address(128, number * endpoints + i));
+  }
+  return service;
+}
+
 std::string chain_of(const LiveService& service) {
   return std::string(
       rules::cluster_policy_chain({"default", service.name, "http", rules::Protocol::kTcp}).view());
@@ -100,9 +110,7 @@ class Script {
       return mark_of(service_of(0, size.endpoints)) > 0 &&
              mark_of(service_of(size.services - 1, size.endpoints)) > 0;
     }
-    const std::size_t least =
-        is_legacy() ? size.services * (2 + 3 * size.endpoints) : size.services;
-    return node_.rules_in("KUBE-SERVICES") >= least;
+    return node_.rules_in("KUBE-SERVICES") >= least_rules(size, is_legacy());
   }
 
   double start() {
@@ -235,14 +243,16 @@ std::vector<Contestant> contestants(const LivePlan& plan) {
 
 }  // namespace
 
-LiveService service_of(std::size_t number, std::size_t endpoints) {
-  LiveService service{.name = fmt::format("service-{}", number),
-                      .cluster_ip = address(97, number),
-                      .endpoints = {}};
-  for (std::size_t i = 0; i < endpoints; ++i) {
-    service.endpoints.push_back(address(128, number * endpoints + i));
+void fill(LiveCluster& cluster, const Size& size) {
+  for (std::size_t i = 0; i < size.services; ++i) {
+    const LiveService service = service_of(i, size.endpoints);
+    cluster.add_endpoints(service);
+    cluster.add_service(service);
   }
-  return service;
+}
+
+std::size_t least_rules(const Size& size, bool is_legacy) {
+  return is_legacy ? size.services * (2 + 3 * size.endpoints) : size.services;
 }
 
 std::vector<std::string> command_of(const Contestant& contestant,
@@ -270,11 +280,7 @@ std::vector<std::string> command_of(const Contestant& contestant,
 void measure_live(const test::ClusterPrograms& programs, const LivePlan& plan, const Sink& sink) {
   become_control_plane();
   LiveCluster cluster(programs, kApiAddress);
-  for (std::size_t i = 0; i < plan.size.services; ++i) {
-    const LiveService service = service_of(i, plan.size.endpoints);
-    cluster.add_endpoints(service);
-    cluster.add_service(service);
-  }
+  fill(cluster, plan.size);
   for (const Contestant& contestant : contestants(plan)) {
     const auto [subject, way] = contestant;
     Figures figures{.subject = subject, .way = way, .size = plan.size};

@@ -10,9 +10,11 @@
 
 namespace bench {
 
-/// Of the cluster that is measured, port 80 in namespace default; the cluster IP and endpoints are
-/// those of that number.
-test::LiveService service_of(std::size_t number, std::size_t endpoints);
+/// Adds as many Services as are measured.
+void fill(test::LiveCluster& cluster, const Size& size);
+
+/// Rules that LiveNode::rules_in("KUBE-SERVICES") counts at least when all of them are there.
+std::size_t least_rules(const Size& size, bool is_legacy);
 
 /// What is measured, and through which way.
 using Contestant = std::pair<Subject, Way>;

@@ -32,9 +32,7 @@ TEST_CASE("worker: drift is found and repaired without any change of the cluster
   CAPTURE(drift.what);
   const test::QuietLog quiet;
   test::WorkerRig rig;
-  rig.list({http_service("a", "10.96.0.1")});
-  rig.start();
-  REQUIRE(rig.await_syncs(1));
+  REQUIRE(rig.serves_a());
 
   rig.meddle_with([&](test::FakeKernel& kernel) {
     kernel.chains[prerouting].clear();
@@ -56,9 +54,7 @@ TEST_CASE("worker: what is announced is repaired at once, whatever the minimum i
   test::WorkerRig rig;
   rig.announces = true;
   rig.min_sync = 3600s;
-  rig.list({http_service("a", "10.96.0.1")});
-  rig.start();
-  REQUIRE(rig.await_syncs(1));
+  REQUIRE(rig.serves_a());
   const ChainId prerouting{Table::kNat, ChainName("PREROUTING")};
 
   for (std::size_t i = 2; i <= 4; ++i) {
@@ -88,9 +84,7 @@ TEST_CASE("worker: it tells who writes rules of Services, and nobody else", "[pr
   const test::QuietLog quiet;
   test::WorkerRig rig;
   rig.announces = true;
-  rig.list({http_service("a", "10.96.0.1")});
-  rig.start();
-  REQUIRE(rig.await_syncs(1));
+  REQUIRE(rig.serves_a());
 
   rig.meddle_with([&](test::FakeKernel& kernel) {
     const ChainId prerouting{Table::kNat, ChainName("PREROUTING")};
@@ -124,9 +118,7 @@ TEST_CASE("worker: a change that escaped the announcements is repaired within a 
   rig.announces = true;
   rig.vouches = true;
   rig.sync_period = 5ms;
-  rig.list({http_service("a", "10.96.0.1")});
-  rig.start();
-  REQUIRE(rig.await_syncs(1));
+  REQUIRE(rig.serves_a());
 
   rig.meddle_silently([](test::FakeKernel& kernel) {
     kernel.chains[{Table::kNat, ChainName("PREROUTING")}].clear();
@@ -141,9 +133,7 @@ TEST_CASE("worker: it says when the rules had been away", "[proxy][worker]") {
   const test::QuietLog quiet;
   test::WorkerRig rig;
   rig.announces = true;
-  rig.list({http_service("a", "10.96.0.1")});
-  rig.start();
-  REQUIRE(rig.await_syncs(1));
+  REQUIRE(rig.serves_a());
   rig.change(http_service("b", "10.96.0.2"));
   REQUIRE(rig.await_syncs(2));
   rig.meddle_with([&](test::FakeKernel& kernel) {

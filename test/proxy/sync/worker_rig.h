@@ -76,6 +76,13 @@ class WorkerRig {
     });
   }
 
+  /// Lists Service "a", starts, and waits for the first sync; false as await_syncs().
+  bool serves_a() {
+    list({http_service("a", "10.96.0.1")});
+    start();
+    return await_syncs(1);
+  }
+
   /// Waits until the n-th sync; false after ten seconds.
   bool await_syncs(std::size_t count) {
     std::unique_lock lock(mutex_);
