@@ -14,13 +14,15 @@ constexpr std::chrono::milliseconds kBetweenQuestions{2};
 
 }  // namespace
 
-Clients::Clients(const std::vector<Asking>& askings) {
+Clients::Clients(const std::vector<Asking>& askings) : asked_by_(askings.size()) {
   for (const Asking& asking : askings) {
-    threads_.emplace_back([this, asking](const std::stop_token& stop) { run(asking, stop); });
+    threads_.emplace_back([this, asking, client = threads_.size()](const std::stop_token& stop) {
+      run(client, asking, stop);
+    });
   }
 }
 
-void Clients::run(const Asking& asking, const std::stop_token& stop) {
+void Clients::run(std::size_t client, const Asking& asking, const std::stop_token& stop) {
   for (std::uint64_t count = 0; !stop.stop_requested(); ++count) {
     std::string failure;
     std::chrono::milliseconds wait{0};
@@ -36,7 +38,6 @@ void Clients::run(const Asking& asking, const std::stop_token& stop) {
     } catch (const std::exception& error) {
       failure = error.what();
     }
-    ++asked_;
     if (!failure.empty()) {
       const std::lock_guard lock(mutex_);
       if (failed_++ == 0) {
@@ -44,7 +45,18 @@ void Clients::run(const Asking& asking, const std::stop_token& stop) {
       }
       longest_wait_ = std::max(longest_wait_, wait);
     }
+    ++asked_;
+    ++asked_by_[client];
     std::this_thread::sleep_for(kBetweenQuestions);
+  }
+}
+
+void Clients::settle() {
+  const std::vector<std::uint64_t> before(asked_by_.begin(), asked_by_.end());
+  for (std::size_t client = 0; client < before.size(); ++client) {
+    while (asked_by_[client] == before[client]) {
+      std::this_thread::sleep_for(kBetweenQuestions);
+    }
   }
 }
 

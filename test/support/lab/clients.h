@@ -35,13 +35,18 @@ class Clients {
 
   std::uint64_t failed() const { return failed_; }
 
+  /// Waits until each client knows what became of the question that it is at. What was lost so far
+  /// is counted then: a client that waits in vain counts its question when its patience ends.
+  void settle();
+
   /// Ends them.
   Tally stop();
 
  private:
-  void run(const Asking& asking, const std::stop_token& stop);
+  void run(std::size_t client, const Asking& asking, const std::stop_token& stop);
 
   std::atomic<std::uint64_t> asked_{0};
+  std::vector<std::atomic<std::uint64_t>> asked_by_;  // each client
   std::atomic<std::uint64_t> failed_{0};
   std::mutex mutex_;
   std::string first_failure_;                  // guarded by mutex_
