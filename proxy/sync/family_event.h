@@ -15,6 +15,9 @@ namespace proxy {
 /// A change arrived, and a sync will follow.
 struct SyncQueued {};
 
+/// A sync begins; a SyncRecord follows, whatever comes of it.
+struct SyncBegun {};
+
 /// A sync was tried.
 struct SyncRecord {
   rules::Family family = rules::Family::kIpv4;
@@ -48,8 +51,13 @@ struct ClusterIpClaimed {
 struct ForeignWriteSeen {};
 
 /// What happens in one family, for whoever follows it: log, health, metrics, Events, flows.
-using FamilyEvent = std::
-    variant<SyncQueued, SyncRecord, DriftFound, ForeignWriteSeen, FlowsWalked, ClusterIpClaimed>;
+using FamilyEvent = std::variant<SyncQueued,
+                                 SyncBegun,
+                                 SyncRecord,
+                                 DriftFound,
+                                 ForeignWriteSeen,
+                                 FlowsWalked,
+                                 ClusterIpClaimed>;
 
 /// Called on the thread on which it happens: the worker's, or the flow cleaner's. What an event
 /// refers to is there until the call ends.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,7 @@ class FamilySync {
   std::unique_ptr<AddressWatch> addresses_;  // null: changes are seen with the next sync
   bool has_rules_ = false;                   // a sync has succeeded
   FlowCleaner flows_;
+  std::unique_lock<std::mutex> no_flow_is_judged_;   // held while the worker syncs
   std::shared_ptr<const rules::Snapshot> searched_;  // for clashes; null: none yet
   std::vector<rules::AddressClash> clashes_;         // in it
   std::unique_ptr<Worker> worker_;

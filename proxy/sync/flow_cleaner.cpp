@@ -101,8 +101,10 @@ bool FlowCleaner::clean(const FlowRules& rules, const std::stop_token& stop) {
   }
 }
 
-/// Rules that a walk should go on with, once.
+/// Rules that a walk should go on with, once. Waits while they change: the flows to be judged next
+/// were read before.
 std::optional<FlowRules> FlowCleaner::newer() {
+  { const std::lock_guard they_are_settled(judgement_); }
   const k8sclient::MutexLock lock(mutex_);
   return std::exchange(is_known_, true) ? std::nullopt : wanted_;
 }

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <thread>
@@ -22,6 +23,12 @@ class FlowCleaner {
   /// Works in the network namespace of the calling thread. The follower is told of each walk.
   FlowCleaner(rules::Family family, FamilyFollower follower);
 
+  /// No flow is judged as long as this is held: that of a sync, from before it writes until its
+  /// rules are followed. One that the new rules have made would be wrong by the old ones.
+  [[nodiscard]] std::unique_lock<std::mutex> hold_judgement() {
+    return std::unique_lock(judgement_);
+  }
+
   /// The rules in the kernel are these now. Does not wait.
   void follow(FlowRules rules);
 
@@ -38,6 +45,7 @@ class FlowCleaner {
   const FamilyFollower follower_;
   Conntrack conntrack_;  // the thread's
   std::chrono::seconds back_off_;
+  std::mutex judgement_;
   k8sclient::Mutex mutex_;
   std::condition_variable_any changed_;
   std::optional<FlowRules> wanted_ GUARDED_BY(mutex_);  // that no walk has begun for

@@ -135,6 +135,7 @@ Worker::TimePoint Worker::next_wake() const {
 
 void Worker::sync() {
   const TimePoint start = Clock::now();
+  tell(SyncBegun{});
   if (!syncer_.knows_kernel() || syncer_.has_read_ahead()) {
     log_step("lists joined", to_string(family_));
   }

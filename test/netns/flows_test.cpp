@@ -247,6 +247,45 @@ TEST_CASE("flows: a node port is served at an address that the node gets later",
   CHECK(eventually([&] { return connects(40001, "198.51.100.9", 30053); }));
 }
 
+TEST_CASE("flows: none is judged between the rules that go and those that come", "[netns][flows]") {
+  const test::NetworkNamespace network;
+  const test::QuietLog quiet;
+  Node node("nft", "UDP");
+  const proxy::LocalNode local = proxy::look_at_node(Node::config());
+  FamilySync sync(local, Family::kIpv4, node.store);
+  REQUIRE(sync.worker().sync_once().outcome == SyncReport::Outcome::kApplied);
+  sync.finish_flows();
+  const Descriptor pod = bound_socket(SOCK_DGRAM, kPod, 53);
+  const Descriptor client = bound_socket(SOCK_DGRAM, "192.0.2.7", 40000);
+  REQUIRE(send_to(client, kClusterIp, 53));
+  REQUIRE(eventually([&] { return has_received(pod); }));
+  const auto rules_with = [&](const std::string& serving_pod) {
+    node.move_to(serving_pod);
+    return proxy::FlowRules{.snapshot = node.store.latest(Family::kIpv4)->snapshot};
+  };
+  const proxy::FlowRules before = rules_with("10.244.0.2");
+  const proxy::FlowRules now = rules_with(kPod);
+  proxy::FlowCleaner cleaner(Family::kIpv4, [](const proxy::FamilyEvent&) {});
+  const auto flows = [] {
+    return std::stoi(shell("conntrack -L -p udp --orig-dst 10.96.0.10 2>/dev/null | wc -l"));
+  };
+  REQUIRE(flows() == 1);
+
+  {
+    const auto held = cleaner.hold_judgement();
+    cleaner.follow(before);
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    CHECK(flows() == 1);
+    cleaner.follow(now);
+  }
+  cleaner.finish();
+  CHECK(flows() == 1);
+
+  cleaner.follow(before);
+  cleaner.finish();
+  CHECK(flows() == 0);
+}
+
 TEST_CASE("flows: who waits since rules were away is freed at once, all other walks have time",
           "[netns][flows]") {
   const test::NetworkNamespace network;
