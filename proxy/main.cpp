@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "k8sclient/identity/authorities.h"
 #include "proxy/commands/command_line.h"
 #include "proxy/host/confinement.h"
 
@@ -25,6 +26,7 @@ void open_standard_streams() {
 
 int main(int argc, char** argv) {
   open_standard_streams();
+  k8sclient::read_system_authorities_only_once();
   proxy::confine_process();
   const int status = proxy::run_program(argc, argv);
   // Not by return: cpprestsdk's threads may still be about to close the connection of a watch that

@@ -4,12 +4,12 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <map>
 #include <optional>
 #include <system_error>
 #include <utility>
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <poll.h>
 #include <spawn.h>
 #include <sys/socket.h>
@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "k8sclient/base/descriptor.h"
+#include "k8sclient/base/environment.h"
 #include "k8sclient/base/line_splitter.h"
 #include "k8sclient/errors.h"
 
@@ -61,19 +62,14 @@ std::vector<char*> pointers(std::vector<std::string>& strings) {
 /// Our environment with variables added or replaced, as NAME=value.
 std::vector<std::string> with_ours(
     const std::vector<std::pair<std::string, std::string>>& environment) {
-  std::map<std::string, std::string, std::less<>> variables;
-  for (char** variable = environ; *variable != nullptr; ++variable) {
-    const std::string_view text(*variable);
-    const std::size_t name_end = std::min(text.find('='), text.size());
-    variables.emplace(text.substr(0, name_end), text.substr(name_end));
-  }
+  auto variables = inherited_environment();
   for (const auto& [name, value] : environment) {
-    variables[name] = "=" + value;
+    variables[name] = value;
   }
   std::vector<std::string> result;
   result.reserve(variables.size());
   for (const auto& [name, value] : variables) {
-    result.push_back(name + value);
+    result.push_back(fmt::format("{}={}", name, value));
   }
   return result;
 }

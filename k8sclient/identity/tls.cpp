@@ -6,7 +6,6 @@
 #include <boost/asio/ssl/context.hpp>
 #include <fmt/format.h>
 #include <netinet/in.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 
@@ -52,23 +51,6 @@ void note_alert_of(const SSL* connection, int where, int value) {
   }
 }
 
-// Only these authorities count, not the system's that the context came with.
-void set_authorities(SSL_CTX* context, const std::string& pem, const std::string& name) {
-  ::SSL_CTX_set_cert_store(context, ::X509_STORE_new());
-  const std::unique_ptr<BIO, decltype(&::BIO_free)> bio(
-      ::BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), ::BIO_free);
-  int count = 0;
-  while (X509* certificate = ::PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)) {
-    ::X509_STORE_add_cert(::SSL_CTX_get_cert_store(context), certificate);
-    ::X509_free(certificate);
-    ++count;
-  }
-  ::ERR_clear_error();
-  if (count == 0) {
-    throw TransportError(name + ": has no certificate");
-  }
-}
-
 // PKCS #8 says so in its first line, the older formats in a header.
 bool is_encrypted(std::string_view pem) {
   return pem.find("-----BEGIN ENCRYPTED PRIVATE KEY-----") != std::string_view::npos ||
@@ -99,6 +81,17 @@ void set_client_certificate(boost::asio::ssl::context& context,
 
 }  // namespace
 
+TlsPolicy::TlsPolicy(Identity identity,
+                     std::string server_name,
+                     IdentityNames names,
+                     OnBytes on_bytes)
+    : identity_(std::move(identity)),
+      server_name_(std::move(server_name)),
+      names_(std::move(names)),
+      authorities_(identity_.ca.empty() ? system_authorities()
+                                        : authorities_of(identity_.ca, names_.ca)),
+      on_bytes_(std::move(on_bytes)) {}
+
 bool is_ip_address(const std::string& host) {
   std::array<unsigned char, sizeof(in6_addr)> bytes{};
   return ::inet_pton(AF_INET, host.c_str(), bytes.data()) == 1 ||
@@ -119,9 +112,7 @@ std::shared_ptr<TlsPolicy> TlsPolicy::make(Identity identity,
 void TlsPolicy::apply(boost::asio::ssl::context& context) const {
   SSL_CTX* native = context.native_handle();
   ::SSL_CTX_set_min_proto_version(native, TLS1_2_VERSION);
-  if (!identity_.ca.empty()) {
-    set_authorities(native, identity_.ca, names_.ca);
-  }
+  ::SSL_CTX_set1_cert_store(native, authorities_.get());
   if (!identity_.client_certificate.empty()) {
     set_client_certificate(context, identity_, names_);
   }

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "k8sclient/base/mutex.h"
+#include "k8sclient/identity/authorities.h"
 #include "k8sclient/identity/credentials.h"
 
 namespace boost::asio::ssl {
@@ -52,15 +53,12 @@ class TlsPolicy : public std::enable_shared_from_this<TlsPolicy> {
   int verify(x509_store_ctx_st* chain) const;
 
  private:
-  TlsPolicy(Identity identity, std::string server_name, IdentityNames names, OnBytes on_bytes)
-      : identity_(std::move(identity)),
-        server_name_(std::move(server_name)),
-        names_(std::move(names)),
-        on_bytes_(std::move(on_bytes)) {}
+  TlsPolicy(Identity identity, std::string server_name, IdentityNames names, OnBytes on_bytes);
 
   const Identity identity_;
   const std::string server_name_;
   const IdentityNames names_;
+  const Authorities authorities_;
   const OnBytes on_bytes_;
   mutable Mutex mutex_;
   mutable std::string refusal_ GUARDED_BY(mutex_);

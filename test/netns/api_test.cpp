@@ -66,6 +66,16 @@ class ApiNode {
     });
   }
 
+  /// Files for SSL_CERT_FILE: ca.pem, stranger.pem, never-opened (a FIFO); for SSL_CERT_DIR:
+  /// hashed.
+  void offer_authorities() const {
+    folder_.write("stranger.pem", test::make_authority().certificate);
+    shell("cd " + path("") + " && mkfifo never-opened && mkdir hashed && cp ca.pem hashed &&" +
+          " openssl rehash hashed");
+  }
+
+  std::string path(const std::string& name) const { return (folder_.path() / name).string(); }
+
   std::vector<std::string> command(const std::string& name) const {
     return test::node_command(name, kubeconfig_);
   }
@@ -112,6 +122,40 @@ TEST_CASE("api: a server whose certificate is not checked is warned of", "[netns
   CHECK(rendered.status == 0);
   CHECK_THAT(rendered.error,
              Contains("insecure-skip-tls-verify: whoever answers at " + node.api.url()));
+}
+
+TEST_CASE("api: the system vouches for a server only where the kubeconfig names nobody",
+          "[netns][api]") {
+  struct Case {
+    std::string trust;
+    std::string variable;
+    std::string value;
+    bool is_served;
+  };
+
+  const NetworkNamespace space;
+  const std::string ca = "certificate-authority: ca.pem";
+  const Case cases[] = {
+      {"", "SSL_CERT_FILE", "ca.pem", true},
+      {"", "SSL_CERT_DIR", "hashed", true},
+      {"", "SSL_CERT_FILE", "stranger.pem", false},
+      {"", "SSL_CERT_FILE", "missing", false},
+      {ca, "SSL_CERT_FILE", "stranger.pem", true},
+      {ca, "SSL_CERT_FILE", "never-opened", true},  // by who opens it, it would be waited for ever
+  };
+  for (const Case& one : cases) {
+    CAPTURE(one.trust, one.variable, one.value);
+    const ApiNode node(one.trust);
+    node.offer_authorities();
+    const auto rendered = proxy::run({.argv = node.command("render"),
+                                      .deadline = std::chrono::seconds(20),
+                                      .environment = {{one.variable, node.path(one.value)}}});
+    INFO(rendered.error);
+    CHECK((rendered.status == 0) == one.is_served);
+    if (!one.is_served) {
+      CHECK_THAT(rendered.error, Contains("certificate"));
+    }
+  }
 }
 
 // e2e: networking.go:548

@@ -10,6 +10,7 @@
 #include <catch2/catch.hpp>
 #include <sys/wait.h>
 
+#include "k8sclient/base/environment.h"
 #include "k8sclient/errors.h"
 
 using namespace k8sclient;
@@ -42,6 +43,22 @@ TEST_CASE("process: a program reads its input and its streams come back apart",
   CHECK(result.status == 3);
   CHECK(result.output == "one\ntwo\n");
   CHECK(result.error == "warning\n");
+}
+
+TEST_CASE("process: what is set for libraries is not seen by programs", "[k8sclient][process]") {
+  setenv("IPTPROXY_TEST_GIVEN", "as it was", 1);
+  set_for_libraries("IPTPROXY_TEST_GIVEN", "for us");
+  set_for_libraries("IPTPROXY_TEST_GIVEN", "for us again");
+  set_for_libraries("IPTPROXY_TEST_NEW", "for us");
+
+  const std::string ask = "echo ${IPTPROXY_TEST_GIVEN-none}, ${IPTPROXY_TEST_NEW-none}";
+  CHECK(run(shell(ask)).output == "as it was, none\n");
+  Command command = shell(ask);
+  command.environment = {{"IPTPROXY_TEST_NEW", "for it"}};
+  CHECK(run(command).output == "as it was, for it\n");
+  CHECK(std::getenv("IPTPROXY_TEST_GIVEN") == std::string("for us again"));
+  CHECK(inherited("IPTPROXY_TEST_GIVEN") == "as it was");
+  CHECK(!inherited("IPTPROXY_TEST_NEW"));
 }
 
 TEST_CASE("process: input and output larger than any buffer pass at the same time",
