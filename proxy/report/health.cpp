@@ -85,24 +85,9 @@ void HealthState::synced(rules::Family family, Moment now) {
   syncs_[family] = {.updated = now, .queued = std::nullopt};
 }
 
-void HealthState::heard(std::string_view resource, Moment now) {
+HealthVerdict HealthState::verdict(Moment now, const ClusterView& cluster) const {
   const k8sclient::MutexLock lock(mutex_);
-  const auto found = watches_.find(resource);
-  if (found == watches_.end()) {
-    watches_.emplace(resource, now);
-  } else {
-    found->second = now;
-  }
-}
-
-void HealthState::set_node_eligible(bool eligible) {
-  const k8sclient::MutexLock lock(mutex_);
-  node_eligible_ = eligible;
-}
-
-HealthVerdict HealthState::verdict(Moment now) const {
-  const k8sclient::MutexLock lock(mutex_);
-  HealthVerdict verdict{.now = now, .node_eligible = node_eligible_};
+  HealthVerdict verdict{.now = now, .node_eligible = cluster.node_eligible};
   for (const auto& [family, times] : syncs_) {
     const auto waiting =
         times.queued ? now.steady - times.queued->steady : std::chrono::nanoseconds(0);
@@ -120,11 +105,11 @@ HealthVerdict HealthState::verdict(Moment now) const {
                                              whole_seconds(waiting)));
     }
   }
-  for (const auto& [resource, last] : watches_) {
-    if (now.steady - last.steady >= settings_.watch_deadline) {
-      verdict.problems.push_back(fmt::format("the watch of {} has been silent for {} s",
-                                             resource,
-                                             whole_seconds(now.steady - last.steady)));
+  for (const k8sclient::WatchStatus& watch : cluster.watches) {
+    const auto silence = now.steady - watch.last_heard.value_or(now.steady);
+    if (silence >= settings_.watch_deadline) {
+      verdict.problems.push_back(fmt::format(
+          "the watch of {} has been silent for {} s", watch.resource, whole_seconds(silence)));
     }
   }
   verdict.healthy = verdict.problems.empty();

@@ -10,6 +10,7 @@
 
 #include "k8sclient/base/mutex.h"
 #include "k8sclient/objects/types.h"
+#include "k8sclient/watch/reflector.h"
 #include "proxy/http/message.h"
 #include "rules/net.h"
 
@@ -31,6 +32,13 @@ struct FamilyHealth {
   rules::Family family = rules::Family::kIpv4;
   std::chrono::system_clock::time_point updated{};  // last successful sync
   bool healthy = false;
+};
+
+/// What is known of the cluster at one moment.
+struct ClusterView {
+  bool node_eligible = false;
+  /// One that was never heard is not judged: then there is no first sync either.
+  std::vector<k8sclient::WatchStatus> watches = {};
 };
 
 /// What is to be said about our health at one moment.
@@ -63,14 +71,7 @@ class HealthState {
   /// A sync succeeded: everything wanted so far is done.
   void synced(rules::Family family, Moment now);
 
-  /// The watch of this resource, such as "services", showed a sign of life. One that never did is
-  /// not judged: then there is no first sync either.
-  void heard(std::string_view resource, Moment now);
-
-  /// Until the first call the node is not eligible.
-  void set_node_eligible(bool eligible);
-
-  HealthVerdict verdict(Moment now) const;
+  HealthVerdict verdict(Moment now, const ClusterView& cluster) const;
 
  private:
   struct SyncTimes {
@@ -81,8 +82,6 @@ class HealthState {
   const Settings settings_;
   mutable k8sclient::Mutex mutex_;
   std::map<rules::Family, SyncTimes> syncs_ GUARDED_BY(mutex_);
-  std::map<std::string, Moment, std::less<>> watches_ GUARDED_BY(mutex_);
-  bool node_eligible_ GUARDED_BY(mutex_) = false;
 };
 
 /// Methods of probes: HAProxy, for one, asks with OPTIONS unless it is told otherwise.

@@ -258,17 +258,10 @@ void Reporter::look_around() {
 
 /// With what is known now of the watches and the node.
 HealthVerdict Reporter::verdict() {
-  const Moment now = Moment::now();
-  for (const k8sclient::WatchStatus& watch : feed_.watches()) {
-    if (watch.last_heard) {
-      const auto age = std::chrono::duration_cast<std::chrono::system_clock::duration>(
-          now.steady - *watch.last_heard);
-      health_.heard(watch.resource, {*watch.last_heard, now.wall - age});
-    }
-  }
   const auto update = store_.latest(Family::kIpv4);
-  health_.set_node_eligible(update && update->node_facts().eligible);
-  return health_.verdict(now);
+  return health_.verdict(
+      Moment::now(),
+      {.node_eligible = update && update->node_facts().eligible, .watches = feed_.watches()});
 }
 
 void Reporter::count_changes() {

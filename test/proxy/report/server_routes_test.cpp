@@ -191,14 +191,15 @@ TEST_CASE("server routes: only kube-proxy's pages leave the host, configz except
 TEST_CASE("server routes: the health server counts its answers by code", "[proxy][routes]") {
   proxy::Metrics metrics;
   proxy::HealthState health({.families = {rules::Family::kIpv4}});
+  proxy::ClusterView cluster;
   const auto handler =
-      proxy::health_routes([&health] { return health.verdict(proxy::Moment::now()); }, metrics);
+      proxy::health_routes([&] { return health.verdict(proxy::Moment::now(), cluster); }, metrics);
 
   CHECK(handler(get("/livez")).status == 503);
   health.synced(rules::Family::kIpv4, proxy::Moment::now());
   CHECK(handler(get("/livez")).status == 200);
   CHECK(handler(get("/healthz")).status == 503);
-  health.set_node_eligible(true);
+  cluster.node_eligible = true;
   CHECK(handler(get("/healthz")).status == 200);
   CHECK(handler(get("/readyz")).status == 404);
 
