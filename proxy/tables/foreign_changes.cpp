@@ -41,10 +41,11 @@ ChangedChains ForeignChanges::take() {
 }
 
 ChangedChains ForeignChanges::recheck() {
-  if (!watch_) {
-    return {.all = true, .chains = {}};
+  if (watch_) {
+    notice([](TableWatch& watch) { return watch.recheck(); });
+  } else {
+    noticed_.add({.all = true, .chains = {}});
   }
-  notice([](TableWatch& watch) { return watch.recheck(); });
   return std::exchange(noticed_, {});
 }
 

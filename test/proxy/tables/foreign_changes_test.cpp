@@ -143,4 +143,8 @@ TEST_CASE("foreign changes: without a watch there are none, and a reading that f
 
   unwatched.give_back({.all = true, .chains = {}});
   CHECK(unwatched.take().all);
+
+  unwatched.give_back({.all = true, .chains = {}});
+  CHECK(unwatched.recheck().all);
+  CHECK(unwatched.take().empty());
 }
