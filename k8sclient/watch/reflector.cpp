@@ -329,7 +329,14 @@ template <typename T>
 Milliseconds Reflector<T>::failed(const std::exception& error) {
   const Milliseconds delay = setbacks_.failed(error, !position_.empty(), Clock::now());
   reposition(error);
-  SPDLOG_WARN("{}: trying again in {} ms: {}", query_.resource, delay.count(), error.what());
+  // Where etcd tells the API server of no progress, a quiet cluster has no bookmarks to send.
+  const bool may_be_quiet = dynamic_cast<const TooSilent*>(&error) != nullptr &&
+                            !position_.empty() && !setbacks_.was_silent();
+  spdlog::log(may_be_quiet ? spdlog::level::info : spdlog::level::warn,
+              "{}: trying again in {} ms: {}",
+              query_.resource,
+              delay.count(),
+              error.what());
   const MutexLock lock(mutex_);
   ++status_.failures;
   status_.last_error = error.what();

@@ -138,6 +138,7 @@ TEST_CASE("recovery: a server whose versions went back is noticed by its silence
 
 TEST_CASE("recovery: a watch that stays silent twice is followed by a list",
           "[k8sclient][recovery]") {
+  test::LogCapture log;
   FakeApi api;
   api.put("services", kWeb, service(80));
   const Followed follower(
@@ -147,6 +148,10 @@ TEST_CASE("recovery: a watch that stays silent twice is followed by a list",
 
   CHECK(shows(follower, {{kWeb, 80}}));
   CHECK(follower.status().went_back == 0);
+  const auto silences = log.lines_with("not a byte");
+  REQUIRE(silences.size() >= 2);
+  CHECK_THAT(silences[0], Catch::Matchers::StartsWith("info services: trying again in 0 ms"));
+  CHECK_THAT(silences[1], Catch::Matchers::StartsWith("warning services: trying again in "));
 }
 
 TEST_CASE("recovery: a server that was away and knows less is found out at its return",
