@@ -66,7 +66,7 @@ class Journey {
 
   Flows pass(Table table, std::string_view chain, Flows flows) {
     if (table == Table::kNat) {
-      return pass_nat(chain, std::move(flows));
+      return pass_nat(chain, flows);
     }
     if (table == kRawTable && has_nothing_to_say(chain)) {
       return flows;  // most nodes have no such table
@@ -81,7 +81,7 @@ class Journey {
   }
 
   /// Only the first packet of a connection is translated.
-  Flows pass_nat(std::string_view chain, Flows flows) {
+  Flows pass_nat(std::string_view chain, const Flows& flows) {
     const bool is_first =
         packet_.state == ConnectionState::kNew || packet_.state == ConnectionState::kRelated;
     Flows skipping;
