@@ -137,12 +137,12 @@ FamilySync::FamilySync(const LocalNode& node,
 }
 
 void FamilySync::follow(const FamilyEvent& event) {
+  std::unique_lock<std::mutex> until_followed;
   if (std::holds_alternative<SyncBegun>(event) && !no_flow_is_judged_) {
     no_flow_is_judged_ = flows_.hold_judgement();
+  } else if (std::holds_alternative<SyncRecord>(event)) {
+    until_followed = std::move(no_flow_is_judged_);
   }
-  const auto until_followed = std::holds_alternative<SyncRecord>(event)
-                                  ? std::exchange(no_flow_is_judged_, {})
-                                  : std::unique_lock<std::mutex>();
   if (const auto* record = std::get_if<SyncRecord>(&event)) {
     log_sync(*record);
   } else if (const auto* drift = std::get_if<DriftFound>(&event)) {

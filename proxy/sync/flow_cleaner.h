@@ -23,8 +23,8 @@ class FlowCleaner {
   /// Works in the network namespace of the calling thread. The follower is told of each walk.
   FlowCleaner(rules::Family family, FamilyFollower follower);
 
-  /// No flow is judged as long as this is held: that of a sync, from before it writes until its
-  /// rules are followed. One that the new rules have made would be wrong by the old ones.
+  /// No flow is judged as long as the lock is held. A sync holds it from before it writes until its
+  /// rules are followed: by the rules of before, a flow that the new ones have made would be wrong.
   [[nodiscard]] std::unique_lock<std::mutex> hold_judgement() {
     return std::unique_lock(judgement_);
   }

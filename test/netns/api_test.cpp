@@ -66,8 +66,7 @@ class ApiNode {
     });
   }
 
-  /// Files for SSL_CERT_FILE: ca.pem, stranger.pem, never-opened (a FIFO); for SSL_CERT_DIR:
-  /// hashed.
+  /// For SSL_CERT_FILE: ca.pem, stranger.pem, never-opened (a FIFO). For SSL_CERT_DIR: hashed.
   void offer_authorities() const {
     folder_.write("stranger.pem", test::make_authority().certificate);
     shell("cd " + path("") + " && mkfifo never-opened && mkdir hashed && cp ca.pem hashed &&" +
@@ -141,7 +140,7 @@ TEST_CASE("api: the system vouches for a server only where the kubeconfig names 
       {"", "SSL_CERT_FILE", "stranger.pem", false},
       {"", "SSL_CERT_FILE", "missing", false},
       {ca, "SSL_CERT_FILE", "stranger.pem", true},
-      {ca, "SSL_CERT_FILE", "never-opened", true},  // by who opens it, it would be waited for ever
+      {ca, "SSL_CERT_FILE", "never-opened", true},  // who opens it waits for ever
   };
   for (const Case& one : cases) {
     CAPTURE(one.trust, one.variable, one.value);

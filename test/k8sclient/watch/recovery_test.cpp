@@ -148,10 +148,8 @@ TEST_CASE("recovery: a watch that stays silent twice is followed by a list",
 
   CHECK(shows(follower, {{kWeb, 80}}));
   CHECK(follower.status().went_back == 0);
-  const auto silences = log.lines_with("not a byte");
-  REQUIRE(silences.size() >= 2);
-  CHECK_THAT(silences[0], Catch::Matchers::StartsWith("info services: trying again in 0 ms"));
-  CHECK_THAT(silences[1], Catch::Matchers::StartsWith("warning services: trying again in "));
+  CHECK(!log.lines_with("info services: trying again in ").empty());
+  CHECK(!log.lines_with("warning services: trying again in ").empty());
 }
 
 TEST_CASE("recovery: a server that was away and knows less is found out at its return",
