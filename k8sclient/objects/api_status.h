@@ -25,6 +25,6 @@ std::optional<ApiStatus> decode_status(std::string_view document,
 /// Of an object whose kind is known; `Value` is Json or Proto. Throws FieldError. Private to this
 /// folder.
 template <typename Value>
-ApiStatus read_status(const Value& value);
+ApiStatus read_status(const Value& document);
 
 }  // namespace k8sclient
