@@ -146,7 +146,7 @@ void rage(Lab& lab, test::Random& random, std::chrono::milliseconds how_long) {
 
 TEST_CASE("chaos: where rules are not flushed no connection fails, whatever happens",
           "[netns][chaos]") {
-  const Setup setup = in_each_variant();
+  const Setup setup = length_of_run() > kShortRun ? in_each_setup() : in_each_variant();
   CAPTURE(to_string(setup));
   Lab lab({.setup = setup});
   test::Random random(7);
