@@ -152,25 +152,33 @@ class Node {
   Store store;
 };
 
+/// A node whose rules are in the kernel, in a network namespace of its own, and whose flows follow.
+struct ServedNode {
+  ServedNode(const std::string& variant, const std::string& protocol) : node(variant, protocol) {
+    REQUIRE(sync.worker().sync_once().outcome == SyncReport::Outcome::kApplied);
+    sync.finish_flows();
+  }
+
+  test::NetworkNamespace network;
+  test::QuietLog quiet;
+  Node node;
+  proxy::LocalNode local = proxy::look_at_node(Node::config());
+  FamilySync sync{local, Family::kIpv4, node.store};
+};
+
 }  // namespace
 
 TEST_CASE("flows: those that begin while the rules are away follow them when they are back",
           "[netns][flows]") {
   const std::string variant = GENERATE("nft", "legacy");
   CAPTURE(variant);
-  const test::NetworkNamespace network;
-  const test::QuietLog quiet;
-  Node node(variant, "UDP");
-  const proxy::LocalNode local = proxy::look_at_node(Node::config());
-  FamilySync sync(local, Family::kIpv4, node.store);
-  REQUIRE(sync.worker().sync_once().outcome == SyncReport::Outcome::kApplied);
-  sync.finish_flows();
+  ServedNode served(variant, "UDP");
   const Descriptor pod = bound_socket(SOCK_DGRAM, kPod, 53);
   const Descriptor client = bound_socket(SOCK_DGRAM, "192.0.2.7", 40000);
 
-  node.flush();
+  served.node.flush();
   REQUIRE(send_to(client, kClusterIp, 53));
-  const std::jthread worker([&](const std::stop_token& stop) { sync.worker().run(stop); });
+  const std::jthread worker([&](const std::stop_token& stop) { served.sync.worker().run(stop); });
 
   CHECK(eventually([&] { return send_to(client, kClusterIp, 53) && has_received(pod); }));
 }
@@ -179,19 +187,13 @@ TEST_CASE("flows: who knocked while the rules were away is let in when they are 
           "[netns][flows]") {
   const std::string variant = GENERATE("nft", "legacy");
   CAPTURE(variant);
-  const test::NetworkNamespace network;
-  const test::QuietLog quiet;
-  Node node(variant, "TCP");
-  const proxy::LocalNode local = proxy::look_at_node(Node::config());
-  FamilySync sync(local, Family::kIpv4, node.store);
-  REQUIRE(sync.worker().sync_once().outcome == SyncReport::Outcome::kApplied);
-  sync.finish_flows();
+  ServedNode served(variant, "TCP");
   const Descriptor pod = bound_socket(SOCK_STREAM, kPod, 53);
   REQUIRE(listen(pod.get(), 8) == 0);
 
-  node.flush();
+  served.node.flush();
   REQUIRE(!connects(40000, kClusterIp, 53));
-  const std::jthread worker([&](const std::stop_token& stop) { sync.worker().run(stop); });
+  const std::jthread worker([&](const std::stop_token& stop) { served.sync.worker().run(stop); });
 
   CHECK(eventually([&] { return connects(40000, kClusterIp, 53); }));
 }
@@ -248,20 +250,14 @@ TEST_CASE("flows: a node port is served at an address that the node gets later",
 }
 
 TEST_CASE("flows: none is judged between the rules that go and those that come", "[netns][flows]") {
-  const test::NetworkNamespace network;
-  const test::QuietLog quiet;
-  Node node("nft", "UDP");
-  const proxy::LocalNode local = proxy::look_at_node(Node::config());
-  FamilySync sync(local, Family::kIpv4, node.store);
-  REQUIRE(sync.worker().sync_once().outcome == SyncReport::Outcome::kApplied);
-  sync.finish_flows();
+  ServedNode served("nft", "UDP");
   const Descriptor pod = bound_socket(SOCK_DGRAM, kPod, 53);
   const Descriptor client = bound_socket(SOCK_DGRAM, "192.0.2.7", 40000);
   REQUIRE(send_to(client, kClusterIp, 53));
   REQUIRE(eventually([&] { return has_received(pod); }));
   const auto rules_with = [&](const std::string& serving_pod) {
-    node.move_to(serving_pod);
-    return proxy::FlowRules{.snapshot = node.store.latest(Family::kIpv4)->snapshot};
+    served.node.move_to(serving_pod);
+    return proxy::FlowRules{.snapshot = served.node.store.latest(Family::kIpv4)->snapshot};
   };
   const proxy::FlowRules before = rules_with("10.244.0.2");
   const proxy::FlowRules now = rules_with(kPod);
